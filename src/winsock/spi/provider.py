@@ -274,12 +274,13 @@ class Provider:
 
     def WSPSelect(
         self,
+        nfds: int,
         readfds: Sequence[int] | None,
         writefds: Sequence[int] | None,
         exceptfds: Sequence[int] | None,
         timeout: float | None,
     ) -> tuple[list[int], list[int], list[int]]:
-        """The handles that are ready, at the latest after `timeout` seconds (`None`: no limit)."""
+        """The handles that are ready, at the latest after `timeout` seconds (`None`: no limit); `nfds` is ignored."""
         raise unsupported("WSPSelect")
 
     def WSPSend(
