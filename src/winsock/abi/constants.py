@@ -1,0 +1,1066 @@
+"""Every named number of Windows Sockets 2 that is not an error, a GUID or a kernel-mode (WSK) value.
+
+Flags and control codes are in hex, counts in decimal, as the headers have them. Error codes are in `errors`, GUIDs in
+`guids`, NTSTATUS values in `ntstatus`, the values of Winsock Kernel in `wskdefs`.
+
+Source: winsock2.h, ws2def.h, ws2ipdef.h, ws2tcpip.h, mswsock.h, mstcpip.h and their kin of the Windows SDK.
+"""
+
+from __future__ import annotations
+
+# == Limits and special values ==
+
+# Sizes, versions and the special values of handles
+WINSOCK_VERSION = 514  # 2.2
+INVALID_SOCKET = -1  # all bits set
+SOCKET_ERROR = -1
+FD_SETSIZE = 64  # default size of a descriptor set
+WSADESCRIPTION_LEN = 256  # characters in WSADATA description
+WSASYS_STATUS_LEN = 128  # characters in WSADATA status
+FROM_PROTOCOL_INFO = -1  # take af/type/protocol from the protocol entry
+_SS_MAXSIZE = 128
+_SS_ALIGNSIZE = 8
+_SS_PAD1SIZE = 6
+_SS_PAD2SIZE = 112
+SOMAXCONN = 0x7FFFFFFF  # backlog: provider picks a large value (Winsock 1.1 header: 5)
+MAXGETHOSTSTRUCT = 1024  # buffer size for WSAAsyncGet*
+MAX_PROTOCOL_CHAIN = 7  # chain entries
+BASE_PROTOCOL = 1  # chain length of a base provider
+LAYERED_PROTOCOL = 0  # chain length of a layered dummy entry
+WSAPROTOCOL_LEN = 255  # characters in szProtocol without terminator
+BIGENDIAN = 0
+LITTLEENDIAN = 1
+SECURITY_PROTOCOL_NONE = 0
+GAI_STRERROR_BUFFER_SIZE = 1024
+NI_MAXHOST = 1025  # host buffer
+NI_MAXSERV = 32  # service buffer
+INET_ADDRSTRLEN = 22  # 22 on Windows (room for port)
+INET6_ADDRSTRLEN = 65  # 65 on Windows (room for scope and port)
+WSPDESCRIPTION_LEN = 255  # characters in WSPDATA description
+UNIX_PATH_MAX = 108  # bytes in sun_path
+
+# Waiting for event objects: handles, results and timeouts
+WSA_INVALID_EVENT = 0  # null handle
+WSA_MAXIMUM_WAIT_EVENTS = 64
+WSA_WAIT_FAILED = 0xFFFFFFFF  # failed
+WSA_WAIT_EVENT_0 = 0  # first event
+WSA_WAIT_IO_COMPLETION = 192  # a routine ran
+WSA_WAIT_TIMEOUT = 258  # time passed
+WSA_INFINITE = 0xFFFFFFFF  # no timeout
+
+# == Families, types and protocols ==
+
+# AF_*: address families. AF_INET6 is 23 here, not the 10 of Linux
+AF_UNSPEC = 0  # unspecified family
+AF_UNIX = 1  # local (Unix) sockets
+AF_INET = 2  # IPv4
+AF_IMPLINK = 3
+AF_PUP = 4
+AF_CHAOS = 5
+AF_NS = 6  # XNS/IPX
+AF_IPX = 6  # Novell IPX/SPX, same number as AF_NS
+AF_ISO = 7
+AF_OSI = 7  # ISO protocols, same number as AF_ISO
+AF_ECMA = 8
+AF_DATAKIT = 9
+AF_CCITT = 10
+AF_SNA = 11
+AF_DECnet = 12
+AF_DLI = 13
+AF_LAT = 14
+AF_HYLINK = 15
+AF_APPLETALK = 16
+AF_NETBIOS = 17  # NetBIOS addresses
+AF_VOICEVIEW = 18
+AF_FIREFOX = 19  # Firefox protocols
+AF_UNKNOWN1 = 20
+AF_BAN = 21  # Banyan VINES
+AF_ATM = 22  # native ATM
+AF_INET6 = 23  # IPv6
+AF_CLUSTER = 24  # Microsoft cluster (Wolfpack)
+AF_12844 = 25  # IEEE 1284.4 working group
+AF_IRDA = 26  # infrared
+AF_NETDES = 28  # OSI network designers
+AF_TCNPROCESS = 29
+AF_TCNMESSAGE = 30
+AF_ICLFXBM = 31
+AF_BTH = 32  # Bluetooth
+AF_MAX = 33  # one past last family; value depends on SDK target version
+AF_LINK = 33  # link layer addresses
+AF_HYPERV = 34  # Hyper-V sockets
+
+# PF_*: protocol families, each with the number of its address family
+PF_UNSPEC = 0
+PF_UNIX = 1
+PF_INET = 2
+PF_IMPLINK = 3
+PF_PUP = 4
+PF_CHAOS = 5
+PF_NS = 6
+PF_IPX = 6
+PF_ISO = 7
+PF_OSI = 7
+PF_ECMA = 8
+PF_DATAKIT = 9
+PF_CCITT = 10
+PF_SNA = 11
+PF_DECnet = 12
+PF_DLI = 13
+PF_LAT = 14
+PF_HYLINK = 15
+PF_APPLETALK = 16
+PF_VOICEVIEW = 18
+PF_FIREFOX = 19
+PF_UNKNOWN1 = 20
+PF_BAN = 21
+PF_ATM = 22
+PF_INET6 = 23
+PF_BTH = 32
+PF_MAX = 33  # depends on SDK target version
+PF_IRDA = 26
+
+# SOCK_*: socket types
+SOCK_STREAM = 1  # connection oriented byte stream
+SOCK_DGRAM = 2  # datagrams
+SOCK_RAW = 3  # raw access below the transport
+SOCK_RDM = 4  # reliably delivered messages
+SOCK_SEQPACKET = 5  # sequenced packets, pseudo stream
+
+# Protocol numbers: IPPROTO_* and those of the other families
+IPPROTO_IP = 0  # protocol 0, also option level for IPv4
+IPPROTO_HOPOPTS = 0
+IPPROTO_ICMP = 1
+IPPROTO_IGMP = 2
+IPPROTO_GGP = 3
+IPPROTO_IPV4 = 4
+IPPROTO_ST = 5
+IPPROTO_TCP = 6  # TCP and its option level
+IPPROTO_CBT = 7
+IPPROTO_EGP = 8
+IPPROTO_IGP = 9
+IPPROTO_PUP = 12
+IPPROTO_UDP = 17  # UDP and its option level
+IPPROTO_IDP = 22
+IPPROTO_RDP = 27
+IPPROTO_IPV6 = 41  # option level for IPv6
+IPPROTO_ROUTING = 43
+IPPROTO_FRAGMENT = 44
+IPPROTO_ESP = 50
+IPPROTO_AH = 51
+IPPROTO_ICMPV6 = 58
+IPPROTO_NONE = 59
+IPPROTO_DSTOPTS = 60
+IPPROTO_ND = 77
+IPPROTO_ICLFXBM = 78
+IPPROTO_PIM = 103
+IPPROTO_PGM = 113  # PGM reliable multicast
+IPPROTO_L2TP = 115
+IPPROTO_SCTP = 132
+IPPROTO_RAW = 255  # raw IP
+IPPROTO_MAX = 256
+NSPROTO_IPX = 1000  # base number, packet type is added
+NSPROTO_SPX = 1256
+NSPROTO_SPXII = 1257  # SPX II
+ATMPROTO_AALUSER = 0
+ATMPROTO_AAL1 = 1
+ATMPROTO_AAL2 = 2
+ATMPROTO_AAL34 = 3
+ATMPROTO_AAL5 = 5
+BTHPROTO_RFCOMM = 3  # Bluetooth RFCOMM
+BTHPROTO_L2CAP = 256
+IRDA_PROTO_SOCK_STREAM = 1
+HV_PROTOCOL_RAW = 1
+ISOPROTO_TP0 = 25
+ISOPROTO_TP1 = 26
+ISOPROTO_TP2 = 27
+ISOPROTO_TP3 = 28
+ISOPROTO_TP4 = 29
+ISOPROTO_TP = 29
+ISOPROTO_CLTP = 30
+ISOPROTO_CLNP = 31
+ISOPROTO_X25 = 32
+ISOPROTO_INACT_NL = 33
+ISOPROTO_ESIS = 34
+ISOPROTO_INTRAISIS = 35
+VNSPROTO_IPC = 1
+VNSPROTO_RELIABLE_IPC = 2
+VNSPROTO_SPP = 3
+IPPROTO_RESERVED_RAW = 257
+IPPROTO_RESERVED_IPSEC = 258
+IPPROTO_RESERVED_IPSECOFFLOAD = 259
+IPPROTO_RESERVED_WNV = 260
+IPPROTO_RESERVED_MAX = 261
+IPPROTO_RM = 113  # reliable multicast (PGM)
+
+# INADDR_*: well-known IPv4 addresses, in host byte order
+INADDR_ANY = 0x0000
+INADDR_LOOPBACK = 0x7F000001
+INADDR_BROADCAST = 0xFFFFFFFF
+INADDR_NONE = 0xFFFFFFFF
+ADDR_ANY = 0x0000
+
+# IPPORT_*: well-known ports and the borders of the port ranges
+IPPORT_ECHO = 7
+IPPORT_DISCARD = 9
+IPPORT_SYSTAT = 11
+IPPORT_DAYTIME = 13
+IPPORT_NETSTAT = 15
+IPPORT_FTP = 21
+IPPORT_TELNET = 23
+IPPORT_SMTP = 25
+IPPORT_TIMESERVER = 37
+IPPORT_NAMESERVER = 42
+IPPORT_WHOIS = 43
+IPPORT_MTP = 57
+IPPORT_TFTP = 69
+IPPORT_RJE = 77
+IPPORT_FINGER = 79
+IPPORT_TTYLINK = 87
+IPPORT_SUPDUP = 95
+IPPORT_EXECSERVER = 512
+IPPORT_LOGINSERVER = 513
+IPPORT_CMDSERVER = 514
+IPPORT_EFSSERVER = 520
+IPPORT_BIFFUDP = 512
+IPPORT_WHOSERVER = 513
+IPPORT_ROUTESERVER = 520
+IPPORT_RESERVED = 1024
+IPPORT_TCPMUX = 1
+IPPORT_QOTD = 17
+IPPORT_MSP = 18
+IPPORT_CHARGEN = 19
+IPPORT_FTP_DATA = 20
+IPPORT_POP3 = 110
+IPPORT_NTP = 123
+IPPORT_EPMAP = 135
+IPPORT_NETBIOS_NS = 137
+IPPORT_NETBIOS_DGM = 138
+IPPORT_NETBIOS_SSN = 139
+IPPORT_IMAP = 143
+IPPORT_SNMP = 161
+IPPORT_SNMP_TRAP = 162
+IPPORT_IMAP3 = 220
+IPPORT_LDAP = 389
+IPPORT_HTTPS = 443
+IPPORT_MICROSOFT_DS = 445
+IPPORT_REGISTERED_MIN = 1024
+IPPORT_REGISTERED_MAX = 49151
+IPPORT_DYNAMIC_MIN = 49152
+IPPORT_DYNAMIC_MAX = 65535
+
+# == Creating and describing sockets ==
+
+# WSA_FLAG_*: dwFlags of WSASocket
+WSA_FLAG_OVERLAPPED = 0x0001  # allow overlapped operation
+WSA_FLAG_MULTIPOINT_C_ROOT = 0x0002  # control plane root
+WSA_FLAG_MULTIPOINT_C_LEAF = 0x0004  # control plane leaf
+WSA_FLAG_MULTIPOINT_D_ROOT = 0x0008  # data plane root
+WSA_FLAG_MULTIPOINT_D_LEAF = 0x0010  # data plane leaf
+WSA_FLAG_ACCESS_SYSTEM_SECURITY = 0x0040  # allow setting a security descriptor with SACL
+WSA_FLAG_NO_HANDLE_INHERIT = 0x0080  # socket handle not inheritable
+WSA_FLAG_REGISTERED_IO = 0x0100  # socket usable with registered I/O
+
+# JL_*: dwFlags of WSAJoinLeaf
+JL_SENDER_ONLY = 0x0001  # leaf only sends
+JL_RECEIVER_ONLY = 0x0002  # leaf only receives
+JL_BOTH = 0x0004  # leaf sends and receives
+
+# SG_*: reserved socket groups
+SG_UNCONSTRAINED_GROUP = 0x0001  # reserved group id
+SG_CONSTRAINED_GROUP = 0x0002  # reserved group id
+
+# XP1_*: dwServiceFlags1 of a protocol entry
+XP1_CONNECTIONLESS = 0x0001  # datagram service when set
+XP1_GUARANTEED_DELIVERY = 0x0002  # all sent data arrives
+XP1_GUARANTEED_ORDER = 0x0004  # data arrives in order, no duplicates
+XP1_MESSAGE_ORIENTED = 0x0008  # message boundaries are kept
+XP1_PSEUDO_STREAM = 0x0010  # message protocol whose boundaries are ignored on receive
+XP1_GRACEFUL_CLOSE = 0x0020  # two phase close
+XP1_EXPEDITED_DATA = 0x0040  # urgent data
+XP1_CONNECT_DATA = 0x0080  # data with connect
+XP1_DISCONNECT_DATA = 0x0100  # data with disconnect
+XP1_SUPPORT_BROADCAST = 0x0200  # broadcast
+XP1_SUPPORT_MULTIPOINT = 0x0400  # multipoint
+XP1_MULTIPOINT_CONTROL_PLANE = 0x0800  # control plane rooted when set
+XP1_MULTIPOINT_DATA_PLANE = 0x1000  # data plane rooted when set
+XP1_QOS_SUPPORTED = 0x2000  # quality of service
+XP1_INTERRUPT = 0x4000  # reserved
+XP1_UNI_SEND = 0x8000  # unidirectional, send
+XP1_UNI_RECV = 0x00010000  # unidirectional, receive
+XP1_IFS_HANDLES = 0x00020000  # descriptors are real file handles
+XP1_PARTIAL_MESSAGE = 0x00040000  # partial message flag works on send and receive
+XP1_SAN_SUPPORT_SDP = 0x00080000  # sockets direct over SAN
+
+# PFL_*: dwProviderFlags of a protocol entry
+PFL_MULTIPLE_PROTO_ENTRIES = 0x0001  # one of several entries for one protocol
+PFL_RECOMMENDED_PROTO_ENTRY = 0x0002  # preferred among several entries
+PFL_HIDDEN = 0x0004  # not returned by WSAEnumProtocols
+PFL_MATCHES_PROTOCOL_ZERO = 0x0008  # entry matches protocol 0
+PFL_NETWORKDIRECT_PROVIDER = 0x0010  # network direct provider
+
+# LSP_*: categories of layered providers, and the kinds of provider information
+LSP_SYSTEM = 0x80000000  # base provider/system
+LSP_INSPECTOR = 0x0001  # looks at data only
+LSP_REDIRECTOR = 0x0002  # changes destination
+LSP_PROXY = 0x0004  # proxies addresses or identity
+LSP_FIREWALL = 0x0008  # can block
+LSP_INBOUND_MODIFY = 0x0010  # changes received data
+LSP_OUTBOUND_MODIFY = 0x0020  # changes sent data
+LSP_CRYPTO_COMPRESS = 0x0040  # encrypts or compresses
+LSP_LOCAL_CACHE = 0x0080  # serves from a local cache
+ProviderInfoLspCategories = 0x0000  # category value of an LSP
+ProviderInfoAudit = 0x0001  # who installed an LSP
+
+# == Options ==
+
+# SOL_*: option levels
+SOL_SOCKET = 0xFFFF  # generic option level
+SOL_RFCOMM = 0x0003
+SOL_L2CAP = 0x0100
+SOL_SDP = 0x0101
+SOL_IRLMP = 0x00FF
+SOL_IP = 0xFFFB  # alias level of newer SDKs
+SOL_IPV6 = 0xFFFA  # alias level of newer SDKs
+
+# Options of the level SOL_SOCKET
+SO_DEBUG = 0x0001  # debug output, provider dependent
+SO_ACCEPTCONN = 0x0002  # read only: socket is listening
+SO_REUSEADDR = 0x0004  # allow bind to an address in use
+SO_KEEPALIVE = 0x0008  # send keep-alives
+SO_DONTROUTE = 0x0010  # bypass routing
+SO_BROADCAST = 0x0020  # allow broadcast
+SO_USELOOPBACK = 0x0040  # bypass hardware
+SO_LINGER = 0x0080  # linger on close with unsent data
+SO_OOBINLINE = 0x0100  # urgent data in normal stream
+SO_DONTLINGER = 0xFFFFFF7F  # complement of SO_LINGER bits
+SO_EXCLUSIVEADDRUSE = 0xFFFFFFFB  # complement of SO_REUSEADDR bits; exclusive bind
+SO_SNDBUF = 0x1001  # total send buffer
+SO_RCVBUF = 0x1002  # total receive buffer
+SO_SNDLOWAT = 0x1003  # BSD compatibility only
+SO_RCVLOWAT = 0x1004  # BSD compatibility only
+SO_SNDTIMEO = 0x1005  # send timeout ms
+SO_RCVTIMEO = 0x1006  # receive timeout ms
+SO_ERROR = 0x1007  # read and clear socket error
+SO_TYPE = 0x1008  # read only socket type
+SO_GROUP_ID = 0x2001  # reserved
+SO_GROUP_PRIORITY = 0x2002  # reserved
+SO_MAX_MSG_SIZE = 0x2003  # read only largest message
+SO_PROTOCOL_INFOA = 0x2004  # read only ANSI protocol entry
+SO_PROTOCOL_INFOW = 0x2005  # read only Unicode protocol entry
+SO_PROTOCOL_INFO = 0x2005
+PVD_CONFIG = 0x3001  # opaque provider configuration
+SO_CONDITIONAL_ACCEPT = 0x3002  # application decides before the transport accepts
+SO_TIMESTAMP = 0x300A
+SO_TIMESTAMP_ID = 0x300B
+SO_CONNDATA = 0x7000  # connect data
+SO_CONNOPT = 0x7001  # connect options
+SO_DISCDATA = 0x7002  # disconnect data
+SO_DISCOPT = 0x7003  # disconnect options
+SO_CONNDATALEN = 0x7004
+SO_CONNOPTLEN = 0x7005
+SO_DISCDATALEN = 0x7006
+SO_DISCOPTLEN = 0x7007
+SO_OPENTYPE = 0x7008  # per thread: later sockets nonoverlapped
+SO_SYNCHRONOUS_ALERT = 0x0010  # value for SO_OPENTYPE
+SO_SYNCHRONOUS_NONALERT = 0x0020  # value for SO_OPENTYPE
+SO_MAXDG = 0x7009  # largest datagram (read only)
+SO_MAXPATHDG = 0x700A  # largest datagram for path
+SO_UPDATE_ACCEPT_CONTEXT = 0x700B  # copy listener properties after AcceptEx
+SO_CONNECT_TIME = 0x700C  # seconds connected, 0xFFFFFFFF when not
+SO_UPDATE_CONNECT_CONTEXT = 0x7010  # finish ConnectEx socket state
+SO_BTH_AUTHENTICATE = 0x80000001
+SO_BTH_ENCRYPT = 0x0002
+SO_BTH_MTU = 0x80000007
+SO_BTH_MTU_MAX = 0x80000008
+SO_BTH_MTU_MIN = 0x8000000A
+SO_BSP_STATE = 0x1009  # read only base provider socket state
+SO_PAUSE_ACCEPT = 0x3003  # pause accepting
+SO_COMPARTMENT_ID = 0x3004  # network compartment
+SO_RANDOMIZE_PORT = 0x3005  # randomised ephemeral ports
+SO_PORT_SCALABILITY = 0x3006  # ephemeral port reuse per local address
+SO_REUSE_UNICASTPORT = 0x3007  # deferred ephemeral port assignment
+SO_REUSE_MULTICASTPORT = 0x3008  # as SO_REUSE_UNICASTPORT for multicast
+SO_ORIGINAL_DST = 0x300F
+IP6T_SO_ORIGINAL_DST = 0x300F
+SO_RECEIVED_HOPLIMIT = 0x3010
+SO_RECEIVED_PROCESSOR = 0x3011
+WSK_SO_BASE = 0x4000  # base of kernel only socket options
+
+# Options of the level IPPROTO_IP
+IP_HDRINCL = 2  # caller supplies IP header (raw)
+IP_TOS = 3  # type of service
+IP_TTL = 4  # time to live
+IP_MULTICAST_IF = 9  # outgoing multicast interface
+IP_MULTICAST_TTL = 10
+IP_MULTICAST_LOOP = 11  # multicast loopback (receiver side on Windows)
+IP_ADD_MEMBERSHIP = 12  # join group
+IP_DROP_MEMBERSHIP = 13  # leave group
+IP_DONTFRAGMENT = 14  # no fragmentation
+IP_ADD_SOURCE_MEMBERSHIP = 15  # join source and group
+IP_DROP_SOURCE_MEMBERSHIP = 16  # leave source and group
+IP_BLOCK_SOURCE = 17  # drop source
+IP_UNBLOCK_SOURCE = 18  # undo block
+IP_PKTINFO = 19  # return packet info control data
+IP_HOPLIMIT = 21
+IP_RECVTTL = 21
+IP_RECEIVE_BROADCAST = 22  # allow or block broadcast reception
+IP_RECVIF = 24
+IP_RECVDSTADDR = 25
+IP_IFLIST = 28
+IP_ADD_IFLIST = 29
+IP_DEL_IFLIST = 30
+IP_UNICAST_IF = 31  # outgoing unicast interface index (network order for IPv4)
+IP_RTHDR = 32
+IP_GET_IFLIST = 33
+IP_RECVRTHDR = 38
+IP_TCLASS = 39
+IP_RECVTCLASS = 40
+IP_RECVTOS = 40
+IP_ORIGINAL_ARRIVAL_IF = 47
+IP_ECN = 50
+IP_PKTINFO_EX = 51
+IP_WFP_REDIRECT_RECORDS = 60
+IP_WFP_REDIRECT_CONTEXT = 70
+IP_MTU_DISCOVER = 71
+IP_MTU = 73
+IP_NRT_INTERFACE = 74
+IP_RECVERR = 75
+IP_USER_MTU = 76
+IP_PROTECTION_LEVEL = 23
+MCAST_JOIN_GROUP = 41
+MCAST_LEAVE_GROUP = 42
+MCAST_BLOCK_SOURCE = 43
+MCAST_UNBLOCK_SOURCE = 44
+MCAST_JOIN_SOURCE_GROUP = 45
+MCAST_LEAVE_SOURCE_GROUP = 46
+IP_RECVECN = 50
+
+# Values of IPv4 and IPv6 options
+IP_UNSPECIFIED_TYPE_OF_SERVICE = -1
+IP_UNSPECIFIED_USER_MTU = 0xFFFFFFFF
+IP_UNSPECIFIED_HOP_LIMIT = -1
+PROTECTION_LEVEL_UNRESTRICTED = 10
+PROTECTION_LEVEL_EDGERESTRICTED = 20
+PROTECTION_LEVEL_RESTRICTED = 30
+PROTECTION_LEVEL_DEFAULT = 0xFFFFFFFF
+MCAST_INCLUDE = 0
+MCAST_EXCLUDE = 1
+ScopeLevelInterface = 1
+ScopeLevelLink = 2
+ScopeLevelSubnet = 3
+ScopeLevelAdmin = 4
+ScopeLevelSite = 5
+ScopeLevelOrganization = 8
+ScopeLevelGlobal = 14
+IP_DEFAULT_MULTICAST_TTL = 1
+IP_DEFAULT_MULTICAST_LOOP = 1
+IP_MAX_MEMBERSHIPS = 20
+IP_PMTUDISC_NOT_SET = 0
+IP_PMTUDISC_DO = 1
+IP_PMTUDISC_DONT = 2
+IP_PMTUDISC_PROBE = 3
+IP_PMTUDISC_MAX = 4
+ScopeLevelCount = 16
+
+# Options of the level IPPROTO_IPV6
+IPV6_HOPOPTS = 1
+IPV6_HDRINCL = 2  # caller supplies header
+IPV6_UNICAST_HOPS = 4  # hop limit
+IPV6_MULTICAST_IF = 9  # outgoing multicast interface index
+IPV6_MULTICAST_HOPS = 10  # multicast hop limit
+IPV6_MULTICAST_LOOP = 11  # multicast loopback
+IPV6_ADD_MEMBERSHIP = 12  # join group
+IPV6_JOIN_GROUP = 12
+IPV6_DROP_MEMBERSHIP = 13  # leave group
+IPV6_LEAVE_GROUP = 13
+IPV6_DONTFRAG = 14
+IPV6_PKTINFO = 19  # return packet info control data
+IPV6_HOPLIMIT = 21
+IPV6_PROTECTION_LEVEL = 23  # scope restriction
+IPV6_RECVIF = 24
+IPV6_RECVDSTADDR = 25
+IPV6_CHECKSUM = 26  # checksum offset for raw
+IPV6_V6ONLY = 27  # default on: socket is IPv6 only
+IPV6_IFLIST = 28
+IPV6_ADD_IFLIST = 29
+IPV6_DEL_IFLIST = 30
+IPV6_UNICAST_IF = 31
+IPV6_RTHDR = 32
+IPV6_GET_IFLIST = 33
+IPV6_RECVRTHDR = 38
+IPV6_TCLASS = 39
+IPV6_RECVTCLASS = 40
+IPV6_ECN = 50
+IPV6_PKTINFO_EX = 51
+IPV6_WFP_REDIRECT_RECORDS = 60
+IPV6_WFP_REDIRECT_CONTEXT = 70
+IPV6_MTU_DISCOVER = 71
+IPV6_MTU = 72
+IPV6_NRT_INTERFACE = 74
+IPV6_RECVERR = 75
+IPV6_USER_MTU = 76
+IPV6_RECVECN = 50
+
+# Options of the level IPPROTO_TCP
+TCP_NODELAY = 1  # disable Nagle
+TCP_EXPEDITED_1122 = 2  # RFC 1122 urgent semantics
+TCP_BSDURGENT = 28672  # BSD urgent semantics
+TCP_KEEPALIVE = 3  # keep-alive idle time
+TCP_MAXSEG = 4
+TCP_MAXRT = 5  # connect/retransmit limit seconds
+TCP_STDURG = 6
+TCP_NOURG = 7
+TCP_ATMARK = 8
+TCP_NOSYNRETRIES = 9
+TCP_TIMESTAMPS = 10  # RFC 1323 timestamps
+TCP_CONGESTION_ALGORITHM = 12
+TCP_DELAY_FIN_ACK = 13
+TCP_MAXRTMS = 14
+TCP_FASTOPEN = 15  # fast open
+TCP_KEEPCNT = 16  # keep-alive probe count
+TCP_KEEPIDLE = 3  # same option number as TCP_KEEPALIVE
+TCP_KEEPINTVL = 17  # keep-alive interval seconds
+TCP_FAIL_CONNECT_ON_ICMP_ERROR = 18  # connect fails on ICMP error
+TCP_ICMP_ERROR_INFO = 19  # last ICMP error on connect
+
+# Options of the level IPPROTO_UDP
+UDP_NOCHECKSUM = 1  # send without checksum
+UDP_CHECKSUM_COVERAGE = 20  # UDP-Lite coverage
+UDP_SEND_MSG_SIZE = 2  # segmentation offload size
+UDP_RECV_MAX_COALESCED_SIZE = 3  # receive coalescing size
+UDP_COALESCED_INFO = 3
+
+# Options of the level IPPROTO_RM, reliable multicast
+RM_OPTIONSBASE = 1000
+RM_RATE_WINDOW_SIZE = 1001
+RM_SET_MESSAGE_BOUNDARY = 1002
+RM_FLUSHCACHE = 1003
+RM_SENDER_WINDOW_ADVANCE_METHOD = 1004
+RM_SENDER_STATISTICS = 1005
+RM_LATEJOIN = 1006
+RM_SET_SEND_IF = 1007
+RM_ADD_RECEIVE_IF = 1008
+RM_DEL_RECEIVE_IF = 1009
+RM_SEND_WINDOW_ADV_RATE = 1010
+RM_USE_FEC = 1011
+RM_SET_MCAST_TTL = 1012
+RM_RECEIVER_STATISTICS = 1013
+RM_HIGH_SPEED_INTRANET_OPT = 1014
+
+# Options of the level NSPROTO_IPX
+IPX_PTYPE = 16384
+IPX_FILTERPTYPE = 16385
+IPX_STOPFILTERPTYPE = 16387
+IPX_DSTYPE = 16386
+IPX_EXTENDED_ADDRESS = 16388
+IPX_RECVHDR = 16389
+IPX_MAXSIZE = 16390
+IPX_ADDRESS = 16391
+IPX_GETNETINFO = 16392
+IPX_GETNETINFO_NORIP = 16393
+IPX_SPXGETCONNECTIONSTATUS = 16395
+IPX_ADDRESS_NOTIFY = 16396
+IPX_MAX_ADAPTER_NUM = 16397
+IPX_RERIPNETNUMBER = 16398
+IPX_RECEIVE_BROADCAST = 16399
+IPX_IMMEDIATESPXACK = 16400
+
+# Options of the level HV_PROTOCOL_RAW, Hyper-V sockets
+HVSOCKET_CONNECT_TIMEOUT = 0x0001
+HVSOCKET_CONNECT_TIMEOUT_MAX = 0x000493E0
+HVSOCKET_CONTAINER_PASSTHRU = 0x0002
+HVSOCKET_CONNECTED_SUSPEND = 0x0004
+HVSOCKET_ADDRESS_FLAG_PASSTHRU = 0x0001
+
+# Options of the level SOL_IRLMP, infrared, and their values
+IRLMP_ENUMDEVICES = 16
+IRLMP_IAS_SET = 17
+IRLMP_IAS_QUERY = 18
+IRLMP_SEND_PDU_LEN = 19
+IRLMP_EXCLUSIVE_MODE = 20
+IRLMP_IRLPT_MODE = 21
+IRLMP_9WIRE_MODE = 22
+IRLMP_TINYTP_MODE = 23
+IRLMP_PARAMETERS = 24
+IRLMP_DISCOVERY_MODE = 25
+IRLMP_SHARP_MODE = 32
+IAS_ATTRIB_NO_CLASS = 16
+IAS_ATTRIB_NO_ATTRIB = 0
+IAS_ATTRIB_INT = 1
+IAS_ATTRIB_OCTETSEQ = 2
+IAS_ATTRIB_STR = 3
+IAS_MAX_USER_STRING = 256
+IAS_MAX_OCTET_STRING = 1024
+IAS_MAX_CLASSNAME = 64
+IAS_MAX_ATTRIBNAME = 256
+
+# Bluetooth: ports, inquiries and service discovery
+BT_PORT_ANY = 0xFFFFFFFF
+BT_PORT_MIN = 1
+BT_PORT_MAX = 65535
+BT_PORT_DYN_FIRST = 4097
+BTH_ADDR_STRING_SIZE = 12
+SDP_DEFAULT_INQUIRY_SECONDS = 6
+SDP_MAX_INQUIRY_SECONDS = 60
+SDP_DEFAULT_INQUIRY_MAX_RESPONSES = 255
+SDP_SERVICE_SEARCH_REQUEST = 1
+SDP_SERVICE_ATTRIBUTE_REQUEST = 2
+SDP_SERVICE_SEARCH_ATTRIBUTE_REQUEST = 3
+BTHNS_RESULT_DEVICE_CONNECTED = 65536
+BTHNS_RESULT_DEVICE_REMEMBERED = 131072
+BTHNS_RESULT_DEVICE_AUTHENTICATED = 262144
+
+# == Moving data ==
+
+# MSG_*: flags of sends and receives
+MSG_OOB = 0x0001  # urgent data
+MSG_PEEK = 0x0002  # do not remove data
+MSG_DONTROUTE = 0x0004  # bypass routing
+MSG_WAITALL = 0x0008  # wait for the whole buffer
+MSG_PUSH_IMMEDIATE = 0x0020  # complete stream receive early
+MSG_PARTIAL = 0x8000  # more of the message follows
+MSG_INTERRUPT = 0x0010  # send/receive in interrupt context, reserved
+MSG_MAXIOVLEN = 0x0010  # limit, not a flag bit
+MSG_TRUNC = 0x0100  # datagram truncated
+MSG_CTRUNC = 0x0200  # control data truncated
+MSG_BCAST = 0x0400  # arrived as broadcast
+MSG_MCAST = 0x0800  # arrived as multicast
+MSG_ERRQUEUE = 0x1000  # read error queue
+
+# SD_*: directions of shutdown
+SD_RECEIVE = 0  # no more receives
+SD_SEND = 1  # no more sends
+SD_BOTH = 2  # neither
+
+# CF_*: answers of a condition function
+CF_ACCEPT = 0
+CF_REJECT = 1  # refuse
+CF_DEFER = 2  # leave pending
+
+# TF_*, TP_* and DE_*: flags of TransmitFile, TransmitPackets and DisconnectEx
+TF_DISCONNECT = 0x0001  # start disconnect after send
+TF_REUSE_SOCKET = 0x0002  # handle usable again
+TF_WRITE_BEHIND = 0x0004  # complete at once
+TF_USE_DEFAULT_WORKER = 0x0000  # default worker thread
+TF_USE_SYSTEM_THREAD = 0x0010  # system thread
+TF_USE_KERNEL_APC = 0x0020  # kernel APC
+TP_ELEMENT_MEMORY = 0x0001  # buffer element
+TP_ELEMENT_FILE = 0x0002  # file element
+TP_ELEMENT_EOP = 0x0004  # end of packet
+TP_DISCONNECT = 0x0001
+TP_REUSE_SOCKET = 0x0002
+TP_USE_DEFAULT_WORKER = 0x0000
+TP_USE_SYSTEM_THREAD = 0x0010
+TP_USE_KERNEL_APC = 0x0020
+DE_REUSE_SOCKET = 0x0002
+
+# RIO_*: registered I/O
+RIO_MSG_DONT_NOTIFY = 1  # no notification for this completion
+RIO_MSG_DEFER = 2  # post without commit
+RIO_MSG_WAITALL = 4  # receive: wait for full buffer
+RIO_MSG_COMMIT_ONLY = 8  # commit deferred requests
+RIO_MAX_CQ_SIZE = 0x08000000  # largest completion queue
+RIO_CORRUPT_CQ = 0xFFFFFFFF  # dequeue return: queue corrupt
+RIO_EVENT_COMPLETION = 1  # notify by event
+RIO_IOCP_COMPLETION = 2  # notify by completion port
+
+# == Waiting ==
+
+# FD_*: network events, as bit numbers and as bits
+FD_READ_BIT = 0x0000
+FD_READ = 0x0001  # data to read
+FD_WRITE_BIT = 0x0001
+FD_WRITE = 0x0002  # send space available
+FD_OOB_BIT = 0x0002
+FD_OOB = 0x0004  # urgent data
+FD_ACCEPT_BIT = 0x0003
+FD_ACCEPT = 0x0008  # incoming connection
+FD_CONNECT_BIT = 0x0004
+FD_CONNECT = 0x0010  # connect or join finished
+FD_CLOSE_BIT = 0x0005
+FD_CLOSE = 0x0020  # peer closed or connection lost
+FD_QOS_BIT = 0x0006
+FD_QOS = 0x0040  # QoS changed
+FD_GROUP_QOS_BIT = 0x0007
+FD_GROUP_QOS = 0x0080  # reserved group QoS change
+FD_ROUTING_INTERFACE_CHANGE_BIT = 0x0008
+FD_ROUTING_INTERFACE_CHANGE = 0x0100  # route to destination changed
+FD_ADDRESS_LIST_CHANGE_BIT = 0x0009
+FD_ADDRESS_LIST_CHANGE = 0x0200  # local address list changed
+FD_MAX_EVENTS = 0x000A  # number of event bits, size of iErrorCode
+FD_ALL_EVENTS = 0x03FF  # mask of all event bits
+
+# POLL*: events of WSAPoll
+POLLRDNORM = 0x0100
+POLLRDBAND = 0x0200
+POLLIN = 0x0300
+POLLPRI = 0x0400
+POLLWRNORM = 0x0010
+POLLOUT = 0x0010
+POLLWRBAND = 0x0020
+POLLERR = 0x0001
+POLLHUP = 0x0002
+POLLNVAL = 0x0004
+
+# SOCK_NOTIFY_*: socket state notifications at a completion port
+SOCK_NOTIFY_REGISTER_EVENT_NONE = 0x0000
+SOCK_NOTIFY_REGISTER_EVENT_IN = 0x0001
+SOCK_NOTIFY_REGISTER_EVENT_OUT = 0x0002
+SOCK_NOTIFY_REGISTER_EVENT_HANGUP = 0x0004
+SOCK_NOTIFY_EVENT_IN = 0x0001
+SOCK_NOTIFY_EVENT_OUT = 0x0002
+SOCK_NOTIFY_EVENT_HANGUP = 0x0004
+SOCK_NOTIFY_EVENT_ERR = 0x0040
+SOCK_NOTIFY_EVENT_REMOVE = 0x0080
+SOCK_NOTIFY_OP_NONE = 0x0000
+SOCK_NOTIFY_OP_ENABLE = 0x0001
+SOCK_NOTIFY_OP_DISABLE = 0x0002
+SOCK_NOTIFY_OP_REMOVE = 0x0004
+SOCK_NOTIFY_TRIGGER_ONESHOT = 0x0001
+SOCK_NOTIFY_TRIGGER_PERSISTENT = 0x0002
+SOCK_NOTIFY_TRIGGER_LEVEL = 0x0004
+SOCK_NOTIFY_TRIGGER_EDGE = 0x0008
+
+# == Control codes ==
+
+# Control codes of WSAIoctl and ioctlsocket, and the parts that they are made of
+IOCPARM_MASK = 0x007F  # parameter length mask of Unix style codes
+IOC_VOID = 0x20000000  # no parameters
+IOC_OUT = 0x40000000  # output copied back
+IOC_IN = 0x80000000  # input copied in
+IOC_INOUT = 0xC0000000  # both
+FIONREAD = 0x4004667F  # bytes readable in one receive
+FIONBIO = 0x8004667E  # set nonblocking
+FIOASYNC = 0x8004667D  # BSD async, unused
+SIOCSHIWAT = 0x80047300
+SIOCGHIWAT = 0x40047301
+SIOCSLOWAT = 0x80047302
+SIOCGLOWAT = 0x40047303
+SIOCATMARK = 0x40047307  # no urgent data left to read
+IOC_UNIX = 0x0000  # Unix compatible code family
+IOC_WS2 = 0x08000000  # generic Winsock 2 code family
+IOC_PROTOCOL = 0x10000000  # address family specific family
+IOC_VENDOR = 0x18000000  # vendor specific family
+SIO_ASSOCIATE_HANDLE = 0x88000001  # attach companion interface handle
+SIO_ENABLE_CIRCULAR_QUEUEING = 0x28000002  # drop oldest on overflow
+SIO_FIND_ROUTE = 0x48000003  # ask for a route (obsolete)
+SIO_FLUSH = 0x28000004  # discard unsent data of a closed socket
+SIO_GET_BROADCAST_ADDRESS = 0x48000005  # broadcast address to use
+SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006  # GUID to function pointer
+SIO_GET_QOS = 0xC8000007  # read QoS
+SIO_GET_GROUP_QOS = 0xC8000008  # reserved
+SIO_MULTIPOINT_LOOPBACK = 0x88000009  # own multipoint traffic is received when true
+SIO_MULTICAST_SCOPE = 0x8800000A  # scope of multicast sends
+SIO_SET_QOS = 0x8800000B
+SIO_SET_GROUP_QOS = 0x8800000C  # reserved
+SIO_TRANSLATE_HANDLE = 0xC800000D  # companion handle for other interface
+SIO_ROUTING_INTERFACE_QUERY = 0xC8000014  # local address to reach a destination
+SIO_ROUTING_INTERFACE_CHANGE = 0x88000015  # notify when that route changes
+SIO_ADDRESS_LIST_QUERY = 0x48000016  # local addresses of the family
+SIO_ADDRESS_LIST_CHANGE = 0x28000017  # notify when local addresses change
+SIO_QUERY_TARGET_PNP_HANDLE = 0x48000018  # device handle below the socket
+SIO_ADDRESS_LIST_SORT = 0xC8000019  # sort IPv6 address list
+SIO_RESERVED_1 = 0x8800001A
+SIO_RESERVED_2 = 0x88000021
+SIO_NSP_NOTIFY_CHANGE = 0x88000019  # name space changes; the low code of SIO_ADDRESS_LIST_SORT
+SIO_GET_INTERFACE_LIST = 0x4004747F  # IPv4 interfaces
+SIO_GET_INTERFACE_LIST_EX = 0x4004747E  # interfaces with socket addresses
+SIO_SET_MULTICAST_FILTER = 0x8004747D  # IPv4 source filter
+SIO_GET_MULTICAST_FILTER = 0x8004747C  # IPv4 source filter
+SIO_RCVALL = 0x98000001  # receive all packets of an interface
+SIO_RCVALL_MCAST = 0x98000002  # receive all multicast
+SIO_RCVALL_IGMPMCAST = 0x98000003  # receive all IGMP multicast
+SIO_KEEPALIVE_VALS = 0x98000004  # keep-alive on/off, time and interval
+SIO_ABSORB_RTRALERT = 0x98000005
+SIO_UCAST_IF = 0x98000006
+SIO_LIMIT_BROADCASTS = 0x98000007
+SIO_INDEX_BIND = 0x98000008
+SIO_INDEX_MCASTIF = 0x98000009
+SIO_INDEX_ADD_MCAST = 0x9800000A
+SIO_INDEX_DEL_MCAST = 0x9800000B
+SIO_RCVALL_MCAST_IF = 0x9800000D
+SIO_RCVALL_IF = 0x9800000E
+SIO_LOOPBACK_FAST_PATH = 0x98000010
+SIO_TCP_INITIAL_RTO = 0x98000011
+SIO_APPLY_TRANSPORT_SETTING = 0x98000013
+SIO_QUERY_TRANSPORT_SETTING = 0x98000014
+SIO_TCP_SET_ICW = 0x98000016
+SIO_TCP_SET_ACK_FREQUENCY = 0x98000017
+SIO_SET_PRIORITY_HINT = 0x98000018
+SIO_PRIORITY_HINT = 0x98000018
+SIO_TCP_INFO = 0xD8000027
+SIO_CPU_AFFINITY = 0x98000015
+SIO_TIMESTAMPING = 0x980000EB
+SIO_GET_TX_TIMESTAMP = 0x980000EA
+SIO_ACQUIRE_PORT_RESERVATION = 0x98000064
+SIO_RELEASE_PORT_RESERVATION = 0x98000065
+SIO_ASSOCIATE_PORT_RESERVATION = 0x98000066
+SIO_UDP_CONNRESET = 0x9800000C  # control port unreachable reporting
+SIO_BSP_HANDLE = 0x4800001B  # handle at base provider for the handle's extension calls
+SIO_BSP_HANDLE_SELECT = 0x4800001C  # as SIO_BSP_HANDLE for select
+SIO_BSP_HANDLE_POLL = 0x4800001D  # as SIO_BSP_HANDLE for poll
+SIO_EXT_SELECT = 0xC800001E
+SIO_EXT_POLL = 0xC800001F
+SIO_EXT_SENDMSG = 0xC8000020
+SIO_BASE_HANDLE = 0x48000022  # handle of the base provider socket
+SIO_AF_UNIX_GETPEERPID = 0x58000100  # process id of a local peer
+SIO_GET_NUMBER_OF_ATM_DEVICES = 0x50160001
+SIO_GET_ATM_ADDRESS = 0xD0160002
+SIO_ASSOCIATE_PVC = 0x90160003
+SIO_GET_ATM_CONNECTION_ID = 0x50160004
+SIO_RFCOMM_SEND_COMMAND = 0xD8000065
+SIO_RFCOMM_WAIT_COMMAND = 0xD8000066
+SIO_BTH_PING = 0xD8000008
+SIO_BTH_INFO = 0xD8000009
+SIO_RFCOMM_SESSION_FLOW_OFF = 0xD8000067
+SIO_RFCOMM_TEST = 0xD8000068
+SIO_RFCOMM_USECFC = 0xD8000069
+SIO_LAZY_DISCOVERY = 0x4004747F
+SIO_SET_SECURITY = 0x980000C8
+SIO_QUERY_SECURITY = 0xD80000C9
+SIO_SET_PEER_TARGET_NAME = 0x980000CA
+SIO_DELETE_PEER_TARGET_NAME = 0x980000CB
+SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS = 0x980000DC
+SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT = 0x980000DD
+SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS = 0x980000DE
+SIO_SOCKET_USAGE_NOTIFICATION = 0x980000CC
+SIO_QUERY_WFP_ALE_ENDPOINT_HANDLE = 0x580000CD
+SIO_QUERY_RSS_SCALABILITY_INFO = 0x580000D2
+SIO_SET_COMPATIBILITY_MODE = 0x9800012C
+SIO_QUERY_RSS_PROCESSOR_INFO = 0x48000025
+SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER = 0xC8000024  # GUID to table of pointers
+SIO_SOCKET_CLOSE_NOTIFY = 0x9800000D
+SIO_UDP_NETRESET = 0x9800000F
+SIO_AF_UNIX_SETBINDPARENTPATH = 0x98000101
+SIO_AF_UNIX_SETCONNPARENTPATH = 0x98000102
+
+# Values that control codes take
+TH_NETDEV = 1
+TH_TAPI = 2
+RCVALL_MAX = 3
+RCVALL_OFF = 0
+RCVALL_ON = 1
+RCVALL_SOCKETLEVELONLY = 2
+RCVALL_IPLEVEL = 3
+WsaBehaviorAll = 0
+WsaBehaviorReceiveBuffering = 1
+WsaBehaviorAutoTuning = 2
+
+# Values of TCP control codes
+TCP_INITIAL_RTO_UNSPECIFIED_RTT = 65535
+TCP_INITIAL_RTO_UNSPECIFIED_MAX_SYN_RETRANSMISSIONS = 255
+TCP_INITIAL_RTO_DEFAULT_RTT = 0
+TCP_INITIAL_RTO_DEFAULT_MAX_SYN_RETRANSMISSIONS = 0
+TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS = 254
+TCPSTATE_CLOSED = 0
+TCPSTATE_LISTEN = 1
+TCPSTATE_SYN_SENT = 2
+TCPSTATE_SYN_RCVD = 3
+TCPSTATE_ESTABLISHED = 4
+TCPSTATE_FIN_WAIT_1 = 5
+TCPSTATE_FIN_WAIT_2 = 6
+TCPSTATE_CLOSE_WAIT = 7
+TCPSTATE_CLOSING = 8
+TCPSTATE_LAST_ACK = 9
+TCPSTATE_TIME_WAIT = 10
+TCPSTATE_MAX = 11
+TCP_OFFLOAD_NO_PREFERENCE = 0
+TCP_OFFLOAD_NOT_PREFERRED = 1
+TCP_OFFLOAD_PREFERRED = 2
+TCP_OFFLOAD_PREFERENCE = 11
+TCP_ICW_LEVEL_DEFAULT = 0
+TCP_ICW_LEVEL_HIGH = 1
+TCP_ICW_LEVEL_VERY_HIGH = 2
+TCP_ICW_LEVEL_AGGRESSIVE = 3
+TCP_ICW_LEVEL_EXPERIMENTAL = 4
+TCP_ICW_LEVEL_COMPAT = 254
+TCP_ICW_LEVEL_MAX = 255
+
+# IFF_*: flags of SIO_GET_INTERFACE_LIST
+IFF_UP = 0x0001
+IFF_BROADCAST = 0x0002
+IFF_LOOPBACK = 0x0004
+IFF_POINTTOPOINT = 0x0008
+IFF_MULTICAST = 0x0010
+
+# SOCKET_*: socket security
+SOCKET_SETTINGS_GUARANTEE_ENCRYPTION = 0x0001
+SOCKET_SETTINGS_ALLOW_INSECURE = 0x0002
+SOCKET_INFO_CONNECTION_SECURED = 0x0001
+SOCKET_INFO_CONNECTION_ENCRYPTED = 0x0002
+SOCKET_INFO_CONNECTION_IMPERSONATED = 0x0004
+SOCKET_SETTINGS_IPSEC_SKIP_FILTER_INSTANTIATION = 0x0001
+SOCKET_SECURITY_PROTOCOL_DEFAULT = 0x0000
+SOCKET_SECURITY_PROTOCOL_IPSEC = 0x0001
+SOCKET_SETTINGS_IPSEC_OPTIONAL_PEER_NAME_VERIFICATION = 0x0002
+SOCKET_SETTINGS_IPSEC_ALLOW_FIRST_INBOUND_PKT_UNENCRYPTED = 0x0004
+SOCKET_SETTINGS_IPSEC_PEER_NAME_IS_RAW_FORMAT = 0x0008
+SOCKET_QUERY_IPSEC2_ABORT_CONNECTION_ON_FIELD_CHANGE = 0x0001
+SOCKET_QUERY_IPSEC2_FIELD_MASK_MM_SA_ID = 0x0001
+SOCKET_QUERY_IPSEC2_FIELD_MASK_QM_SA_ID = 0x0002
+SOCKET_SECURITY_PROTOCOL_IPSEC2 = 0x0002
+SOCKET_SECURITY_PROTOCOL_INVALID = 0x0003
+
+# Quality of service: service types, objects and traffic control
+SERVICETYPE_NOTRAFFIC = 0x0000
+SERVICETYPE_BESTEFFORT = 0x0001
+SERVICETYPE_CONTROLLEDLOAD = 0x0002
+SERVICETYPE_GUARANTEED = 0x0003
+SERVICETYPE_NETWORK_UNAVAILABLE = 0x0004
+SERVICETYPE_GENERAL_INFORMATION = 0x0005
+SERVICETYPE_NOCHANGE = 0x0006
+SERVICETYPE_NONCONFORMING = 0x0009
+SERVICETYPE_NETWORK_CONTROL = 0x000A
+SERVICETYPE_QUALITATIVE = 0x000D
+SERVICE_BESTEFFORT = 0x80010000
+SERVICE_CONTROLLEDLOAD = 0x80020000
+SERVICE_GUARANTEED = 0x80040000
+SERVICE_QUALITATIVE = 0x80200000
+SERVICE_NO_TRAFFIC_CONTROL = 0x81000000
+SERVICE_NO_QOS_SIGNALING = 0x40000000
+QOS_NOT_SPECIFIED = 0xFFFFFFFF
+POSITIVE_INFINITY_RATE = 0xFFFFFFFE
+QOS_OBJECT_END_OF_LIST = 0x07D1
+QOS_OBJECT_SD_MODE = 0x07D2
+QOS_OBJECT_SHAPING_RATE = 0x07D3
+QOS_OBJECT_DESTADDR = 0x07D4
+TC_NONCONF_BORROW = 0x0000
+TC_NONCONF_SHAPE = 0x0001
+TC_NONCONF_DISCARD = 0x0002
+TC_NONCONF_BORROW_PLUS = 0x0003
+
+# == Names and addresses ==
+
+# AI_*: flags of getaddrinfo and GetAddrInfoEx
+AI_PASSIVE = 0x0001  # wildcard address for bind
+AI_CANONNAME = 0x0002  # return canonical name
+AI_NUMERICHOST = 0x0004  # node must be numeric
+AI_NUMERICSERV = 0x0008  # service must be numeric
+AI_ALL = 0x0100  # with V4MAPPED: both families
+AI_ADDRCONFIG = 0x0400  # only with a global local address of the family
+AI_V4MAPPED = 0x0800  # map IPv4 when no IPv6
+AI_NON_AUTHORITATIVE = 0x4000  # allow non authoritative
+AI_SECURE = 0x8000  # secure channel only
+AI_RETURN_PREFERRED_NAMES = 0x00010000
+AI_FQDN = 0x00020000  # return fully qualified name
+AI_FILESERVER = 0x00040000  # file server hint
+AI_DISABLE_IDN_ENCODING = 0x00080000
+AI_DNS_ONLY = 0x0010
+AI_FORCE_CLEAR_TEXT = 0x0020
+AI_BYPASS_DNS_CACHE = 0x0040
+AI_RETURN_TTL = 0x0080
+AI_SECURE_WITH_FALLBACK = 0x00100000
+AI_EXCLUSIVE_CUSTOM_SERVERS = 0x00200000
+AI_RETURN_RESPONSE_FLAGS = 0x10000000
+AI_REQUIRE_SECURE = 0x20000000
+AI_RESOLUTION_HANDLE = 0x40000000
+AI_EXTENDED = 0x80000000
+ADDRINFOEX_VERSION_2 = 0x0002
+ADDRINFOEX_VERSION_3 = 0x0003
+ADDRINFOEX_VERSION_4 = 0x0004
+ADDRINFOEX_VERSION_5 = 0x0005
+ADDRINFOEX_VERSION_6 = 0x0006
+ADDRINFOEX_VERSION_7 = 0x0007
+AI_DNS_SERVER_TYPE_UDP = 0x0001
+AI_DNS_SERVER_TYPE_DOH = 0x0002
+AI_DNS_SERVER_TYPE_DOT = 0x0003
+AI_DNS_SERVER_UDP_FALLBACK = 0x0001
+AI_DNS_RESPONSE_SECURE = 0x0001
+AI_DNS_RESPONSE_HOSTFILE = 0x0002
+AI_EXTRA_DNSSEC_REQUIRED = 0x0001
+
+# NI_*: flags of getnameinfo
+NI_NOFQDN = 0x0001  # host part only for local names
+NI_NUMERICHOST = 0x0002  # numeric host
+NI_NAMEREQD = 0x0004  # fail when no name
+NI_NUMERICSERV = 0x0008  # numeric port
+NI_DGRAM = 0x0010  # datagram service
+
+# NS_*: name spaces
+NS_ALL = 0  # all name spaces
+NS_SAP = 1  # Novell SAP
+NS_NDS = 2  # Novell directory
+NS_PEER_BROWSE = 3
+NS_SLP = 5
+NS_DHCP = 6
+NS_TCPIP_LOCAL = 10
+NS_TCPIP_HOSTS = 11
+NS_DNS = 12
+NS_NETBT = 13  # NetBIOS over TCP/IP
+NS_WINS = 14
+NS_NLA = 15  # network location awareness
+NS_BTH = 16  # Bluetooth
+NS_NBP = 20
+NS_MS = 30
+NS_STDA = 31
+NS_NTDS = 32  # Active Directory
+NS_EMAIL = 37  # email, provider defined
+NS_PNRPNAME = 38  # peer names
+NS_PNRPCLOUD = 39  # peer clouds
+NS_X500 = 40  # X.500
+NS_NIS = 41
+NS_NISPLUS = 42
+NS_WRQ = 50
+NS_NETDES = 60
+NS_DEFAULT = 0
+NS_VNS = 50
+NS_LOCALNAME = 19
+
+# Services: registration, versions and notifications
+SERVICE_MULTIPLE = 1  # several CSADDR entries under one service
+RES_UNUSED_1 = 1
+RES_FLUSH_CACHE = 2
+RES_SERVICE = 4
+COMP_EQUAL = 0  # version must equal
+COMP_NOTLESS = 1  # version at least
+RNRSERVICE_REGISTER = 0
+RNRSERVICE_DEREGISTER = 1  # remove instance
+RNRSERVICE_DELETE = 2  # remove service and all locations
+NSP_NOTIFY_IMMEDIATELY = 0  # report at once
+NSP_NOTIFY_HWND = 1  # report by window message
+NSP_NOTIFY_EVENT = 2  # report by event
+NSP_NOTIFY_PORT = 3  # report by completion port
+NSP_NOTIFY_APC = 4  # report by routine
+
+# LUP_*: control flags of WSALookupServiceBegin and WSALookupServiceNext
+LUP_DEEP = 0x0001  # query below the first level
+LUP_CONTAINERS = 0x0002  # return containers only
+LUP_NOCONTAINERS = 0x0004  # return no containers
+LUP_NEAREST = 0x0008  # order by distance if possible
+LUP_RETURN_NAME = 0x0010  # fill instance name
+LUP_RETURN_TYPE = 0x0020  # fill class id
+LUP_RETURN_VERSION = 0x0040  # fill version
+LUP_RETURN_COMMENT = 0x0080  # fill comment
+LUP_RETURN_ADDR = 0x0100  # fill addresses
+LUP_RETURN_BLOB = 0x0200  # fill blob
+LUP_RETURN_ALIASES = 0x0400  # return aliases as further results
+LUP_RETURN_QUERY_STRING = 0x0800  # fill query string
+LUP_RETURN_ALL = 0x0FF0  # all LUP_RETURN_* of the first group
+LUP_RES_SERVICE = 0x8000  # prefer service part of prime response; shares a value with LUP_SECURE
+LUP_FLUSHCACHE = 0x1000  # ignore cached data
+LUP_FLUSHPREVIOUS = 0x2000  # skip the item that did not fit
+LUP_NON_AUTHORITATIVE = 0x4000  # include non authoritative answers
+LUP_SECURE = 0x8000  # secure results only; shares a value with LUP_RES_SERVICE
+LUP_RETURN_PREFERRED_NAMES = 0x00010000  # preferred names
+LUP_DNS_ONLY = 0x00020000
+LUP_ADDRCONFIG = 0x00100000  # only families configured locally
+LUP_DUAL_ADDR = 0x00200000  # IPv4 as mapped IPv6
+LUP_FILESERVER = 0x00400000  # file server name
+LUP_DISABLE_IDN_ENCODING = 0x00800000  # no IDN conversion
+LUP_API_ANSI = 0x01000000
+LUP_RESOLUTION_HANDLE = 0x80000000
+LUP_RES_RESERVICE = 0x8000  # older alias spelling of LUP_RES_SERVICE
+LUP_RETURN_RESPONSE_FLAGS = 0x00040000
+LUP_RESERVED_UNUSED = 0x00080000
+LUP_EXTENDED_QUERYSET = 0x02000000
+LUP_SECURE_WITH_FALLBACK = 0x04000000
+LUP_EXCLUSIVE_CUSTOM_SERVERS = 0x08000000
+LUP_REQUIRE_SECURE = 0x10000000
+LUP_RETURN_TTL = 0x20000000
+LUP_FORCE_CLEAR_TEXT = 0x40000000
+
+# RESULT_IS_*: flags of a result of WSALookupServiceNext
+RESULT_IS_ALIAS = 0x0001  # result flag: alias
+RESULT_IS_ADDED = 0x0010  # result flag: added
+RESULT_IS_CHANGED = 0x0020  # result flag: changed
+RESULT_IS_DELETED = 0x0040  # result flag: deleted
