@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ReadBuffer: TypeAlias = bytes | bytearray | memoryview
 WriteBuffer: TypeAlias = bytearray | memoryview
-OptionValue: TypeAlias = "int | bytes | tuple[int, ...]"
+OptionValue: TypeAlias = "int | bytes | tuple[int, ...] | WSAPROTOCOL_INFO"
 """What an option holds: an int (also for booleans), a named tuple such as `Linger(onoff, seconds)`, or raw bytes."""
 
 FUNCTIONS: tuple[str, ...] = (
@@ -321,7 +321,13 @@ class Provider:
         raise unsupported("WSPShutdown")
 
     def WSPSocket(
-        self, af: int, type: int, protocol: int, protocol_info: WSAPROTOCOL_INFO | None = None, g: int = 0, flags: int = 0
+        self,
+        af: int,
+        type: int,
+        protocol: int,
+        protocol_info: WSAPROTOCOL_INFO | None = None,
+        g: int = 0,
+        flags: int = 0,
     ) -> int:
         """Create a socket; its handle."""
         raise unsupported("WSPSocket")

@@ -1,0 +1,1 @@
+"""Windows Sockets 2 for Python, and any Linux program's sockets opened through layers written in Python."""

@@ -1,0 +1,96 @@
+"""WSAPROTOCOL_INFO: how a catalog entry describes its protocol, as a value and as Windows' 628 bytes.
+
+There is one structure here where Windows has an A and a W variant; the layout is the one of WSAPROTOCOL_INFOW.
+Source: ns-winsock2-wsaprotocol_infow and ns-winsock2-wsaprotocolchain of the Windows SDK documentation.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from winsock.abi.constants import MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LEN
+from winsock.abi.guids import GUID
+
+_HEAD = struct.Struct("<5I")  # dwServiceFlags1-4, dwProviderFlags; the GUID follows
+_TAIL = struct.Struct("<Ii7I9iII")  # from dwCatalogEntryId to dwProviderReserved
+_NAME_AT = 116
+SIZE = _NAME_AT + 2 * (WSAPROTOCOL_LEN + 1)
+"""sizeof(WSAPROTOCOL_INFOW)."""
+
+
+class WSAPROTOCOLCHAIN(NamedTuple):
+    """The ids of a chain, the uppermost layer first, the base protocol last.
+
+    `ChainLen` is 0 for a layered protocol (no socket can be opened on it), 1 for a base protocol, which needs no
+    entries, and the number of entries for a protocol chain.
+    """
+
+    ChainLen: int = 1
+    ChainEntries: tuple[int, ...] = ()
+
+
+ProtocolChain = WSAPROTOCOLCHAIN
+
+
+class WSAPROTOCOL_INFO(NamedTuple):  # noqa: N801
+    """One protocol of one provider; the field names are the documented ones, the numbers are Windows'."""
+
+    dwServiceFlags1: int = 0
+    dwServiceFlags2: int = 0
+    dwServiceFlags3: int = 0
+    dwServiceFlags4: int = 0
+    dwProviderFlags: int = 0
+    ProviderId: GUID = GUID(0, 0, 0, bytes(8))
+    dwCatalogEntryId: int = 0
+    ProtocolChain: WSAPROTOCOLCHAIN = WSAPROTOCOLCHAIN()
+    iVersion: int = 2
+    iAddressFamily: int = 0
+    iMaxSockAddr: int = 0
+    iMinSockAddr: int = 0
+    iSocketType: int = 0
+    iProtocol: int = 0
+    iProtocolMaxOffset: int = 0
+    iNetworkByteOrder: int = 0
+    iSecurityScheme: int = 0
+    dwMessageSize: int = 0
+    dwProviderReserved: int = 0
+    szProtocol: str = ""
+
+    @property
+    def chain_length(self) -> int:
+        """0: a layered protocol; 1: a base protocol; more: a protocol chain of so many entries."""
+        return self.ProtocolChain.ChainLen
+
+    def pack(self) -> bytes:
+        """The 628 bytes of WSAPROTOCOL_INFOW; a name longer than 255 characters is cut.
+
+        Raises `struct.error` where a number does not fit its field.
+        """
+        length, entries = self.ProtocolChain
+        padded = (*entries, *(0,) * (MAX_PROTOCOL_CHAIN - len(entries)))
+        name = self.szProtocol.encode("utf-16-le")[: 2 * WSAPROTOCOL_LEN]
+        return b"".join(
+            (
+                _HEAD.pack(*self[:5]),
+                self.ProviderId.pack(),
+                _TAIL.pack(self.dwCatalogEntryId, length, *padded, *self[8:19]),
+                name.ljust(SIZE - _NAME_AT, b"\0"),
+            )
+        )
+
+
+def unpack(data: bytes) -> WSAPROTOCOL_INFO:
+    """Read the 628 bytes of a WSAPROTOCOL_INFOW; raises `ValueError` where there are fewer."""
+    if len(data) < SIZE:
+        raise ValueError(f"a WSAPROTOCOL_INFOW has {SIZE} bytes, not {len(data)}")
+    entry_id, length, *rest = _TAIL.unpack_from(data, _HEAD.size + 16)
+    name = data[_NAME_AT:SIZE].decode("utf-16-le", "replace").partition("\0")[0]
+    return WSAPROTOCOL_INFO(
+        *_HEAD.unpack_from(data),
+        GUID.unpack(data[_HEAD.size : _HEAD.size + 16]),
+        entry_id,
+        WSAPROTOCOLCHAIN(length, tuple(entry for entry in rest[: min(length, MAX_PROTOCOL_CHAIN)] if entry)),
+        *rest[MAX_PROTOCOL_CHAIN:],
+        name,
+    )

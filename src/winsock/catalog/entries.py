@@ -1,0 +1,165 @@
+"""The catalog: what is installed, in order. The first entry that fits a socket opens it.
+
+Sources: transport-configuration-and-installation-2; nf-ws2spi-wscenumprotocols; nf-winsock2-socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
+    BASE_PROTOCOL,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    LAYERED_PROTOCOL,
+    PFL_HIDDEN,
+    PFL_MATCHES_PROTOCOL_ZERO,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    XP1_CONNECTIONLESS,
+    XP1_EXPEDITED_DATA,
+    XP1_GRACEFUL_CLOSE,
+    XP1_GUARANTEED_DELIVERY,
+    XP1_GUARANTEED_ORDER,
+    XP1_IFS_HANDLES,
+    XP1_MESSAGE_ORIENTED,
+    XP1_SUPPORT_BROADCAST,
+    XP1_SUPPORT_MULTIPOINT,
+)
+from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.abi.guids import GUID
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.catalog import layering, matching
+
+
+class CatalogEntry(NamedTuple):
+    """One installed protocol: its description, the import path of its provider, the options of its layer."""
+
+    info: WSAPROTOCOL_INFO
+    path: str
+    options: object = None
+
+
+class LayerSpec(NamedTuple):
+    """A layer to put over everything: its name, where to import it from, its options."""
+
+    name: str
+    path: str
+    options: object = None
+
+
+class Catalog:
+    """Installed entries in their order. A value: a change makes another catalog."""
+
+    __slots__ = ("_by_id", "entries")
+
+    def __init__(self, entries: Iterable[CatalogEntry] | None = None) -> None:
+        self.entries = tuple(BUILTIN if entries is None else entries)
+        self._by_id = {entry.info.dwCatalogEntryId: entry for entry in self.entries}
+
+    def __iter__(self) -> Iterator[CatalogEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def find(self, entry_id: int) -> CatalogEntry:
+        """The entry of that id; raises WSAEINVAL where there is none."""
+        entry = self._by_id.get(entry_id)
+        if entry is None:
+            raise WinsockError(WSAEINVAL, f"the catalog has no entry {entry_id}")
+        return entry
+
+    def find_provider(self, provider_id: GUID) -> CatalogEntry:
+        """The first entry of that provider; raises WSAEINVAL where there is none."""
+        for entry in self.entries:
+            if entry.info.ProviderId == provider_id:
+                return entry
+        raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
+
+    def visible(self) -> list[CatalogEntry]:
+        """What WSAEnumProtocols shows: no hidden entries, and no layered protocols by themselves."""
+        return [
+            entry
+            for entry in self.entries
+            if entry.info.chain_length != LAYERED_PROTOCOL and not entry.info.dwProviderFlags & PFL_HIDDEN
+        ]
+
+    def matches(self, af: int, type: int, protocol: int) -> list[CatalogEntry]:
+        """All entries on which such a socket can be opened, in order; numbers are Windows'.
+
+        Raises WSAEINVAL where nothing is specified, else the error that says which of the three did not match:
+        WSAESOCKTNOSUPPORT, WSAEAFNOSUPPORT, WSAEPROTONOSUPPORT, or WSAEPROTOTYPE for the combination.
+        """
+        if af == type == protocol == 0:
+            raise matching.unspecified()
+        found = [entry for entry in self.entries if matching.fits(entry.info, af, type, protocol)]
+        if not found:
+            raise matching.refusal((entry.info for entry in self.entries), af, type, protocol)
+        return found
+
+    def match(self, af: int, type: int, protocol: int) -> CatalogEntry:
+        """The first entry on which such a socket can be opened; errors as for `matches`."""
+        return self.matches(af, type, protocol)[0]
+
+    def with_layers(self, specs: Sequence[LayerSpec]) -> Catalog:
+        """This catalog with the layers, the first uppermost, over every base protocol.
+
+        First come the chains, one for each base protocol, then the layers' hidden entries, then what was there.
+        Raises WSANO_RECOVERY for more layers than a chain can hold (MAX_PROTOCOL_CHAIN).
+        """
+        if not specs:
+            return self
+        bases = [entry for entry in self.entries if entry.info.chain_length == BASE_PROTOCOL]
+        first = max(self._by_id) + 1
+        dummies = [
+            CatalogEntry(layering.dummy_info(first + i, spec.name, bases[0].info), spec.path, spec.options)
+            for i, spec in enumerate(specs)
+        ]
+        ids = [entry.info.dwCatalogEntryId for entry in dummies]
+        names = [spec.name for spec in specs]
+        chains = [
+            CatalogEntry(layering.chain_info(ids[-1] + 1 + i, ids, names, base.info), specs[0].path)
+            for i, base in enumerate(bases)
+        ]
+        return Catalog((*chains, *dummies, *self.entries))
+
+
+_TCP_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA | XP1_IFS_HANDLES
+_UDP_FLAGS = (
+    XP1_CONNECTIONLESS | XP1_MESSAGE_ORIENTED | XP1_SUPPORT_BROADCAST | XP1_SUPPORT_MULTIPOINT | XP1_IFS_HANDLES
+)
+_INET4 = GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192"))
+_INET6 = GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4"))
+_UDP_MESSAGE_SIZE = 65467
+
+
+def _base(entry_id: int, name: str, provider: GUID, family: int, size: int, protocol: int) -> CatalogEntry:
+    """A row of the built-in catalog: TCP or UDP over one family."""
+    stream = protocol == IPPROTO_TCP
+    info = WSAPROTOCOL_INFO(
+        dwServiceFlags1=_TCP_FLAGS if stream else _UDP_FLAGS,
+        dwProviderFlags=PFL_MATCHES_PROTOCOL_ZERO,
+        ProviderId=provider,
+        dwCatalogEntryId=entry_id,
+        iAddressFamily=family,
+        iMaxSockAddr=size,
+        iMinSockAddr=size,
+        iSocketType=SOCK_STREAM if stream else SOCK_DGRAM,
+        iProtocol=protocol,
+        dwMessageSize=0 if stream else _UDP_MESSAGE_SIZE,
+        szProtocol=name,
+    )
+    return CatalogEntry(info, "winsock.base.inet:Inet")
+
+
+BUILTIN: tuple[CatalogEntry, ...] = (
+    _base(1001, "MSAFD Tcpip [TCP/IP]", _INET4, AF_INET, 16, IPPROTO_TCP),
+    _base(1002, "MSAFD Tcpip [UDP/IP]", _INET4, AF_INET, 16, IPPROTO_UDP),
+    _base(1003, "MSAFD Tcpip [TCP/IPv6]", _INET6, AF_INET6, 28, IPPROTO_TCP),
+    _base(1004, "MSAFD Tcpip [UDP/IPv6]", _INET6, AF_INET6, 28, IPPROTO_UDP),
+)
+"""What there is where nothing was installed."""

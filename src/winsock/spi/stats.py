@@ -1,0 +1,72 @@
+"""What is known of a socket when it closes: the addresses and, for TCP, the kernel's own counters."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from winsock.abi.constants import SIO_TCP_INFO
+from winsock.abi.errors import WinsockError
+
+if TYPE_CHECKING:
+    from winsock.abi.sockaddr import Sockaddr
+    from winsock.spi.provider import ProcTable
+
+T = TypeVar("T")
+
+_VERSION_0 = struct.pack("<I", 0)
+_TCP_INFO = struct.Struct("<IIQB3x7IQQ5IB3x")  # TCP_INFO_v0 (mstcpip.h)
+
+
+class Stats(NamedTuple):
+    """A socket's life in numbers; None where it is not known, which is never a guess."""
+
+    socket: int
+    """The socket's id: see `winsock.current_call`."""
+    process: int
+    """Process id of the process that the socket was last seen in."""
+    local: Sockaddr | None
+    peer: Sockaddr | None
+    protocol: str
+    """"tcp" or "udp"."""
+    sent: int | None = None
+    """Bytes that the program sent, without what was sent again."""
+    received: int | None = None
+    rtt_us: int | None = None
+    """The smoothed round-trip time, in microseconds."""
+    retransmits: int | None = None
+    """In one process: retransmitted bytes, as TCP_INFO_v0 has them; under `winsock run`: segments."""
+    duration_s: float | None = None
+    """From the opening of the socket to its close, in seconds."""
+
+
+def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -> Stats:
+    """Ask the provider below for what it knows of a socket that is about to close."""
+    raw = known(lambda: table.WSPIoctl(s, SIO_TCP_INFO, _VERSION_0, _TCP_INFO.size)) if protocol == "tcp" else None
+    sent = received = rtt = resent = None
+    if raw and len(raw) >= _TCP_INFO.size:
+        fields = _TCP_INFO.unpack_from(raw)
+        rtt, out, received, resent = fields[4], fields[11], fields[12], fields[14]
+        sent = out - resent
+    return Stats(
+        socket=s,
+        process=os.getpid(),
+        local=known(lambda: table.WSPGetSockName(s)),
+        peer=known(lambda: table.WSPGetPeerName(s)),
+        protocol=protocol,
+        sent=sent,
+        received=received,
+        rtt_us=rtt,
+        retransmits=resent,
+        duration_s=duration_s,
+    )
+
+
+def known(ask: Callable[[], T]) -> T | None:
+    """The answer, or None where the provider refuses one."""
+    try:
+        return ask()
+    except WinsockError:
+        return None
