@@ -1,0 +1,1 @@
+"""The tables of documented facts that tests hold the sources against."""
