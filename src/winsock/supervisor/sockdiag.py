@@ -1,0 +1,283 @@
+"""NETLINK_SOCK_DIAG: its requests and messages, and the sockets on which the kernel answers and gives notice.
+
+A message is an `inet_diag_msg` and its attributes (linux/inet_diag.h), the same in an answer, in a dump and in the
+notice of a destroyed socket. Of `tcp_info` (linux/tcp.h) only the fields that somebody reads are taken. What the
+values mean is not known here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
+
+NETLINK_SOCK_DIAG = 4
+SOL_NETLINK = 270
+NETLINK_ADD_MEMBERSHIP = 1
+DESTROY_GROUPS = {"tcp4": 1, "udp4": 2, "tcp6": 3, "udp6": 4}
+
+SOCK_DIAG_BY_FAMILY = 20
+NLMSG_ERROR = 2
+NLMSG_DONE = 3
+NLM_F_REQUEST = 0x1
+NLM_F_DUMP = 0x300
+
+ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE = range(1, 8)
+CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING, NEW_SYN_RECV, BOUND_INACTIVE = range(8, 14)
+EVERY_STATE = 0xFFFFFFFF
+WHOLE_SOCKETS = EVERY_STATE & ~(1 << TIME_WAIT | 1 << SYN_RECV | 1 << NEW_SYN_RECV)
+"""Without the states whose remains or beginnings are no sockets, and have cookies of their own."""
+
+ATTRIBUTE_INFO = 2
+ATTRIBUTE_PROTOCOL = 10
+
+HEADER = Struct("=IHHII")
+COOKIE_OFFSET = HEADER.size + 44
+ID_SIZE = 48
+ANY_COOKIE = b"\xff" * 8
+
+BUFFER_SIZE = 32 << 20
+BATCH = 64
+_SLOT = 512
+"""More than a notice has in any kernel so far; what would be cut is not read."""
+_SO_RCVBUFFORCE = 33
+_KINDS = [(f, p) for p in (socket.IPPROTO_TCP, socket.IPPROTO_UDP) for f in (socket.AF_INET, socket.AF_INET6)]
+
+_REQUEST = Struct("=4BI")
+_MESSAGE = Struct("=4B2s2s16s16sIQ5I")
+_ATTRIBUTE = Struct("=HH")
+_ERROR = Struct("=i")
+_INFO = Struct("=56xI8xI28xI16xQQ16xII32xI4xQQ")
+
+
+class Info(NamedTuple):
+    """The counters of tcp_info that are read here."""
+
+    last_ack_age_ms: int
+    rtt_us: int
+    retransmits: int
+    bytes_acked: int
+    bytes_received: int
+    data_segments_in: int
+    data_segments_out: int
+    delivered: int
+    bytes_sent: int
+    bytes_retransmitted: int
+
+
+class Message(NamedTuple):
+    """One socket as the kernel describes it; `id` is its inet_diag_sockid, by which it can be asked for."""
+
+    family: int
+    state: int
+    protocol: int
+    id: bytes
+    cookie: int
+    local: SockaddrIn | SockaddrIn6 | None
+    peer: SockaddrIn | SockaddrIn6 | None
+    unread: int
+    unacknowledged: int
+    uid: int
+    inode: int
+    info: Info | None
+
+
+def request(family: int, protocol: int, *, states: int = EVERY_STATE, id: bytes | None = None) -> bytes:
+    """Ask for the socket with this id, or without an id for all sockets of the family and protocol; with tcp_info."""
+    flags = NLM_F_REQUEST if id else NLM_F_REQUEST | NLM_F_DUMP
+    who = id[: ID_SIZE - 8] + ANY_COOKIE if id else bytes(ID_SIZE)
+    body = _REQUEST.pack(family, protocol, 1 << (ATTRIBUTE_INFO - 1), 0, states) + who
+    return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, 0, 0) + body
+
+
+def split(data: bytes | bytearray | memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The netlink messages of one datagram: type and body. A cut message has the body that arrived."""
+    rest = memoryview(data)
+    while len(rest) >= HEADER.size:
+        length, kind, _, _, _ = HEADER.unpack_from(rest)
+        if length < HEADER.size:
+            return
+        yield kind, rest[HEADER.size : length]
+        rest = rest[_aligned(length) :]
+
+
+def unpack(body: memoryview) -> Message:
+    """The body of a SOCK_DIAG_BY_FAMILY message."""
+    family, state, _, _, sport, dport, source, destination, interface, cookie, *tail = _MESSAGE.unpack_from(body)
+    _, unread, unacknowledged, uid, inode = tail
+    info, protocol = _attributes(body[_MESSAGE.size :])
+    return Message(
+        family,
+        state,
+        protocol,
+        bytes(body[4 : 4 + ID_SIZE]),
+        cookie,
+        _address(family, source, sport, interface),
+        _address(family, destination, dport, interface),
+        unread,
+        unacknowledged,
+        uid,
+        inode,
+        info,
+    )
+
+
+def error_of(body: memoryview) -> OSError:
+    """The body of an NLMSG_ERROR message, as the error it tells."""
+    number = -_ERROR.unpack_from(body)[0]
+    return OSError(number, os.strerror(number))
+
+
+def _attributes(rest: memoryview) -> tuple[Info | None, int]:
+    info, protocol = None, 0
+    while len(rest) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(rest)
+        if length < _ATTRIBUTE.size:
+            break
+        value = rest[_ATTRIBUTE.size : length]
+        if kind == ATTRIBUTE_INFO and len(value) >= _INFO.size:
+            info = Info._make(_INFO.unpack_from(value))
+        elif kind == ATTRIBUTE_PROTOCOL and value:
+            protocol = value[0]
+        rest = rest[_aligned(length) :]
+    return info, protocol
+
+
+def _address(family: int, host: bytes, port: bytes, interface: int) -> SockaddrIn | SockaddrIn6 | None:
+    """The address, or None where the port is zero: never bound, or without a peer."""
+    number = int.from_bytes(port, "big")
+    if not number:
+        return None
+    if family == socket.AF_INET:
+        return SockaddrIn(socket.inet_ntop(family, host[:4]), number)
+    text = socket.inet_ntop(socket.AF_INET6, host)
+    return SockaddrIn6(text, number, 0, interface if text.startswith("fe80:") else 0)
+
+
+def _aligned(length: int) -> int:
+    return length + 3 & ~3
+
+
+class Questions:
+    """Answers at once, from the kernel, about sockets that are still there."""
+
+    def __init__(self) -> None:
+        self._socket = _open()
+        self._socket.bind((0, 0))
+        self._buffer = bytearray(1 << 16)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._socket.close()
+
+    def state(self, message: Message) -> int | None:
+        """The state of what the kernel has now under the addresses of this TCP socket; None if nothing."""
+        answers = self._ask(request(message.family, socket.IPPROTO_TCP, id=message.id))
+        try:
+            return next(answers).state
+        except (StopIteration, OSError):
+            return None
+
+    def every(self) -> Iterator[Message]:
+        """Every TCP and UDP socket that is in use: bound, connected, listening, or closed and still sending."""
+        for family, protocol in _KINDS:
+            yield from self._ask(request(family, protocol, states=WHOLE_SOCKETS))
+
+    def _ask(self, request: bytes) -> Iterator[Message]:
+        """The answers: one, or many and an end. The kernel has them ready when `send` returns."""
+        single = not HEADER.unpack_from(request)[2] & NLM_F_DUMP
+        self._socket.send(request)
+        while True:
+            count = self._socket.recv_into(self._buffer)
+            for kind, body in split(memoryview(self._buffer)[:count]):
+                if kind == NLMSG_DONE:
+                    return
+                if kind == NLMSG_ERROR:
+                    raise error_of(body)
+                yield unpack(body)
+            if single:
+                return
+
+
+def subscribe(groups: Iterable[str] = tuple(DESTROY_GROUPS), buffer_size: int = BUFFER_SIZE) -> socket.socket:
+    """A socket for the notices of these groups, with as much room as we may have; `OSError` where there are none."""
+    found = _open()
+    try:
+        try:
+            found.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_size)
+        except PermissionError:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_size)
+        found.bind((0, 0))
+        for group in groups:
+            number = DESTROY_GROUPS[group]
+            found.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _open() -> socket.socket:
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+
+
+class _IoVector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MessageHeader(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vector", ctypes.c_void_p),
+        ("vector_length", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Received(ctypes.Structure):
+    """struct mmsghdr: a msghdr, and the length of what was received."""
+
+    _fields_ = (("header", _MessageHeader), ("length", ctypes.c_uint))
+
+
+class Notices:
+    """Reads notices by the batch into one piece of memory, a slot for each, and looks only at their cookies."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._memory = bytearray(_SLOT * BATCH)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._vectors = (_IoVector * BATCH)(*(_IoVector(base + _SLOT * slot, _SLOT) for slot in range(BATCH)))
+        self._received = (_Received * BATCH)()
+        for received, vector in zip(self._received, self._vectors, strict=True):
+            received.header.vector = ctypes.addressof(vector)
+            received.header.vector_length = 1
+        self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
+        before, after = COOKIE_OFFSET, _SLOT - COOKIE_OFFSET - 8
+        self._cookies = Struct("=" + f"{before}xQ{after}x" * BATCH).unpack_from
+
+    def receive(self) -> tuple[int, ...]:
+        """The cookies of the next notices, by slot; none if there are no more. `OSError` ENOBUFS: some were lost."""
+        count = self._recvmmsg(self._descriptor, self._received, BATCH, socket.MSG_DONTWAIT, None)
+        if count == BATCH:
+            return self._cookies(self._memory)
+        if count >= 0:
+            return self._cookies(self._memory)[:count]
+        number = ctypes.get_errno()
+        if number in (errno.EAGAIN, errno.EINTR):
+            return ()
+        raise OSError(number, os.strerror(number))
+
+    def slot(self, index: int) -> memoryview:
+        """The notice in a slot, its length as received."""
+        start = _SLOT * index
+        return memoryview(self._memory)[start : start + min(_SLOT, self._received[index].length)]
