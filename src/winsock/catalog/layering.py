@@ -45,7 +45,7 @@ def chain_info(
 
     Raises WSANO_RECOVERY for more than MAX_PROTOCOL_CHAIN entries.
     """
-    entries = (*layers, *(covered.ProtocolChain.ChainEntries or (covered.dwCatalogEntryId,)))
+    entries = (*layers, covered.dwCatalogEntryId)
     if len(entries) > MAX_PROTOCOL_CHAIN:
         most = MAX_PROTOCOL_CHAIN - 1
         raise WinsockError(WSANO_RECOVERY, f"a protocol chain holds {most} layers over its base, not {len(layers)}")

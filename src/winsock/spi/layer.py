@@ -231,7 +231,10 @@ class Layer(Provider):
     ) -> bytes | None:
         if code == SIO_GET_EXTENSION_FUNCTION_POINTER:
             self._refuse_to_be_bypassed(in_buffer)
-        return self.next.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine, thread_id)
+        answer: bytes | None = self.next.WSPIoctl(
+            s, code, in_buffer, out_size, overlapped, completion_routine, thread_id
+        )
+        return answer
 
     # What is behind them.
 

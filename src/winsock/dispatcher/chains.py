@@ -1,0 +1,59 @@
+"""An opened protocol chain: its catalog entry, the dispatch table at its top, and its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, LAYERED_PROTOCOL
+
+if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.catalog.entries import Catalog, CatalogEntry
+    from winsock.spi.layer import Layer
+    from winsock.spi.provider import ProcTable
+
+_PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
+_FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+
+
+class Chain:
+    """One per catalog entry. `layers` holds the `Layer` objects, the uppermost first; foreign providers are unseen."""
+
+    __slots__ = ("adopters", "catalog", "entry", "ids", "layers", "table", "tables")
+
+    entry: CatalogEntry
+    catalog: Catalog
+    ids: tuple[int, ...]
+    """The entry ids of the chain, the uppermost first; of a base protocol its own."""
+    table: ProcTable
+    """Where calls enter."""
+    tables: dict[int, ProcTable]
+    """Entry id -> the table of the provider that stands there, as far as the loader started it."""
+    layers: tuple[Layer, ...]
+    adopters: tuple[Layer, ...]
+    """The layers that want to hear of adopted handles."""
+
+    def __init__(self, entry: CatalogEntry, catalog: Catalog) -> None:
+        self.entry = entry
+        self.catalog = catalog
+        self.ids = entry.info.ProtocolChain.ChainEntries or (entry.info.dwCatalogEntryId,)
+        self.tables = {}
+        self.layers = ()
+        self.adopters = ()
+
+    def table_of(self, entry_id: int) -> ProcTable | None:
+        """Where calls for a handle of that provider enter; None where it does not stand in this chain."""
+        if entry_id in self.ids or entry_id == self.entry.info.dwCatalogEntryId:
+            return self.tables.get(entry_id, self.table)
+        return None
+
+    def __repr__(self) -> str:
+        return " > ".join(_spelled(self.catalog.find(entry_id).info) for entry_id in self.ids)
+
+
+def _spelled(info: WSAPROTOCOL_INFO) -> str:
+    """A layer's name, or "tcp/ipv4"."""
+    if info.chain_length == LAYERED_PROTOCOL:
+        return info.szProtocol
+    protocol, family = _PROTOCOLS.get(info.iProtocol), _FAMILIES.get(info.iAddressFamily)
+    return f"{protocol}/{family}" if protocol and family else info.szProtocol

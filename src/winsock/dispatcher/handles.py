@@ -1,0 +1,70 @@
+"""Handles as the rest of the system sees them: take one in, let one go, close one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
+from winsock.abi.errors import WSAENOTSOCK, WinsockError
+from winsock.core import journal
+from winsock.dispatcher import loader
+from winsock.dispatcher.records import Record, find, identity_of, is_current, records
+
+if TYPE_CHECKING:
+    from winsock.catalog.entries import CatalogEntry
+
+_ABORTIVE = (1, 0)
+
+
+def adopt(descriptor: int, entry: CatalogEntry) -> Record:
+    """Serve a descriptor that exists already by the chain of an entry, without creating a socket.
+
+    The descriptor stays its owner's: `release` ends the association and closes nothing. Raises WSAENOTSOCK where it
+    is not open, and what `loader.open_chain` raises.
+    """
+    chain = loader.open_chain(entry)
+    try:
+        identity = identity_of(descriptor)
+    except OSError:
+        raise WinsockError(WSAENOTSOCK, f"{descriptor} is no open descriptor") from None
+    record = records[descriptor] = Record(descriptor, chain, chain.table, identity, adopted=True)
+    for layer in chain.adopters:
+        layer.adopted(descriptor)
+    return record
+
+
+def release(handle: int) -> Record | None:
+    """End the association of a handle, and leave its descriptor alone."""
+    return records.pop(handle, None)
+
+
+def close(handle: int) -> None:
+    """Close a socket through its chain. Raises WSAENOTSOCK, and what WSPCloseSocket raises; then it stays open.
+
+    The association ends before the descriptor is closed, because its number may be another socket's at once. Where
+    a provider made the handle, its own WPUCloseSocketHandle ends it.
+    """
+    record = find(handle)
+    if not record.made:
+        records.pop(handle, None)
+    try:
+        record.table.WSPCloseSocket(handle)
+    except WinsockError:
+        if is_current(record):
+            records.setdefault(handle, record)
+        raise
+
+
+def close_all() -> None:
+    """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go."""
+    for handle, record in list(records.items()):
+        if record.adopted or not is_current(record):
+            records.pop(handle, None)
+            continue
+        try:
+            if record.entry.info.iSocketType == SOCK_STREAM:
+                record.table.WSPSetSockOpt(handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
+            close(handle)
+        except WinsockError as error:
+            journal.audit(repr(record.chain), "WSPCloseSocket", error)
+            records.pop(handle, None)

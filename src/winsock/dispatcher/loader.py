@@ -1,0 +1,279 @@
+"""From a catalog entry to a protocol chain: find the provider by its import path, start it, check what it answers.
+
+Only the uppermost provider is loaded here. It loads the next one while it starts, and so on down to the base; a
+`Layer` does so by `start_next`, any other provider as it likes. A layer is one object per chain, a base protocol one
+object for all chains; each use is one WSPStartup, which one WSPCleanup will match.
+
+Sources: initialization-2; nf-ws2spi-wspstartup; nf-winsock2-socket (the errors of a provider that does not start).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from winsock.abi.constants import BASE_PROTOCOL, WINSOCK_VERSION
+from winsock.abi.errors import (
+    WSAEINVALIDPROCTABLE,
+    WSAEINVALIDPROVIDER,
+    WSAEPROVIDERFAILEDINIT,
+    WSANOTINITIALISED,
+    WinsockError,
+)
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.catalog.entries import Catalog, CatalogEntry
+from winsock.core import journal
+from winsock.dispatcher.chains import Chain
+from winsock.dispatcher.upcalls import ChainUpcalls
+from winsock.spi.layer import Layer
+from winsock.spi.provider import WSPDATA, ProcTable, Startable
+from winsock.spi.upcalls import StartedProvider, Upcalls
+
+opened: dict[int, Chain] = {}
+"""Entry id -> its chain, in the order of opening."""
+_bases: dict[int, Startable] = {}
+_resolved: dict[str, Any] = {}
+_lock = threading.RLock()
+_catalog: Catalog | None = None
+
+
+def use(catalog: Catalog | None) -> None:
+    """Take the catalog that chains are opened from; None ends the use of one."""
+    global _catalog
+    _catalog = catalog
+
+
+def catalog() -> Catalog:
+    """The catalog in use; raises WSANOTINITIALISED before WSAStartup."""
+    if _catalog is None:
+        raise WinsockError(WSANOTINITIALISED, "WSAStartup has not been called")
+    return _catalog
+
+
+def open_chain(entry: CatalogEntry) -> Chain:
+    """The chain of a catalog entry, opened at its first use.
+
+    Raises WSANOTINITIALISED; WSAEINVALIDPROVIDER for a layered protocol by itself, or a provider of another version
+    than 2.2; WSAEINVALIDPROCTABLE; WSAEPROVIDERFAILEDINIT where a provider cannot be imported or does not start.
+    """
+    chain = opened.get(entry.info.dwCatalogEntryId)
+    if chain is not None:
+        return chain
+    with _lock:
+        chain = opened.get(entry.info.dwCatalogEntryId)
+        if chain is None:
+            chain = _opened_chain(Chain(entry, catalog()))
+            opened[entry.info.dwCatalogEntryId] = chain
+        return chain
+
+
+def close_chains() -> None:
+    """One WSPCleanup for every chain, the last opened first; base providers are forgotten."""
+    with _lock:
+        while opened:
+            _, chain = opened.popitem()
+            try:
+                chain.table.WSPCleanup()
+            except Exception as error:
+                journal.audit(repr(chain), "WSPCleanup", error)
+        _bases.clear()
+
+
+def resolve(path: str) -> Any:
+    """What an import path names: a class, or an object that has a WSPStartup.
+
+    A path is `package.module:Class`, `/a/file.py:Class`, or `/a/file.py` where it defines exactly one layer. Raises
+    WSAEPROVIDERFAILEDINIT: what the import raised, in which file and line.
+    """
+    found = _resolved.get(path)
+    if found is None:
+        module_path, name = _split(path)
+        module = _import(path, module_path)
+        found = _named(path, module, name) if name else _only_layer(path, module)
+        _resolved[path] = found
+    return found
+
+
+# Opening.
+
+
+def _opened_chain(chain: Chain) -> Chain:
+    info = chain.entry.info
+    upcalls = ChainUpcalls(chain, opened, _start_next)
+    if info.chain_length == BASE_PROTOCOL:
+        _, chain.table = _start(_base(chain.entry), info, upcalls)
+    elif info.chain_length > BASE_PROTOCOL:
+        top = chain.catalog.find(chain.ids[0])
+        _, chain.table = _start_layer(chain, top, info, upcalls, own_id=info.dwCatalogEntryId)
+    else:
+        raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a layered protocol, which opens no sockets")
+    chain.adopters = tuple(layer for layer in chain.layers if type(layer).adopted is not Layer.adopted)
+    return chain
+
+
+def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
+    """Start what stands below a layer of the chain: another layer, given the same info, or the base, given its own."""
+    entry = chain.catalog.find(_id_below(chain, layer))
+    upcalls = ChainUpcalls(chain, opened, _start_next)
+    if entry.info.chain_length == BASE_PROTOCOL:
+        below = open_chain(entry)
+        data, _ = _start(_base(entry), entry.info, upcalls)
+        chain.tables[entry.info.dwCatalogEntryId] = below.table
+        return StartedProvider(entry.info, data, below.table)
+    data, table = _start_layer(chain, entry, info, upcalls, own_id=entry.info.dwCatalogEntryId)
+    return StartedProvider(info, data, table)
+
+
+def _start_layer(
+    chain: Chain, entry: CatalogEntry, info: WSAPROTOCOL_INFO, upcalls: Upcalls, own_id: int
+) -> tuple[WSPDATA, ProcTable]:
+    provider = _make(entry)
+    if isinstance(provider, Layer):
+        provider.entry_id = own_id
+        provider.options = _options(entry, provider)
+        chain.layers = (*chain.layers, provider)
+    data, table = _start(provider, info, upcalls)
+    chain.tables[entry.info.dwCatalogEntryId] = chain.tables[own_id] = table
+    return data, table
+
+
+def _id_below(chain: Chain, layer: object) -> int:
+    """The id that follows a layer's own in the chain; a layer that a stranger made is found by its class."""
+    own_id = getattr(layer, "entry_id", None)
+    if own_id is None:
+        kinds = {entry_id: resolve(chain.catalog.find(entry_id).path) for entry_id in chain.ids[:-1]}
+        own_id = next((entry_id for entry_id, kind in kinds.items() if kind is type(layer)), None)
+    if own_id == chain.entry.info.dwCatalogEntryId:
+        return chain.ids[1]
+    if own_id not in chain.ids[:-1]:
+        raise WinsockError(WSAEINVALIDPROVIDER, f"{layer!r} is no layer of the chain {chain!r}")
+    return chain.ids[chain.ids.index(own_id) + 1]
+
+
+def _start(provider: Startable, info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+    """WSPStartup, and the checks of what it answers."""
+    name = f"{type(provider).__module__}:{type(provider).__qualname__}"
+    try:
+        data, table = provider.WSPStartup(WINSOCK_VERSION, info, upcalls)
+    except WinsockError:
+        raise
+    except Exception as error:
+        raise _failed(name, "did not start", error) from error
+    if not isinstance(table, ProcTable) or table.missing():
+        missing = ", ".join(table.missing()) if isinstance(table, ProcTable) else "everything"
+        raise WinsockError(WSAEINVALIDPROCTABLE, f"the dispatch table of {name} lacks {missing}")
+    if data.wVersion != WINSOCK_VERSION:
+        table.WSPCleanup()
+        raise WinsockError(WSAEINVALIDPROVIDER, f"{name} speaks version {data.wVersion:#06x}, not 2.2")
+    return data, table
+
+
+def _base(entry: CatalogEntry) -> Startable:
+    """The one object of a base protocol, shared by every chain that ends there."""
+    entry_id = entry.info.dwCatalogEntryId
+    provider = _bases.get(entry_id)
+    if provider is None:
+        provider = _bases[entry_id] = _make(entry)
+    return provider
+
+
+def _make(entry: CatalogEntry) -> Startable:
+    found = resolve(entry.path)
+    try:
+        provider = found() if isinstance(found, type) else found
+    except Exception as error:
+        raise _failed(entry.path, "could not be made", error) from error
+    if not callable(getattr(provider, "WSPStartup", None)):
+        raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{entry.path} has no WSPStartup, so it is no provider")
+    return provider  # type: ignore[no-any-return]
+
+
+def _options(entry: CatalogEntry, layer: Layer) -> Any:
+    if entry.options is not None or layer.Options is None:
+        return entry.options
+    try:
+        return layer.Options()
+    except Exception as error:
+        raise _failed(entry.path, "has no default for its options", error) from error
+
+
+# Importing.
+
+
+def _split(path: str) -> tuple[str, str]:
+    module, colon, name = path.rpartition(":")
+    return (module, name) if colon else (path, "")
+
+
+def _import(path: str, module_path: str) -> ModuleType:
+    try:
+        return _import_file(module_path) if module_path.endswith(".py") else import_module(module_path)
+    except Exception as error:
+        raise _failed(path, "could not be imported", error) from error
+
+
+def _import_file(file: str) -> ModuleType:
+    """Run a file as a module of its own; nothing is written beside it."""
+    file = os.path.abspath(file)
+    name = f"winsock_layer_{os.path.basename(file)[:-3]}_{abs(hash(file)):x}"
+    with open(file, "rb") as source:
+        code = compile(source.read(), file, "exec")
+    module = ModuleType(name)
+    module.__file__ = file
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _named(path: str, module: ModuleType, name: str) -> Any:
+    found = getattr(module, name, None)
+    if found is None:
+        layers = ", ".join(layer.__name__ for layer in _layers_of(module)) or "none"
+        raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{path}: there is no {name}; layers defined there: {layers}")
+    return found
+
+
+def _only_layer(path: str, module: ModuleType) -> type[Layer]:
+    layers = _layers_of(module)
+    if len(layers) == 1:
+        return layers[0]
+    if not layers:
+        raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} defines no layer (a subclass of winsock.Layer)")
+    names = ", ".join(layer.__name__ for layer in layers)
+    raise WinsockError(
+        WSAEPROVIDERFAILEDINIT, f"{path} defines several layers: {names}; say which, as {path}:{names[0]}"
+    )
+
+
+def _layers_of(module: ModuleType) -> list[type[Layer]]:
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
+    ]
+
+
+def _failed(path: str, what: str, error: Exception) -> WinsockError:
+    """WSAEPROVIDERFAILEDINIT, with the last line of the traceback and where it was raised."""
+    file, line = _place(error)
+    where = f" ({file}, line {line})" if file else ""
+    return WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} {what}: {type(error).__name__}: {error}{where}")
+
+
+def _place(error: Exception) -> tuple[str | None, int | None]:
+    if isinstance(error, SyntaxError):
+        return error.filename, error.lineno
+    frame = error.__traceback__
+    if frame is None:
+        return None, None
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame.tb_frame.f_code.co_filename, frame.tb_lineno

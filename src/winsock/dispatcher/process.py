@@ -1,0 +1,97 @@
+"""WSAStartup and WSACleanup: version negotiation, counting, and what the last cleanup undoes.
+
+Sources: nf-winsock-wsastartup; nf-winsock2-wsacleanup; ns-winsock-wsadata.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import NamedTuple
+
+from winsock.abi.constants import WINSOCK_VERSION
+from winsock.abi.errors import WSAEINVAL, WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
+from winsock.catalog.entries import Catalog
+from winsock.dispatcher import handles, loader
+
+_VERSIONS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
+_LIMITS_OF_1 = (32767, 65467)  # iMaxSockets and iMaxUdpDg, told to programs of version 1 only
+
+
+class WSADATA(NamedTuple):
+    """What WSAStartup answers. Version words have the major number in the low byte, the minor in the high."""
+
+    wVersion: int
+    wHighVersion: int
+    iMaxSockets: int
+    iMaxUdpDg: int
+    szDescription: str = "WinSock 2.0"
+    szSystemStatus: str = "Running"
+
+
+_lock = threading.Lock()
+_count = 0
+
+
+def is_started() -> bool:
+    """Whether a WSAStartup is not yet undone."""
+    return _count > 0
+
+
+def startup(version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> WSADATA:
+    """WSAStartup: count a use of Winsock; `version` is the highest that the caller can use, as a word.
+
+    The first call takes the catalog, the built-in one where none is given. Raises WSAVERNOTSUPPORTED below 1.0, and
+    WSAEINVAL for another catalog while one is in use.
+    """
+    global _count
+    data = negotiate(version)
+    with _lock:
+        if _count == 0:
+            loader.use(Catalog() if catalog is None else catalog)
+        elif catalog is not None and catalog is not loader.catalog():
+            raise WinsockError(WSAEINVAL, "the catalog is taken by the first WSAStartup, and one is in use")
+        _count += 1
+    return data
+
+
+def cleanup() -> None:
+    """WSACleanup: undo one WSAStartup; the last resets and frees all sockets. Raises WSANOTINITIALISED."""
+    global _count
+    with _lock:
+        if _count == 0:
+            raise WinsockError(WSANOTINITIALISED, "WSACleanup without WSAStartup")
+        if _count == 1:
+            handles.close_all()
+            loader.close_chains()
+            loader.use(None)
+        _count -= 1
+
+
+def negotiate(version: int) -> WSADATA:
+    """The data for a requested version: the highest of ours that is not above it. Raises WSAVERNOTSUPPORTED."""
+    requested = version & 0xFF, version >> 8 & 0xFF
+    usable = [known for known in _VERSIONS if known <= requested]
+    if not usable:
+        raise WinsockError(
+            WSAVERNOTSUPPORTED, f"version {requested[0]}.{requested[1]} is older than any supported here"
+        )
+    major, minor = usable[-1]
+    limits = _LIMITS_OF_1 if requested[0] == 1 else (0, 0)
+    return WSADATA(major | minor << 8, WINSOCK_VERSION, *limits)
+
+
+class started:  # noqa: N801
+    """`with winsock.started():` - WSAStartup before, WSACleanup after."""
+
+    def __init__(self, version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> None:
+        self._version = version
+        self._catalog = catalog
+
+    def __enter__(self) -> WSADATA:
+        return startup(self._version, self._catalog)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        cleanup()

@@ -1,0 +1,97 @@
+"""The table SOCKET -> provider. Only the upcalls and `handles.adopt` write to it.
+
+A handle is a descriptor, and descriptors are reused: a record keeps the identity of the file that the number stood
+for, so that a number which was closed behind our back and given to another file is found out.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeAlias
+
+from winsock.abi.errors import WSAENOTSOCK, WinsockError
+
+if TYPE_CHECKING:
+    from winsock.catalog.entries import CatalogEntry
+    from winsock.dispatcher.chains import Chain
+    from winsock.spi.provider import ProcTable
+
+Identity: TypeAlias = tuple[int, int]
+
+
+class Record:
+    """What is known of one handle."""
+
+    __slots__ = ("adopted", "chain", "context", "handle", "identity", "made", "table")
+
+    handle: int
+    chain: Chain
+    table: ProcTable
+    """Where calls for this handle enter."""
+    context: object
+    """What its provider gave to WPUCreateSocketHandle."""
+    identity: Identity
+    made: bool
+    """Whether WPUCreateSocketHandle made it, for a provider that is no IFS provider."""
+    adopted: bool
+    """Whether the descriptor belongs to somebody else, who only lent it."""
+
+    def __init__(
+        self,
+        handle: int,
+        chain: Chain,
+        table: ProcTable,
+        identity: Identity,
+        context: object = None,
+        made: bool = False,
+        adopted: bool = False,
+    ) -> None:
+        self.handle = handle
+        self.chain = chain
+        self.table = table
+        self.identity = identity
+        self.context = context
+        self.made = made
+        self.adopted = adopted
+
+    @property
+    def entry(self) -> CatalogEntry:
+        """The catalog entry that the application opened."""
+        return self.chain.entry
+
+
+records: dict[int, Record] = {}
+"""Every handle of this process."""
+
+
+def identity_of(descriptor: int) -> Identity:
+    """Which file the number stands for now; raises `OSError` where it stands for none."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+def find(handle: int) -> Record:
+    """The record of a handle that is still the file it was; raises WSAENOTSOCK, and ends a record gone stale."""
+    record = records.get(handle)
+    if record is None:
+        raise not_a_socket(handle)
+    if not is_current(record):
+        if records.get(handle) is record:
+            del records[handle]
+        raise WinsockError(
+            WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours"
+        )
+    return record
+
+
+def is_current(record: Record) -> bool:
+    """Whether the number still stands for the file of the record."""
+    try:
+        return identity_of(record.handle) == record.identity
+    except OSError:
+        return False
+
+
+def not_a_socket(handle: object) -> WinsockError:
+    """The error for what is no handle."""
+    return WinsockError(WSAENOTSOCK, f"{handle!r} is no socket of this process")

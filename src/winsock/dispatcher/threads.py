@@ -1,0 +1,27 @@
+"""What Ws2_32 keeps for each thread: its last error and its blocking callback."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winsock.spi.upcalls import BlockingCallback
+
+
+class ThreadState(threading.local):
+    """The state of whichever thread looks at it."""
+
+    last_error: int = 0
+    """What WSAGetLastError answers; a Winsock code."""
+    blocking_callback: BlockingCallback | None = None
+    """Called while a call of this thread blocks; without one the thread waits natively."""
+    blocking_context: object = None
+
+
+_state = ThreadState()
+
+
+def current() -> ThreadState:
+    """The state of this thread. It works before WSAStartup, as WSAGetLastError does."""
+    return _state

@@ -1,0 +1,114 @@
+"""The WPU functions: where providers reach back into the dispatcher.
+
+Each chain has one object, which knows what stands in that chain; a base provider is shared by chains and uses the
+object that it was given last. So an entry id is looked for in the object's own chain, then among all that are open.
+
+Upcalls of overlapped I/O (events, APCs, messages) answer WSAEOPNOTSUPP.
+
+Source: nf-ws2spi-wpu* of the Windows SDK documentation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import BASE_PROTOCOL
+from winsock.abi.errors import WSAEINVAL, WSAENOBUFS, WinsockError
+from winsock.dispatcher import threads
+from winsock.dispatcher.records import Record, find, identity_of, not_a_socket, records
+from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
+
+if TYPE_CHECKING:
+    from winsock.abi.guids import GUID
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.dispatcher.chains import Chain
+    from winsock.spi.provider import ProcTable
+
+_PLACEHOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
+
+
+class ChainUpcalls(Upcalls):
+    """What the providers of one chain are given."""
+
+    __slots__ = ("_chain", "_opened", "_start_next")
+
+    def __init__(
+        self,
+        chain: Chain,
+        opened: dict[int, Chain],
+        start_next: Callable[[Chain, WSAPROTOCOL_INFO, object], StartedProvider],
+    ) -> None:
+        self._chain = chain
+        self._opened = opened
+        self._start_next = start_next
+
+    def WPUModifyIFSHandle(self, catalog_entry_id: int, proposed_handle: int) -> int:
+        chain, table = self._provider(catalog_entry_id)
+        record = records.get(proposed_handle)
+        if record is not None and not self._is_base(catalog_entry_id):
+            record.chain, record.table = chain, table
+            return proposed_handle
+        try:
+            identity = identity_of(proposed_handle)
+        except (OSError, TypeError, OverflowError):
+            raise WinsockError(WSAEINVAL, f"the proposed handle {proposed_handle!r} is no open descriptor") from None
+        records[proposed_handle] = Record(proposed_handle, chain, table, identity)
+        return proposed_handle
+
+    def WPUCreateSocketHandle(self, catalog_entry_id: int, context: object) -> int:
+        chain, table = self._provider(catalog_entry_id)
+        try:
+            handle = os.open(os.devnull, _PLACEHOLDER)
+        except OSError as error:
+            raise WinsockError(WSAENOBUFS, f"no handle to be had: {error.strerror}", errno=error.errno) from None
+        records[handle] = Record(handle, chain, table, identity_of(handle), context, made=True)
+        return handle
+
+    def WPUCloseSocketHandle(self, s: int) -> None:
+        del records[_made(s).handle]
+        os.close(s)
+
+    def WPUQuerySocketHandleContext(self, s: int) -> object:
+        return _made(s).context
+
+    def WPUFDIsSet(self, s: int, fdset: Collection[int]) -> bool:
+        return s in fdset
+
+    def WPUGetProviderPath(self, provider_id: GUID) -> str:
+        return self._chain.catalog.find_provider(provider_id).path
+
+    def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:
+        self._chain.catalog.find(catalog_entry_id)
+        state = threads.current()
+        return state.blocking_callback, state.blocking_context
+
+    def start_next(self, protocol_info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
+        return self._start_next(self._chain, protocol_info, layer)
+
+    def release_handle(self, handle: int) -> None:
+        record = records.get(handle)
+        if record is not None and not record.made:
+            del records[handle]
+
+    def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
+        """Whose handles those of an entry are; raises WSAEINVAL."""
+        table = self._chain.table_of(entry_id)
+        if table is not None:
+            return self._chain, table
+        chain = self._opened.get(entry_id)
+        if chain is None:
+            raise WinsockError(WSAEINVAL, f"no provider with the catalog entry {entry_id} was started")
+        return chain, chain.table
+
+    def _is_base(self, entry_id: int) -> bool:
+        """Whether a handle of that provider is a new one: a base's is, a layer's was made below it."""
+        return self._chain.catalog.find(entry_id).info.chain_length == BASE_PROTOCOL
+
+
+def _made(s: int) -> Record:
+    record = find(s)
+    if not record.made:
+        raise not_a_socket(s)
+    return record
