@@ -1,0 +1,248 @@
+"""The front: the process that the user started, which stands for the program.
+
+It is in the program's process group and does nothing but pass on: lines from the supervisor to stderr, signals to the
+program, and at the end the program's status to whoever waits for us. It must not hold what belongs to the program: of
+the inherited descriptors it keeps stderr alone.
+
+Every signal is blocked here and looked at. What the terminal, or `kill` with a group, sent has reached the program as
+well; what was sent to us alone must be passed on. The front cannot tell the two apart (both may come from a process),
+so a `Witness` stands beside it: a small process in the same group, where a signal for the group is pending too.
+What the witness did not get was meant for the front alone, alarms that the front inherited included.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Collection
+
+from winsock.supervisor import channel, signals, system
+from winsock.supervisor.life import descendants
+
+STDERR = 2
+SUPERVISOR_DIED = 125
+
+_PIECE_BYTES = 4096
+"""What a pipe takes without waiting, when poll has said that it takes something (PIPE_BUF)."""
+_LAST_LOOK_MS = 1000
+
+
+class Witness:
+    """A process in our group that remembers which signals were sent to the group."""
+
+    def __init__(self, drop_inherited: Callable[[], None]) -> None:
+        self._question, answer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._question.close()
+                drop_inherited()
+                _stand(answer)
+            finally:
+                os._exit(0)
+        answer.close()
+
+    def shared(self) -> set[int]:
+        """The signals it has got since the last question. None where it was killed: then all seem sent to us alone."""
+        try:
+            self._question.send(b"?", socket.MSG_NOSIGNAL)
+            return set(self._question.recv(256)[1:])
+        except OSError:
+            return set()
+
+    def wake(self) -> None:
+        """Continue it, if it was stopped together with its group."""
+        _try_kill(os.kill, self.pid, signal.SIGCONT)
+
+    def forget(self) -> None:
+        """For the process that is not the front."""
+        self._question.close()
+
+    def dismiss(self) -> None:
+        """End it."""
+        _try_kill(os.kill, self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def _stand(answer: socket.socket) -> None:
+    """The witness's life: signals stay pending until the front asks."""
+    system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+    system.set_name("winsock-witness")
+    front = {os.getppid()}
+    while answer.recv(1):
+        answer.send(bytes([0, *signals.take_pending(not_from=front)]), socket.MSG_NOSIGNAL)
+
+
+class Front:
+    """The front's loop, from the supervisor's start to the status."""
+
+    def __init__(self, receiver: channel.Receiver, supervisor: int, witness: Witness) -> None:
+        self._receiver = receiver
+        self._supervisor = supervisor
+        self._witness = witness
+        self._signals = system.signalfd(signals.TO_PASS_ON)
+        self._program = 0
+        self._pidfd = -1
+        self._exited = False
+        self._text = b""
+        self._deaf = False
+        self._left: int | None = None
+        self._poll = select.poll()
+        self._poll.register(receiver.fileno(), select.POLLIN)
+
+    def attend(self) -> int:
+        """Stand for the program until it has ended; the exit status. Where a signal ended it, dies of that signal."""
+        act = {self._receiver.fileno(): self._hear, self._signals: self._pass_signals, STDERR: self._write}
+        while self._left is None:
+            for descriptor, _ in self._poll.poll():
+                act[descriptor]()
+        return self._left
+
+    def _hear(self) -> None:
+        kind, content, descriptor = self._receiver.receive()
+        if kind == channel.LINES:
+            self._say(content)
+        elif kind == channel.STARTED and descriptor is not None:
+            self._program, self._pidfd = channel.number(content), descriptor
+            self._poll.register(self._signals, select.POLLIN)
+        elif kind == channel.EXITED:
+            self._pass_signals()  # those sent before the end were for the program
+            self._exited = True
+        elif kind == channel.FINISH:
+            self._left = self._finish(channel.order(content))
+        elif kind == channel.FAILED:
+            self._left = self._fail(channel.number(content), channel.reason(content))
+        else:
+            self._left = self._mourn()
+
+    # Lines: written as the terminal or pipe takes them, so that signals are seen to meanwhile.
+
+    def _say(self, text: bytes) -> None:
+        if not self._deaf:
+            self._text = text
+            self._poll.unregister(self._receiver.fileno())
+            self._poll.register(STDERR, select.POLLOUT)
+
+    def _write(self) -> None:
+        end = self._text.rfind(b"\n", 0, _PIECE_BYTES) + 1 or _PIECE_BYTES
+        try:
+            self._text = self._text[os.write(STDERR, self._text[:end]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._deaf, self._text = True, b""
+        if not self._text:
+            self._poll.unregister(STDERR)
+            self._poll.register(self._receiver.fileno(), select.POLLIN)
+
+    def _say_now(self, text: str) -> None:
+        try:
+            os.write(STDERR, text.encode(errors="surrogateescape"))
+        except OSError:
+            pass  # nobody is there to read it
+
+    # Signals
+
+    def _pass_signals(self) -> None:
+        ours = {os.getpid(), self._supervisor}  # SIGPIPE by our own writing; SIGCONT when the program goes on
+        pending = signals.take_pending(not_from=ours)
+        while pending:
+            signals.await_group_delivery()
+            if signal.SIGCONT in pending:
+                self._witness.wake()
+            shared = self._witness.shared()
+            for number in pending:
+                self._pass(number, number in shared)
+            # What came while we asked is one with what the witness told, as two equal pending signals are one.
+            pending = signals.take_pending(not_from=ours) - shared
+
+    def _pass(self, number: int, shared: bool) -> None:
+        if self._exited:
+            signals.take_default(number)
+        elif shared or number == signal.SIGCONT:
+            self._pass_to_group(number, shared)
+        else:
+            _try_kill(signal.pidfd_send_signal, self._pidfd, number)
+
+    def _pass_to_group(self, number: int, shared: bool) -> None:
+        """The program's group: it is ours, unless the program, a shell say, has made one of its own."""
+        try:
+            group = os.getpgid(self._program)
+        except ProcessLookupError:
+            return
+        if not shared or group != os.getpgrp():
+            _try_kill(os.killpg, group, number)
+
+    # Ends
+
+    def _finish(self, order: channel.Finish) -> int:
+        self._witness.dismiss()
+        if order.alone:
+            self._see_supervisor_off()
+        if order.exit_status is not None:
+            return order.exit_status
+        return die_alike(order.wait_status)
+
+    def _see_supervisor_off(self) -> None:
+        """Nothing of the tree is left, so it leaves at once; reaped by us, it is not left to an init that may sleep."""
+        poll = select.poll()
+        poll.register(self._receiver.fileno(), select.POLLIN)
+        if poll.poll(_LAST_LOOK_MS):
+            os.waitpid(self._supervisor, 0)
+
+    def _fail(self, status: int, reason: str) -> int:
+        self._witness.dismiss()
+        self._say_now(f"winsock: {reason}\n")
+        os.waitpid(self._supervisor, 0)
+        return status
+
+    def _mourn(self) -> int:
+        """The supervisor died. Its children are ours now, since the front is a subreaper too; none is killed."""
+        _, status = os.waitpid(self._supervisor, 0)
+        self._witness.dismiss()
+        left = descendants(os.getpid())
+        names = ", ".join(f"{process.name} ({process.pid})" for process in left) or "none"
+        self._say_now(
+            f"winsock: the supervisor {_manner(status)}. From now on the calls that it answered fail with ENOSYS;"
+            f" nothing passes unlayered. Processes left running: {names}\n"
+        )
+        return SUPERVISOR_DIED
+
+
+def die_alike(wait_status: int) -> int:
+    """The exit status that tells how the program ended. Where a signal ended it, dies of that signal instead.
+
+    But not of SIGKILL: who kills us so wants to be sure, and would look for another cause; 137 says the same.
+    """
+    if not os.WIFSIGNALED(wait_status):
+        return os.WEXITSTATUS(wait_status)
+    number = os.WTERMSIG(wait_status)
+    if number != signal.SIGKILL:
+        signals.die_of(number)
+    return 128 + number
+
+
+def _manner(wait_status: int) -> str:
+    if os.WIFSIGNALED(wait_status):
+        return f"was killed by {signals.name_of(os.WTERMSIG(wait_status))}"
+    return f"ended too early, with status {os.WEXITSTATUS(wait_status)}"
+
+
+def _try_kill(kill: Callable[[int, int], None], target: int, number: int) -> None:
+    try:
+        kill(target, number)
+    except OSError:
+        pass  # it has ended, or is another user's now: the sender would have fared the same
+
+
+def drop(descriptors: Collection[int], keep: Collection[int] = ()) -> None:
+    """Close inherited descriptors; the standard ones become /dev/null, so that nothing of ours lands on them."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in {0, 1, 2, *descriptors} - set(keep):
+        if descriptor <= STDERR:
+            os.dup2(null, descriptor)
+        else:
+            os.close(descriptor)
+    os.close(null)

@@ -1,0 +1,241 @@
+"""The supervisor's care for processes: it reaps, tells the front, and knows who is still alive.
+
+`Serving` is what the notification side gets. Its loop polls the listener and `serving.fileno()`, and calls
+`serving.handle()` when that is readable:
+
+    while not listener_hung_up:
+        for descriptor, events in poll.poll(timeout):
+            if descriptor == serving.fileno():
+                serving.handle()
+            ...
+        if serving.due and not told:
+            ...                         # wait for what is still pending, at most serving.options.drain seconds
+            serving.line(truth)
+            serving.finish()            # the front leaves; we stay until the listener hangs up
+    serving.reap_all()                  # the hang-up may come before the last exit is reaped: be told of that, too
+
+The supervisor is a subreaper, so every process of the tree whose parent has ended becomes its child. When no child is
+left, the tree is empty.
+
+The front follows the program's stops by our hand, not by its own: only one process decides, in the order in which the
+kernel tells it, so a stop and a continuation that cross each other cannot leave the front stopped beside a running
+program. And because to the user the front *is* the program, a front that was killed takes the program with it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, NamedTuple
+
+from winsock.supervisor import system
+from winsock.supervisor.channel import Finish, Sender
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class RunOptions(NamedTuple):
+    """What the user asked for."""
+
+    drain: float = 5.0
+    """Seconds to wait, after the program's end, for what is still pending."""
+    wait_all: bool = False
+    """Whether the front waits for all processes of the tree."""
+
+
+class Process(NamedTuple):
+    """A living process: its id, and its name as ps shows it."""
+
+    pid: int
+    name: str
+
+
+class Serving:
+    """A program under supervision, as the notification side sees it."""
+
+    def __init__(self, listener: int, program: int, front: int, channel: Sender, options: RunOptions) -> None:
+        self.listener = listener
+        """The seccomp listener; POLLHUP on it means that no process of the tree is left."""
+        self.program = program
+        """The program's pid."""
+        self.options = options
+        self.exited: int | None = None
+        """The program's wait status (see os.WIFEXITED), once it has ended."""
+        self.alone = False
+        """Whether no process of the tree is left."""
+        self._front = front
+        self._front_stopped = False
+        self._finished = False
+        self._channel = channel
+        self._children = system.signalfd({signal.SIGCHLD})
+        self._poll = select.epoll()
+        self._poll.register(self._children, select.EPOLLIN)
+        self._poll.register(channel.fileno(), select.EPOLLIN)
+        self._registration = threading.Lock()
+        self._registered = select.EPOLLIN
+
+    def fileno(self) -> int:
+        """Readable when `handle` has something to do."""
+        return self._poll.fileno()
+
+    def handle(self) -> list[tuple[int, int]]:
+        """Do what is due, without waiting: reap, pass on, send. Returns who ended: (pid, wait status)."""
+        ended: list[tuple[int, int]] = []
+        for descriptor, events in self._poll.poll(0):
+            if descriptor == self._children:
+                signal.sigtimedwait({signal.SIGCHLD}, 0)
+                ended += self._reap()
+            elif events & ~select.EPOLLOUT:
+                self._front_is_gone()
+            else:
+                self._channel.flush()
+                self._watch_queue()
+        return ended
+
+    def reap_all(self) -> None:
+        """Wait until every process is reaped: at once when the listener has hung up, which may come before that."""
+        while not self.alone:
+            self._poll.poll()
+            self.handle()
+
+    @property
+    def due(self) -> bool:
+        """Whether what the front waits for has happened: the program has ended, or all have if the user wants that."""
+        return self.exited is not None and (self.alone or not self.options.wait_all)
+
+    def line(self, text: str) -> None:
+        """Give the user a line (or several) on the front's stderr. Never waits; does nothing when the front is gone."""
+        if self._finished or self._channel.gone or not text:
+            return
+        self._channel.lines(text if text.endswith("\n") else text + "\n")
+        self._watch_queue()
+
+    def finish(self, exit_status: int | None = None) -> None:
+        """Let the front leave, after all lines so far, as the program ended; or with another exit status."""
+        if self.exited is None:
+            raise ValueError("the program has not ended yet")
+        if not self._finished:
+            self._finished = True
+            self._channel.finish(Finish(self.exited, exit_status, self.alone))
+            self._watch_queue()
+
+    def processes(self) -> list[Process]:
+        """The processes of the tree that are alive."""
+        return descendants(os.getpid())
+
+    def leave(self) -> None:
+        """Send the front what is still queued; called when `serve` has returned."""
+        self._channel.drain()
+
+    def _reap(self) -> list[tuple[int, int]]:
+        ended = []
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+                if pid == 0:
+                    break
+                if pid == self.program:
+                    self._program_changed(status)
+                if not os.WIFSTOPPED(status) and not os.WIFCONTINUED(status):
+                    ended.append((pid, status))
+        except ChildProcessError:
+            self.alone = True
+        return ended
+
+    def _program_changed(self, status: int) -> None:
+        if os.WIFSTOPPED(status):
+            if _state(self.program) == b"T":
+                self._front_stopped = self._tell_front(signal.SIGSTOP)
+            return
+        if self._front_stopped:
+            self._front_stopped = False
+            self._tell_front(signal.SIGCONT)
+        if not os.WIFCONTINUED(status):
+            self.exited = status
+            self._channel.exited()
+            self._watch_queue()
+
+    def _tell_front(self, number: int) -> bool:
+        try:
+            signal.pidfd_send_signal(self._front, number)
+        except OSError:
+            return False
+        return True
+
+    def _front_is_gone(self) -> None:
+        with self._registration:
+            self._poll.unregister(self._channel.fileno())
+            self._registered = 0
+        self._channel.gone = True
+        if self.exited is None:
+            os.kill(self.program, signal.SIGKILL)
+
+    def _watch_queue(self) -> None:
+        """Have `handle` called when the front takes more, while something waits for it."""
+        with self._registration:
+            wanted = select.EPOLLIN | (select.EPOLLOUT if self._channel.queued else 0)
+            if self._registered not in (0, wanted):
+                self._poll.modify(self._channel.fileno(), wanted)
+                self._registered = wanted
+
+
+class _LineStream(io.RawIOBase):
+    """A file whose bytes become lines for the user."""
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self._line = line
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        text = bytes(data)
+        self._line(text.decode(errors="replace"))
+        return len(text)
+
+
+def redirect_python_output(line: Callable[[str], None]) -> None:
+    """Let what Python code of the supervisor prints (a layer's print, a traceback) reach the user as lines."""
+    buffer = io.BufferedWriter(_LineStream(line))
+    sys.stdout = sys.stderr = io.TextIOWrapper(buffer, "utf-8", "backslashreplace", line_buffering=True)
+
+
+def descendants(root: int, besides: Collection[int] = ()) -> list[Process]:
+    """The living processes below `root`; those `besides` and what is below them left out."""
+    children: dict[int, list[tuple[int, Process, bool]]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (row := _read_stat(int(entry))) is not None:
+            name, state, parent = row
+            children.setdefault(parent, []).append((int(entry), Process(int(entry), name), state in b"ZX"))
+    found: list[Process] = []
+    heirs = [root]
+    while heirs:
+        for pid, process, dead in children.get(heirs.pop(), []):
+            if pid in besides:
+                continue
+            heirs.append(pid)
+            if not dead:
+                found.append(process)
+    return sorted(found)
+
+
+def _state(pid: int) -> bytes:
+    row = _read_stat(pid)
+    return b"" if row is None else row[1]
+
+
+def _read_stat(pid: int) -> tuple[str, bytes, int] | None:
+    """Name, state and parent of a process; None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as file:
+            head, _, rest = file.read(1024).rpartition(b") ")
+    except OSError:
+        return None
+    fields = rest.split(None, 2)
+    return head.partition(b"(")[2].decode(errors="replace"), fields[0], int(fields[1])
