@@ -49,10 +49,20 @@ class Closing(NamedTuple):
     retransmits: int | None = None
     connected: bool | None = None
     """True proves that a connect succeeded, False that the handshake was not completed."""
-    local: SockaddrIn | SockaddrIn6 | None = None
-    peer: SockaddrIn | SockaddrIn6 | None = None
     wiped: bool = False
     """The connection was dropped (SO_LINGER 0, connect to AF_UNSPEC), which clears the counters."""
+    message: Message | None = None
+    """The kernel's own description; None where its notice was lost."""
+
+    @property
+    def local(self) -> SockaddrIn | SockaddrIn6 | None:
+        """The socket's address; None if it never had one."""
+        return self.message.local if self.message else None
+
+    @property
+    def peer(self) -> SockaddrIn | SockaddrIn6 | None:
+        """The address it was connected to; None if unconnected or wiped."""
+        return self.message.peer if self.message else None
 
 
 class Past(NamedTuple):
@@ -126,13 +136,12 @@ class Destroyed:
         return left
 
     def stop(self) -> None:
-        """End the thread and close what it read from; safe to call twice."""
+        """End the thread and close what it read from; safe to call twice, not to be called from a callback."""
         if self._stopping:
             return
         self._stopping = True
         os.eventfd_write(self._bell, 1)
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        self._thread.join()
         self._socket.close()
         self._questions.close()
         os.close(self._bell)
@@ -150,6 +159,8 @@ class Destroyed:
             except OSError as error:
                 self._tell(error)
                 return
+            except Exception as error:
+                self._tell(error)
             if not self._hurried:
                 bell.poll(REST_MS)
             self._silence()
@@ -188,20 +199,20 @@ class Destroyed:
                 return lost
 
     def _notice(self, cookie: int, slot: int) -> None:
-        for kind, body in sockdiag.split(self._notices.slot(slot)):
-            if kind == sockdiag.SOCK_DIAG_BY_FAMILY:
-                try:
-                    closing = at_end(sockdiag.unpack(body), self._past(cookie), self._questions.state)
-                    self._on_closed(cookie, closing)
-                except Exception as error:
-                    self._tell(error)
+        try:
+            message = self._notices.read(slot)
+            if message:
+                self._on_closed(cookie, at_end(message, self._past(cookie), self._questions.state))
+        except Exception as error:
+            self._tell(error)
 
     def _recover(self) -> bool:
         """Report the known sockets that are gone, after what has come meanwhile; whether notices were lost again."""
-        missing = set(self._wanted)
-        for _ in range(2):  # a socket that moves from one table to another can hide from one dump
-            if missing:
-                missing -= {message.cookie for message in self._questions.every()}
+        try:
+            missing = self._missing()
+        except OSError as error:
+            self._tell(error)
+            return False
         lost = self._drain()
         for cookie in missing:
             try:
@@ -210,6 +221,13 @@ class Destroyed:
             except Exception as error:
                 self._tell(error)
         return lost
+
+    def _missing(self) -> set[int]:
+        missing = set(self._wanted)
+        for _ in range(2):  # a socket that moves from one table to another can hide from one dump
+            if missing:
+                missing -= {message.cookie for message in self._questions.every()}
+        return missing
 
     def _tell(self, error: Exception) -> None:
         try:
@@ -222,10 +240,12 @@ def at_end(message: Message, past: Past, state: Callable[[Message], int | None])
     """What the notice of a destroyed socket says; `state` tells what the kernel has now under its addresses."""
     info = message.info
     if info is None:
-        return Closing(connected=message.peer is not None, local=message.local, peer=message.peer)
-    if message.peer is None and message.unacknowledged > NEVER_HAD_A_WINDOW:
-        return Closing(connected=True, local=message.local, wiped=True)
-    return _counted(message, info, _payload_before_fin(info, lambda: _fin_came(message, info, past, state)))
+        return Closing(connected=message.has_peer, message=message)
+    if not message.has_peer and message.unacknowledged > NEVER_HAD_A_WINDOW:
+        return Closing(connected=True, wiped=True, message=message)
+    # Where no segment of data came there was nothing but a FIN, and no need to ask.
+    received = info.bytes_received - _fin_came(message, info, past, state) if info.data_segments_in else 0
+    return _counted(message, info, received)
 
 
 def still_counting(cookies: Collection[int]) -> dict[int, Closing]:
@@ -241,22 +261,15 @@ def so_far(message: Message) -> Closing:
     """What a dump says of a socket that is still there."""
     info = message.info
     if info is None:
-        return Closing(connected=message.peer is not None, local=message.local, peer=message.peer)
-    return _counted(message, info, _payload_before_fin(info, lambda: message.state in (CLOSE_WAIT, LAST_ACK, CLOSING)))
+        return Closing(connected=message.has_peer, message=message)
+    return _counted(message, info, info.bytes_received - (message.state in (CLOSE_WAIT, LAST_ACK, CLOSING)))
 
 
 def _counted(message: Message, info: Info, received: int) -> Closing:
     connected = info.bytes_acked > 0 or info.bytes_received > 0
     sent = info.bytes_sent - info.bytes_retransmitted
     rtt = info.rtt_us if connected and info.rtt_us else None
-    return Closing(sent, received, rtt, info.retransmits, connected, message.local, message.peer)
-
-
-def _payload_before_fin(info: Info, fin_came: Callable[[], bool]) -> int:
-    """bytes_received less the FIN that it may count; without a segment of data there was nothing but a FIN."""
-    if not info.data_segments_in:
-        return 0
-    return info.bytes_received - fin_came()
+    return Closing(sent, received, rtt, info.retransmits, connected, False, message)
 
 
 def _fin_came(message: Message, info: Info, past: Past, state: Callable[[Message], int | None]) -> bool:

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
@@ -35,7 +36,6 @@ WHOLE_SOCKETS = EVERY_STATE & ~(1 << TIME_WAIT | 1 << SYN_RECV | 1 << NEW_SYN_RE
 """Without the states whose remains or beginnings are no sockets, and have cookies of their own."""
 
 ATTRIBUTE_INFO = 2
-ATTRIBUTE_PROTOCOL = 10
 
 HEADER = Struct("=IHHII")
 COOKIE_OFFSET = HEADER.size + 44
@@ -50,7 +50,7 @@ _SO_RCVBUFFORCE = 33
 _KINDS = [(f, p) for p in (socket.IPPROTO_TCP, socket.IPPROTO_UDP) for f in (socket.AF_INET, socket.AF_INET6)]
 
 _REQUEST = Struct("=4BI")
-_MESSAGE = Struct("=4B2s2s16s16sIQ5I")
+_MESSAGE = Struct("=2B2x48s4x4I")
 _ATTRIBUTE = Struct("=HH")
 _ERROR = Struct("=i")
 _INFO = Struct("=56xI8xI28xI16xQQ16xII32xI4xQQ")
@@ -76,16 +76,42 @@ class Message(NamedTuple):
 
     family: int
     state: int
-    protocol: int
     id: bytes
-    cookie: int
-    local: SockaddrIn | SockaddrIn6 | None
-    peer: SockaddrIn | SockaddrIn6 | None
     unread: int
     unacknowledged: int
     uid: int
     inode: int
     info: Info | None
+
+    @property
+    def cookie(self) -> int:
+        """The socket's SO_COOKIE."""
+        return int.from_bytes(self.id[40:48], sys.byteorder)
+
+    @property
+    def has_peer(self) -> bool:
+        """Whether there is an address at the other end."""
+        return self.id[2:4] != b"\0\0"
+
+    @property
+    def local(self) -> SockaddrIn | SockaddrIn6 | None:
+        """Its own address; None if it was never bound."""
+        return self._address(self.id[4:20], self.id[0:2])
+
+    @property
+    def peer(self) -> SockaddrIn | SockaddrIn6 | None:
+        """The address at the other end; None if there is none."""
+        return self._address(self.id[20:36], self.id[2:4])
+
+    def _address(self, host: bytes, port: bytes) -> SockaddrIn | SockaddrIn6 | None:
+        number = int.from_bytes(port, "big")
+        if not number:
+            return None
+        if self.family == socket.AF_INET:
+            return SockaddrIn(socket.inet_ntop(self.family, host[:4]), number)
+        text = socket.inet_ntop(socket.AF_INET6, host)
+        interface = int.from_bytes(self.id[36:40], sys.byteorder)
+        return SockaddrIn6(text, number, 0, interface if text.startswith("fe80:") else 0)
 
 
 def request(family: int, protocol: int, *, states: int = EVERY_STATE, id: bytes | None = None) -> bytes:
@@ -96,68 +122,38 @@ def request(family: int, protocol: int, *, states: int = EVERY_STATE, id: bytes 
     return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, 0, 0) + body
 
 
-def split(data: bytes | bytearray | memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The netlink messages of one datagram: type and body. A cut message has the body that arrived."""
-    rest = memoryview(data)
-    while len(rest) >= HEADER.size:
-        length, kind, _, _, _ = HEADER.unpack_from(rest)
+def split(data: bytes | bytearray, size: int) -> Iterator[tuple[int, int, int]]:
+    """The netlink messages in the first `size` bytes: type, and where the body starts and ends."""
+    offset = 0
+    while offset + HEADER.size <= size:
+        length, kind, _, _, _ = HEADER.unpack_from(data, offset)
         if length < HEADER.size:
             return
-        yield kind, rest[HEADER.size : length]
-        rest = rest[_aligned(length) :]
+        yield kind, offset + HEADER.size, min(offset + length, size)
+        offset += _aligned(length)
 
 
-def unpack(body: memoryview) -> Message:
-    """The body of a SOCK_DIAG_BY_FAMILY message."""
-    family, state, _, _, sport, dport, source, destination, interface, cookie, *tail = _MESSAGE.unpack_from(body)
-    _, unread, unacknowledged, uid, inode = tail
-    info, protocol = _attributes(body[_MESSAGE.size :])
-    return Message(
-        family,
-        state,
-        protocol,
-        bytes(body[4 : 4 + ID_SIZE]),
-        cookie,
-        _address(family, source, sport, interface),
-        _address(family, destination, dport, interface),
-        unread,
-        unacknowledged,
-        uid,
-        inode,
-        info,
-    )
+def unpack(data: bytes | bytearray, start: int, end: int) -> Message:
+    """The body of a SOCK_DIAG_BY_FAMILY message; an attribute that is cut off counts as absent."""
+    return Message._make((*_MESSAGE.unpack_from(data, start), _info(data, start + _MESSAGE.size, end)))
 
 
-def error_of(body: memoryview) -> OSError:
+def error_of(data: bytes | bytearray, start: int) -> OSError:
     """The body of an NLMSG_ERROR message, as the error it tells."""
-    number = -_ERROR.unpack_from(body)[0]
+    number = -_ERROR.unpack_from(data, start)[0]
     return OSError(number, os.strerror(number))
 
 
-def _attributes(rest: memoryview) -> tuple[Info | None, int]:
-    info, protocol = None, 0
-    while len(rest) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(rest)
+def _info(data: bytes | bytearray, start: int, end: int) -> Info | None:
+    while start + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if kind == ATTRIBUTE_INFO:
+            value = start + _ATTRIBUTE.size
+            return Info._make(_INFO.unpack_from(data, value)) if value + _INFO.size <= end else None
         if length < _ATTRIBUTE.size:
-            break
-        value = rest[_ATTRIBUTE.size : length]
-        if kind == ATTRIBUTE_INFO and len(value) >= _INFO.size:
-            info = Info._make(_INFO.unpack_from(value))
-        elif kind == ATTRIBUTE_PROTOCOL and value:
-            protocol = value[0]
-        rest = rest[_aligned(length) :]
-    return info, protocol
-
-
-def _address(family: int, host: bytes, port: bytes, interface: int) -> SockaddrIn | SockaddrIn6 | None:
-    """The address, or None where the port is zero: never bound, or without a peer."""
-    number = int.from_bytes(port, "big")
-    if not number:
-        return None
-    if family == socket.AF_INET:
-        return SockaddrIn(socket.inet_ntop(family, host[:4]), number)
-    text = socket.inet_ntop(socket.AF_INET6, host)
-    return SockaddrIn6(text, number, 0, interface if text.startswith("fe80:") else 0)
+            return None
+        start += _aligned(length)
+    return None
 
 
 def _aligned(length: int) -> int:
@@ -178,31 +174,26 @@ class Questions:
 
     def state(self, message: Message) -> int | None:
         """The state of what the kernel has now under the addresses of this TCP socket; None if nothing."""
-        answers = self._ask(request(message.family, socket.IPPROTO_TCP, id=message.id))
-        try:
-            return next(answers).state
-        except (StopIteration, OSError):
-            return None
+        self._socket.send(request(message.family, socket.IPPROTO_TCP, id=message.id))
+        self._socket.recv_into(self._buffer)
+        kind = HEADER.unpack_from(self._buffer)[1]
+        return self._buffer[HEADER.size + 1] if kind == SOCK_DIAG_BY_FAMILY else None
 
     def every(self) -> Iterator[Message]:
         """Every TCP and UDP socket that is in use: bound, connected, listening, or closed and still sending."""
         for family, protocol in _KINDS:
-            yield from self._ask(request(family, protocol, states=WHOLE_SOCKETS))
+            self._socket.send(request(family, protocol, states=WHOLE_SOCKETS))
+            yield from self._dumped()
 
-    def _ask(self, request: bytes) -> Iterator[Message]:
-        """The answers: one, or many and an end. The kernel has them ready when `send` returns."""
-        single = not HEADER.unpack_from(request)[2] & NLM_F_DUMP
-        self._socket.send(request)
+    def _dumped(self) -> Iterator[Message]:
         while True:
-            count = self._socket.recv_into(self._buffer)
-            for kind, body in split(memoryview(self._buffer)[:count]):
+            size = self._socket.recv_into(self._buffer)
+            for kind, start, end in split(self._buffer, size):
                 if kind == NLMSG_DONE:
                     return
                 if kind == NLMSG_ERROR:
-                    raise error_of(body)
-                yield unpack(body)
-            if single:
-                return
+                    raise error_of(self._buffer, start)
+                yield unpack(self._buffer, start, end)
 
 
 def subscribe(groups: Iterable[str] = tuple(DESTROY_GROUPS), buffer_size: int = BUFFER_SIZE) -> socket.socket:
@@ -277,7 +268,10 @@ class Notices:
             return ()
         raise OSError(number, os.strerror(number))
 
-    def slot(self, index: int) -> memoryview:
-        """The notice in a slot, its length as received."""
-        start = _SLOT * index
-        return memoryview(self._memory)[start : start + min(_SLOT, self._received[index].length)]
+    def read(self, slot: int) -> Message | None:
+        """The notice in a slot; None if it is something else."""
+        offset = _SLOT * slot
+        length, kind, _, _, _ = HEADER.unpack_from(self._memory, offset)
+        if kind != SOCK_DIAG_BY_FAMILY:
+            return None
+        return unpack(self._memory, offset + HEADER.size, offset + min(length, _SLOT))
