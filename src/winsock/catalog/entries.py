@@ -109,11 +109,14 @@ class Catalog:
         """This catalog with the layers, the first uppermost, over every base protocol.
 
         First come the chains, one for each base protocol, then the layers' hidden entries, then what was there.
-        Raises WSANO_RECOVERY for more layers than a chain can hold (MAX_PROTOCOL_CHAIN).
+        Raises WSANO_RECOVERY for more layers than a chain can hold (MAX_PROTOCOL_CHAIN), WSAEINVAL where there is no
+        base protocol.
         """
         if not specs:
             return self
         bases = [entry for entry in self.entries if entry.info.chain_length == BASE_PROTOCOL]
+        if not bases:
+            raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
         first = max(self._by_id) + 1
         dummies = [
             CatalogEntry(layering.dummy_info(first + i, spec.name, bases[0].info), spec.path, spec.options)

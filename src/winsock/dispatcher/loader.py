@@ -66,7 +66,12 @@ def open_chain(entry: CatalogEntry) -> Chain:
     with _lock:
         chain = opened.get(entry.info.dwCatalogEntryId)
         if chain is None:
-            chain = _opened_chain(Chain(entry, catalog()))
+            chain = Chain(entry, catalog())
+            try:
+                _open(chain)
+            except BaseException:
+                _undo(chain)
+                raise
             opened[entry.info.dwCatalogEntryId] = chain
         return chain
 
@@ -76,10 +81,7 @@ def close_chains() -> None:
     with _lock:
         while opened:
             _, chain = opened.popitem()
-            try:
-                chain.table.WSPCleanup()
-            except Exception as error:
-                journal.audit(repr(chain), "WSPCleanup", error)
+            _undo(chain)
         _bases.clear()
 
 
@@ -101,18 +103,29 @@ def resolve(path: str) -> Any:
 # Opening.
 
 
-def _opened_chain(chain: Chain) -> Chain:
+def _open(chain: Chain) -> None:
     info = chain.entry.info
     upcalls = ChainUpcalls(chain, opened, _start_next)
     if info.chain_length == BASE_PROTOCOL:
         _, chain.table = _start(_base(chain.entry), info, upcalls)
+        chain.tables[info.dwCatalogEntryId] = chain.table
     elif info.chain_length > BASE_PROTOCOL:
         top = chain.catalog.find(chain.ids[0])
         _, chain.table = _start_layer(chain, top, info, upcalls, own_id=info.dwCatalogEntryId)
     else:
         raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a layered protocol, which opens no sockets")
     chain.adopters = tuple(layer for layer in chain.layers if type(layer).adopted is not Layer.adopted)
-    return chain
+
+
+def _undo(chain: Chain) -> None:
+    """WSPCleanup of the uppermost provider that was started, which cleans up those below it."""
+    if not chain.tables:
+        return
+    uppermost = list(chain.tables.values())[-1]
+    try:
+        uppermost.WSPCleanup()
+    except Exception as error:
+        journal.audit(repr(chain), "WSPCleanup", error)
 
 
 def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
@@ -219,7 +232,7 @@ def _import(path: str, module_path: str) -> ModuleType:
 def _import_file(file: str) -> ModuleType:
     """Run a file as a module of its own; nothing is written beside it."""
     file = os.path.abspath(file)
-    name = f"winsock_layer_{os.path.basename(file)[:-3]}_{abs(hash(file)):x}"
+    name = _free_name(f"winsock_layer_{os.path.basename(file)[:-3]}")
     with open(file, "rb") as source:
         code = compile(source.read(), file, "exec")
     module = ModuleType(name)
@@ -231,6 +244,12 @@ def _import_file(file: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _free_name(name: str) -> str:
+    """The name, or the name with a number where another file of the same name was there first."""
+    taken = sum(known == name or known.startswith(f"{name}.") for known in list(sys.modules))
+    return f"{name}.{taken}" if taken else name
 
 
 def _named(path: str, module: ModuleType, name: str) -> Any:
@@ -247,18 +266,16 @@ def _only_layer(path: str, module: ModuleType) -> type[Layer]:
         return layers[0]
     if not layers:
         raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} defines no layer (a subclass of winsock.Layer)")
-    names = ", ".join(layer.__name__ for layer in layers)
+    names = [layer.__name__ for layer in layers]
+    example = f"{path}:{names[0]}"
     raise WinsockError(
-        WSAEPROVIDERFAILEDINIT, f"{path} defines several layers: {names}; say which, as {path}:{names[0]}"
+        WSAEPROVIDERFAILEDINIT, f"{path} defines several layers: {', '.join(names)}; say which, as {example}"
     )
 
 
 def _layers_of(module: ModuleType) -> list[type[Layer]]:
-    return [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
-    ]
+    values = dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+    return [value for value in values if issubclass(value, Layer) and value.__module__ == module.__name__]
 
 
 def _failed(path: str, what: str, error: Exception) -> WinsockError:

@@ -29,7 +29,7 @@ class WSADATA(NamedTuple):
     szSystemStatus: str = "Running"
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _count = 0
 
 
@@ -61,11 +61,11 @@ def cleanup() -> None:
     with _lock:
         if _count == 0:
             raise WinsockError(WSANOTINITIALISED, "WSACleanup without WSAStartup")
-        if _count == 1:
+        _count -= 1
+        if _count == 0:
             handles.close_all()
             loader.close_chains()
             loader.use(None)
-        _count -= 1
 
 
 def negotiate(version: int) -> WSADATA:
