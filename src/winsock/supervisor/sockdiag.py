@@ -139,7 +139,7 @@ def unpack(data: bytes | bytearray, start: int, end: int) -> Message:
 
 
 def error_of(data: bytes | bytearray, start: int) -> OSError:
-    """The body of an NLMSG_ERROR message, as the error it tells."""
+    """The body of an NLMSG_ERROR or NLMSG_DONE message, as the error it tells; its errno is 0 where all went well."""
     number = -_ERROR.unpack_from(data, start)[0]
     return OSError(number, os.strerror(number))
 
@@ -189,10 +189,11 @@ class Questions:
         while True:
             size = self._socket.recv_into(self._buffer)
             for kind, start, end in split(self._buffer, size):
-                if kind == NLMSG_DONE:
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    error = error_of(self._buffer, start)
+                    if error.errno:
+                        raise error
                     return
-                if kind == NLMSG_ERROR:
-                    raise error_of(self._buffer, start)
                 yield unpack(self._buffer, start, end)
 
 
