@@ -7,8 +7,8 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from tests.spec.tables import Row, order_tables, read
 
+from tests.spec.tables import Row, order_tables, read
 from winsock.abi import structures
 from winsock.abi.structures import x86
 
@@ -23,7 +23,7 @@ def place(kind: Any, path: str) -> tuple[int, int]:
     for name in path.split("."):
         member = getattr(kind, name)
         offset += member.offset
-        kind = dict((field[0], field[1]) for field in all_fields(kind))[name]
+        kind = {field[0]: field[1] for field in all_fields(kind)}[name]
         size = ctypes.sizeof(kind)
     return offset, size
 
