@@ -1,0 +1,41 @@
+"""`winsock explain`: what a chain overrides and what it would trap, without running anything."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from winsock.cli.run import USAGE_STATUS, add_layer_option, make_plan, split
+from winsock.cli.words import UsageError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0, or 2 where the chain cannot run."""
+    parser = ArgumentParser(
+        prog="winsock explain",
+        usage="winsock explain [--layer NAME]... [-- PROGRAM [ARG]...]",
+        description="Print the chain, what each layer overrides, and the system calls that would be trapped.",
+        allow_abbrev=False,
+    )
+    add_layer_option(parser)
+    ours, program = split(arguments)
+    try:
+        plan = make_plan(parser.parse_args(ours).layer)
+    except UsageError as error:
+        print(f"winsock: {error}", file=sys.stderr)
+        return USAGE_STATUS
+    names = " > ".join(layer.spec.name for layer in plan.layers)
+    print(f"chain: {names} > tcp/ipv4, udp/ipv4, tcp/ipv6, udp/ipv6")
+    for layer in plan.layers:
+        print(f"layer {layer.spec.name} ({layer.spec.path})")
+        print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")
+        if layer.not_called:
+            print(f"  not called under run: {', '.join(layer.not_called)}")
+    print("trapped:")
+    for rule in plan.rules:
+        print(f"  {rule.call:<15} {rule.when}")
+    print("everything else runs at native speed")
+    if program:
+        print(f"program: {' '.join(program)}")
+    return 0

@@ -1,0 +1,55 @@
+"""`winsock layers`: the layers there are, their options, and the functions they override."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0; a layer that does not import is listed with the reason."""
+    from winsock.abi.errors import WinsockError
+    from winsock.cli.choosing import installed
+    from winsock.dispatcher import loader
+
+    ArgumentParser(
+        prog="winsock layers", description="List the layers, their options, and the functions they override."
+    ).parse_args(arguments)
+    for name, path in sorted(installed().items()):
+        try:
+            kind = loader.resolve(path)
+        except WinsockError as error:
+            print(f"{name:<12} cannot be used: {error.strerror or error}")
+            continue
+        _print_layer(name, path, kind)
+    print("\nYour own: --layer ./mine.py, or an entry point of the group winsock.layers in a package.")
+    return 0
+
+
+def _print_layer(name: str, path: str, kind: Any) -> None:
+    from winsock.spi.layer import overridden
+
+    caption = (kind.__doc__ or "").strip().splitlines()
+    print(f"{name:<12} {caption[0] if caption else path}")
+    print(f"{'':<12} overrides: {', '.join(sorted(overridden(kind))) or 'nothing'}")
+    options = getattr(kind, "Options", None)
+    for line in _option_lines(options) if options is not None else ["options: none"]:
+        print(f"{'':<12} {line}")
+
+
+def _option_lines(options: type) -> list[str]:
+    """A line for each option: name, type, default, help (the field's metadata `help`)."""
+    import dataclasses
+
+    from winsock.cli.choosing import field_types
+
+    types = field_types(options)
+    lines = []
+    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+        kind = getattr(types[field.name], "__name__", str(types[field.name]))
+        default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
+        if field.default_factory is not dataclasses.MISSING:
+            default = f"default {field.default_factory()!r}"
+        lines.append(f"option {field.name}={kind} ({default}) {field.metadata.get('help', '')}".rstrip())
+    return lines

@@ -1,0 +1,111 @@
+"""`winsock run`: run a program with its sockets opened through layers."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from winsock.cli.words import UsageError
+
+if TYPE_CHECKING:
+    from winsock.supervisor.plan import Plan
+
+USAGE_STATUS = 2
+CANNOT_SUPERVISE = 125
+DEFAULT_LAYER = "trace"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: the program's, 128+n after signal n, 127, 126, 125 (no supervision), 2 (wrong use)."""
+    if not sys.platform.startswith("linux"):
+        print(f"winsock: run needs Linux (seccomp); this is {sys.platform}", file=sys.stderr)
+        return CANNOT_SUPERVISE
+    from winsock.supervisor.launch import Inheritance
+
+    inheritance = Inheritance.capture()
+    options = _parser().parse_args(split(arguments)[0])
+    program = split(arguments)[1]
+    if not program:
+        print("winsock: which program? winsock run [OPTION]... -- PROGRAM [ARG]...", file=sys.stderr)
+        return USAGE_STATUS
+    from winsock.supervisor.run import Choices, run
+
+    try:
+        plan = make_plan(options.layer)
+        choices = Choices(options.format == "json", options.output, options.strict, options.drain, options.wait_all)
+        return run(plan, program, choices, inheritance)
+    except UsageError as error:
+        print(f"winsock: {error}", file=sys.stderr)
+        return USAGE_STATUS
+    except OSError as error:
+        print(f"winsock: {error}", file=sys.stderr)
+        return CANNOT_SUPERVISE
+
+
+def make_plan(layers: Sequence[str]) -> Plan:
+    """The plan for what `--layer` named; `UsageError` where it cannot run."""
+    from winsock.abi.errors import WinsockError
+    from winsock.cli.choosing import choose
+    from winsock.supervisor.plan import PlanError, make
+
+    try:
+        return make([choose(text) for text in layers or [DEFAULT_LAYER]])
+    except (PlanError, WinsockError) as error:
+        raise UsageError(str(error)) from error
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our arguments, and the program with its own: after `--`, or from the first word that is no option."""
+    at, words = 0, list(arguments)
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return words[:at], words[at + 1 :]
+        if not word.startswith("-"):
+            return words[:at], words[at:]
+        at += 2 if word in VALUED else 1
+    return words, []
+
+
+VALUED = ("--layer", "--format", "--output", "--drain", "-o")
+
+
+def add_layer_option(parser: ArgumentParser) -> None:
+    """The option that `run` and `explain` share."""
+    parser.add_argument(
+        "--layer",
+        action="append",
+        metavar="NAME[,OPTION=VALUE]...",
+        help="a layer, the first one uppermost: a name (winsock layers), package.module:Class, or ./file.py[:Class]; "
+        "trace if none is given",
+    )
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="winsock run",
+        usage="winsock run [OPTION]... -- PROGRAM [ARG]...",
+        description="Run a program, and every process it starts, with its sockets opened through layers.",
+        epilog="The exit status is the program's; 127 not found, 126 not executable, 125 it cannot be supervised.",
+        allow_abbrev=False,
+    )
+    add_layer_option(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how our lines look")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write our lines to FILE instead of stderr")
+    parser.add_argument("--strict", action="store_true", help="fail (125) where an inet socket was not layered")
+    parser.add_argument(
+        "--drain", type=_seconds, default=5.0, metavar="SECONDS", help="how long relays may go on after the program (5)"
+    )
+    parser.add_argument("--wait-all", action="store_true", help="wait for every process of the tree, daemons too")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+

@@ -1,0 +1,120 @@
+"""The records of `trace` as lines for people."""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import Any
+
+_OUTCOMES = {
+    "unknown": "closed before the outcome was known",
+    "abandoned": "closed before it was connected",
+}
+
+
+def render(record: Any) -> str:
+    """One line for an event; a table for the summary."""
+    if record["event"] == "summary":
+        return _summary(record["rows"])
+    head = f"{_clock(record['time'])} {_who(record):<20} {record['event']:<7} {record['protocol']}"
+    return f"{head} {_BODIES[record['event']](record)}"
+
+
+def _connect(record: Any) -> str:
+    return f"{record['peer']:<24} {_result(record)}, {_duration(record['duration_us'] / 1e6)}"
+
+
+def _bind(record: Any) -> str:
+    return f"{record['local']:<24} {_result(record)}"
+
+
+def _listen(record: Any) -> str:
+    return f"{record['local']:<24} {_result(record)}, backlog {record['backlog']}"
+
+
+def _accept(record: Any) -> str:
+    return f"{record['peer'] or '?':<24} {_result(record)}"
+
+
+def _close(record: Any) -> str:
+    where = f"{record['peer'] or record['local'] or '?':<24}"
+    if record["protocol"] != "tcp":
+        return f"{where} open {_duration(record['duration_s'])}"
+    return (
+        f"{where} sent {_bytes(record['sent'])}, received {_bytes(record['received'])}, "
+        f"rtt {_duration(_seconds(record['rtt_us']))}, retransmits {_or_unknown(record['retransmits'])}, "
+        f"open {_duration(record['duration_s'])}"
+    )
+
+
+_BODIES = {"connect": _connect, "bind": _bind, "listen": _listen, "accept": _accept, "close": _close}
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{int(seconds % 1 * 1000):03}"
+
+
+def _who(record: Any) -> str:
+    thread = "" if record["thread"] == record["process"] else f"/{record['thread']}"
+    return f"{record['name']}[{record['process']}{thread}]"
+
+
+def _result(record: Any) -> str:
+    if record["error"] is None:
+        return _OUTCOMES.get(record["result"], record["result"])
+    number = record["errno"]
+    return f"{record['result']}: {record['error']} ({errno.errorcode.get(number, number)})"
+
+
+def _or_unknown(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e6
+
+
+def _bytes(count: int | None) -> str:
+    """A count of bytes: exact below 10,000."""
+    if count is None:
+        return "?"
+    if count < 10_000:
+        return f"{count} B"
+    size = float(count)
+    units = iter(("kB", "MB", "GB", "TB"))
+    while size >= 1000:
+        size, unit = size / 1000, next(units)
+    return f"{size:.1f} {unit}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 1:
+        return f"{seconds * 1000:.2f} ms"
+    return f"{seconds:.2f} s"
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "winsock: no connections"
+    heads = ("process", "peer", "connections", "failed", "sent", "received")
+    table = [heads] + [
+        (
+            f"{row['name']}[{row['process']}]",
+            row["peer"] if row["direction"] == "connected" else f"{row['peer']} (accepted)",
+            str(row["connections"]),
+            str(row["failed"]),
+            _bytes(row["sent"]),
+            _bytes(row["received"]),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(_row(line, widths) for line in table)
+
+
+def _row(cells: tuple[str, ...], widths: list[int]) -> str:
+    left = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
+    right = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
+    return "  ".join((*left, *right))

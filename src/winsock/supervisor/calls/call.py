@@ -1,0 +1,145 @@
+"""One trapped call while it is served, and what the functions behind the rows may ask of it.
+
+A function behind a row gets the call and, where the call is about a descriptor, the leased socket. It answers with a
+value, a `Delivery` (a new descriptor for the program), `HELD` (the answer comes later) or `PASSED` (the kernel may go
+on by itself); or it raises: a `WinsockError` from the chain, an `OSError` with what the kernel would have said.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from winsock.abi.errors import WinsockError
+from winsock.abi.sockaddr import Sockaddr, SockaddrOther
+from winsock.base.inet import addresses
+from winsock.supervisor import memory
+
+if TYPE_CHECKING:
+    from winsock.supervisor.callers import Caller
+    from winsock.supervisor.crew import Worker
+    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.serving import Supervisor
+
+_AF_UNSPEC, _AF_INET6 = 0, 10
+_SOCKADDR_MOST, _SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 128, 16, 24, 28
+_INT = struct.Struct("=i")
+
+
+class Special(Enum):
+    """Answers that are no value."""
+
+    HELD = "the answer comes later"
+    PASSED = "the kernel performs the call itself"
+
+
+HELD, PASSED = Special.HELD, Special.PASSED
+
+
+class Delivery(NamedTuple):
+    """A descriptor of ours that becomes the program's."""
+
+    socket: Socket
+    close_on_exec: bool
+    number: int | None
+    """The number reserved for it, if one was."""
+    peer: object = None
+    listener: Socket | None = None
+    """Who keeps the connection where it cannot be delivered."""
+
+
+Answer: TypeAlias = int | Delivery | Special
+
+
+class Row(NamedTuple):
+    """How one system call is carried."""
+
+    function: str
+    on_socket: Callable[[Supervisor, Call, Socket], Answer] | None = None
+    alone: Callable[[Supervisor, Call], Answer] | None = None
+    asks_rights: bool = False
+    """Whether the kernel asks for a right of the task's, so that the caller's are taken."""
+
+
+class Call:
+    """A trapped call: who made it, its arguments, and how it stands."""
+
+    __slots__ = (
+        "abandoned",
+        "arguments",
+        "caller",
+        "deadline",
+        "id",
+        "name",
+        "reserved",
+        "socket",
+        "started",
+        "thread",
+        "worker",
+    )
+
+    def __init__(self, id: int, name: str, thread: int, arguments: tuple[int, ...], started: float) -> None:
+        self.id = id
+        self.name = name
+        self.thread = thread
+        self.arguments = arguments
+        self.started = started
+        self.caller: Caller | None = None
+        self.worker: Worker[Call] | None = None
+        self.socket: Socket | None = None
+        self.abandoned = False
+        """The thread must handle a signal, or is gone: give up, and let go of its socket."""
+        self.reserved: int | None = None
+        self.deadline: float | None = None
+
+    def int_argument(self, index: int) -> int:
+        """An argument of C type int: its low word, signed."""
+        low = self.arguments[index] & 0xFFFFFFFF
+        return low - 0x100000000 if low & 0x80000000 else low
+
+    def read(self, address: int, length: int) -> bytes:
+        """A copy of the program's memory; `OSError` EFAULT."""
+        return memory.read(self.thread, address, length)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write to the program's memory; `OSError` EFAULT."""
+        memory.write(self.thread, address, data)
+
+    def read_address(self, pointer: int, length: int) -> Sockaddr:
+        """The socket address that the program passes, copied once; `OSError` EFAULT or EINVAL as the kernel gives."""
+        if not 0 <= length <= _SOCKADDR_MOST:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return decode_address(self.read(pointer, length) if length else b"")
+
+    def write_address(self, pointer: int, length_pointer: int, address: Sockaddr) -> None:
+        """Hand an address to the program, cut to its buffer, and tell how long it is."""
+        if not pointer:
+            return
+        room = _INT.unpack(self.read(length_pointer, 4))[0]
+        if room < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        packed = addresses.pack(address)
+        if room:
+            self.write(pointer, packed[:room])
+        self.write(length_pointer, _INT.pack(len(packed)))
+
+
+def decode_address(data: bytes) -> Sockaddr:
+    """An address for an inet socket, from the bytes that a program gave."""
+    if len(data) < 2:
+        raise OSError(errno.EINVAL, "shorter than its family")
+    family = int.from_bytes(data[:2], "little")
+    if family == _AF_UNSPEC:
+        return SockaddrOther(_AF_UNSPEC, data[2:])
+    if len(data) < (_SOCKADDR_IN6_SHORT if family == _AF_INET6 else _SOCKADDR_IN):
+        raise OSError(errno.EINVAL, "shorter than the address of its family")
+    if family == _AF_INET6:
+        data = data.ljust(_SOCKADDR_IN6, b"\0")
+    try:
+        return addresses.unpack(data)
+    except WinsockError as error:
+        raise OSError(errno.EINVAL, str(error)) from None

@@ -1,0 +1,105 @@
+"""connect, and sends that connect on the way (MSG_FASTOPEN)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.supervisor.calls.call import PASSED, Answer, Call
+from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_STREAM
+
+if TYPE_CHECKING:
+    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.serving import Supervisor
+
+_MSGHDR = struct.Struct("=QIxxxxQQQQixxxx")
+_IOVEC = struct.Struct("=QQ")
+_MOST_SENT = 65536
+_MOST_VECTORS = 1024
+
+
+def connect(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """connect(descriptor, address, length): the chain connects the program's own socket."""
+    _connect(run, call, socket, call.read_address(call.arguments[1], call.int_argument(2)))
+    return 0
+
+
+def sendto(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """sendto with MSG_FASTOPEN: a connect and a send in one."""
+    if not _opens(socket, call.arguments[4]):
+        return PASSED
+    address = call.read_address(call.arguments[4], call.int_argument(5))
+    data = _read_data(call, [(call.arguments[1], call.arguments[2])])
+    return _connect_and_send(run, call, socket, address, data, call.int_argument(3))
+
+
+def sendmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """sendmsg with MSG_FASTOPEN; a message with control data is refused as where fast open is switched off."""
+    name, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(
+        call.read(call.arguments[1], _MSGHDR.size)
+    )
+    if not _opens(socket, name):
+        return PASSED
+    if control_length or count > _MOST_VECTORS:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    address = call.read_address(name, name_length)
+    table = b"".join(call.read(vectors + at, _IOVEC.size) for at in range(0, count * _IOVEC.size, _IOVEC.size))
+    data = _read_data(call, list(_IOVEC.iter_unpack(table)))
+    return _connect_and_send(run, call, socket, address, data, call.int_argument(2))
+
+
+def sendmmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """sendmmsg with MSG_FASTOPEN: refused on a stream, as where fast open is switched off."""
+    if socket.kind.type != SOCK_STREAM:
+        return PASSED
+    run.report.refused("sendmmsg with MSG_FASTOPEN")
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+def _opens(socket: Socket, name: int) -> bool:
+    """Whether the flag means anything: on a stream, with an address."""
+    return socket.kind.type == SOCK_STREAM and name != 0
+
+
+def _connect(run: Supervisor, call: Call, socket: Socket, address: Sockaddr) -> None:
+    run.still_waiting(call)
+    if not fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK and not is_loopback(address):
+        run.about_to_wait(call)
+    socket.table.WSPConnect(socket.slot, address)
+
+
+def _connect_and_send(
+    run: Supervisor, call: Call, socket: Socket, address: Sockaddr, data: bytes, flags: int
+) -> Answer:
+    """Without a cookie from an earlier connection this is what fast open does too, but for one round trip."""
+    _connect(run, call, socket, address)
+    flags = flags & ~MSG_FASTOPEN
+    sent = socket.table.WSPSend(socket.slot, (data,), flags & _SAME_FLAGS)
+    return sent or 0
+
+
+_SAME_FLAGS = 0x1 | 0x4
+"""MSG_OOB and MSG_DONTROUTE, which have the same number in Windows; MSG_NOSIGNAL is the provider's own habit."""
+
+
+def _read_data(call: Call, pieces: list[tuple[int, int]]) -> bytes:
+    """The first 64 KiB of what is to be sent: a stream's send may be cut short."""
+    data = bytearray()
+    for base, length in pieces:
+        at = 0
+        while at < length and len(data) < _MOST_SENT:
+            size = min(4096, length - at, _MOST_SENT - len(data))
+            data += call.read(base + at, size)
+            at += size
+    return bytes(data)
+
+
+def is_loopback(address: Sockaddr) -> bool:
+    """Whether the peer is this machine's loopback, which answers while the call is being made."""
+    if type(address) is SockaddrIn:
+        return address.host.startswith("127.")
+    return type(address) is SockaddrIn6 and (address.host == "::1" or address.host.startswith("::ffff:127."))

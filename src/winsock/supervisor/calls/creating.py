@@ -1,0 +1,65 @@
+"""socket, where a layer wants it or where the kind is not one that a chain carries; io_uring_setup."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from winsock.supervisor.calls.call import PASSED, Answer, Call, Delivery
+from winsock.supervisor.filter import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, SOCK_TYPE_MASK
+from winsock.supervisor.lease import Kind
+
+if TYPE_CHECKING:
+    from winsock.supervisor.serving import Supervisor
+
+_IPPROTO_MPTCP, _IPPROTO_SCTP, _AF_SMC = 262, 132, 43
+_SOCK_DGRAM, _SOCK_RAW = 2, 3
+_TYPES = {_SOCK_DGRAM: "udp", _SOCK_RAW: "raw"}
+_REFUSED_KINDS = {_IPPROTO_MPTCP: "MPTCP socket"}
+"""Protocols whose programs fall back to TCP, which a chain can carry."""
+
+
+def socket(run: Supervisor, call: Call) -> Answer:
+    """socket(domain, type, protocol): carried, passed and counted, or refused so that the program falls back."""
+    domain, type_and_flags, protocol = call.int_argument(0), call.int_argument(1), call.int_argument(2)
+    kind = Kind(domain, type_and_flags & SOCK_TYPE_MASK, protocol)
+    if domain == _AF_SMC or (domain in (AF_INET, AF_INET6) and protocol in _REFUSED_KINDS):
+        run.report.refused("SMC socket" if domain == _AF_SMC else _REFUSED_KINDS[protocol])
+        raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
+    if domain not in (AF_INET, AF_INET6):
+        run.report.passed(f"address family {domain}")
+        return PASSED
+    entry = run.entry_for(kind)
+    if entry is None:
+        run.report.passed(_kind_name(kind))
+        return PASSED
+    if kind.type != SOCK_STREAM:
+        run.report.created(_kind_name(kind))
+    if "WSPSocket" not in run.functions:
+        return PASSED
+    if not run.same_network(call.thread):
+        run.report.passed("created in another network namespace")
+        return PASSED
+    return _create(run, call, kind, type_and_flags)
+
+
+def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Answer:
+    handle, record = run.open_socket(kind)
+    if type_and_flags & os.O_NONBLOCK:
+        os.set_blocking(handle, False)
+    assert call.caller is not None
+    created = run.leases.keep(handle, record, call.caller.process)
+    return Delivery(created, bool(type_and_flags & os.O_CLOEXEC), None)
+
+
+def _kind_name(kind: Kind) -> str:
+    if kind.type == SOCK_STREAM:
+        return "sctp" if kind.protocol == _IPPROTO_SCTP else f"stream of protocol {kind.protocol}"
+    return _TYPES.get(kind.type, f"socket type {kind.type}") if kind.protocol != IPPROTO_TCP else "odd kind"
+
+
+def io_uring_setup(run: Supervisor, call: Call) -> Answer:
+    """io_uring would carry sockets round every trap: programs are told that the kernel has none, and fall back."""
+    run.report.refused("io_uring_setup")
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -1,0 +1,108 @@
+"""bind, listen, and accept with all that it takes to wait without holding anything.
+
+A blocking accept that finds nothing to take lets go of the program's file at once, so that nothing keeps its port
+bound, and waits in the poll set. Each time the listener becomes ready one waiting call is performed again from the
+start. When there is a connection, a number is reserved in the program first: if it has none left, the connection stays
+in the queue and the program sees EMFILE, as it would by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import struct
+from typing import TYPE_CHECKING
+
+from winsock.supervisor.calls.call import HELD, Answer, Call, Delivery
+from winsock.supervisor.lease import SO_ACCEPTCONN
+
+if TYPE_CHECKING:
+    from winsock.abi.sockaddr import Sockaddr
+    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.serving import Supervisor
+
+_SOCK_CLOEXEC, _SOCK_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
+_INT = struct.Struct("=i")
+
+
+def bind(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """bind(descriptor, address, length), with the caller's rights."""
+    address = call.read_address(call.arguments[1], call.int_argument(2))
+    run.still_waiting(call)
+    socket.table.WSPBind(socket.slot, address)
+    return 0
+
+
+def listen(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """listen(descriptor, backlog)."""
+    socket.table.WSPListen(socket.slot, call.int_argument(1))
+    return 0
+
+
+def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """accept(descriptor, address, length) and accept4(..., flags)."""
+    flags = call.int_argument(3) if call.name == "accept4" else 0
+    if flags & ~(_SOCK_CLOEXEC | _SOCK_NONBLOCK):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    with socket.accepting:
+        listens = run.leases.options.read(socket.slot, SO_ACCEPTCONN)
+        if listens and not socket.kept and not _ready(socket):
+            return _wait(run, call, socket)
+        handle, peer = _take(run, call, socket, bool(listens))
+    if socket.waiting:
+        run.watch(socket)
+    return _deliver(run, call, socket, handle, peer, flags)
+
+
+def _ready(socket: Socket) -> bool:
+    poll = select.poll()
+    poll.register(socket.slot, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _wait(run: Supervisor, call: Call, socket: Socket) -> Answer:
+    """Nothing to take: EAGAIN, or wait in the poll set until there is, or until SO_RCVTIMEO runs out."""
+    if fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK or run.overdue(call):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    timeout = run.leases.options.receive_timeout(socket.slot)
+    if timeout and call.deadline is None:
+        call.deadline = call.started + timeout
+    run.hold(call, socket)
+    return HELD
+
+
+def _take(run: Supervisor, call: Call, socket: Socket, listens: bool) -> tuple[int, Sockaddr | None]:
+    """One connection: one that could not be delivered before, or the chain's next."""
+    if listens and call.reserved is None and _address_is_writable(call):
+        call.reserved = run.listener.reserve(call.id, run.placeholder)
+    if socket.kept:
+        return socket.kept.pop(0)
+    return socket.table.WSPAccept(socket.slot)
+
+
+def _address_is_writable(call: Call) -> bool:
+    """Whether the address can be handed over. If not, the kernel takes the connection, closes it and fails."""
+    if not call.arguments[1]:
+        return True
+    try:
+        return bool(_INT.unpack(call.read(call.arguments[2], 4))[0] >= 0)
+    except OSError:
+        return False
+
+
+def _deliver(
+    run: Supervisor, call: Call, listener: Socket, handle: int, peer: Sockaddr | None, flags: int
+) -> Delivery:
+    accepted = run.keep_accepted(call, handle)
+    try:
+        if peer is not None:
+            call.write_address(call.arguments[1], call.arguments[2], peer)
+    except OSError as error:
+        if error.errno != errno.ESRCH:
+            run.drop(accepted)
+            raise
+    if flags & _SOCK_NONBLOCK:
+        os.set_blocking(handle, False)
+    return Delivery(accepted, bool(flags & _SOCK_CLOEXEC), call.reserved, peer, listener)

@@ -1,0 +1,214 @@
+"""Leases: the chain works on a program's own open socket for the length of one call, and nobody holds it open.
+
+A duplicate that the supervisor kept would hold the connection open after the program closed it: no FIN for its peer,
+a port that stays bound. So each socket has a *slot*, a descriptor number that is its handle for the chain. For a call
+the program's file is fetched and placed on that number; after it a placeholder goes back, on which everything fails.
+Leases of one socket are counted, since eight threads may wait in accept while a ninth asks for the name.
+
+Sockets are known by their cookie, never by process and number: fork, threads, dup, exec and passing them on to other
+processes then need no thought. Nothing here reads SO_ERROR, changes a flag or sets an option: the file is the
+program's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from winsock.supervisor import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import KeysView
+
+    from winsock.abi.sockaddr import Sockaddr
+    from winsock.dispatcher.records import Record
+    from winsock.spi.provider import ProcTable
+    from winsock.supervisor.callers import Caller, Process
+    from winsock.supervisor.calls.call import Call
+
+SOL_SOCKET = 1
+SO_TYPE, SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN, SO_COOKIE = 3, 20, 21, 30, 38, 39, 57
+
+
+class Kind(NamedTuple):
+    """What a socket is, in the host's numbers."""
+
+    domain: int
+    type: int
+    protocol: int
+
+
+class Socket:
+    """One socket of the program's tree, from its first trapped call to the notice of its end."""
+
+    __slots__ = (
+        "accepting",
+        "cookie",
+        "kept",
+        "kind",
+        "met_at",
+        "process",
+        "record",
+        "slot",
+        "table",
+        "users",
+        "waiting",
+    )
+
+    def __init__(self, cookie: int, slot: int, kind: Kind, record: Record, process: Process, met_at: float) -> None:
+        self.cookie = cookie
+        self.slot = slot
+        self.kind = kind
+        self.record = record
+        self.table: ProcTable = record.table
+        self.process = process
+        self.met_at = met_at
+        self.users = 1
+        self.accepting = threading.Lock()
+        self.waiting: list[Call] = []
+        """Accepts that wait for a connection."""
+        self.kept: list[tuple[int, Sockaddr | None]] = []
+        """Connections, with their peers, that were taken but could not be delivered: the next accept gets them."""
+
+
+class Options:
+    """Reads integer socket options of a descriptor, without a socket object."""
+
+    def __init__(self) -> None:
+        self._call = kernel.RawCall("getsockopt", 5)
+        self._local = threading.local()
+
+    def read(self, descriptor: int, option: int, level: int = SOL_SOCKET, size: int = 4) -> int:
+        """The option's value; `OSError` ENOTSOCK, ENOPROTOOPT."""
+        local = self._local
+        try:
+            value, length, value_at, length_at = local.scratch
+        except AttributeError:
+            value, length = ctypes.c_uint64(), ctypes.c_uint32()
+            value_at, length_at = ctypes.addressof(value), ctypes.addressof(length)
+            local.scratch = (value, length, value_at, length_at)
+        value.value = 0
+        length.value = size
+        self._call(descriptor, level, option, value_at, length_at)
+        return int(value.value)
+
+
+    def receive_timeout(self, descriptor: int) -> float:
+        """SO_RCVTIMEO in seconds; 0 where there is none."""
+        return self._seconds(descriptor, SO_RCVTIMEO)
+
+    def send_timeout(self, descriptor: int) -> float:
+        """SO_SNDTIMEO in seconds; 0 where there is none."""
+        return self._seconds(descriptor, SO_SNDTIMEO)
+
+    def _seconds(self, descriptor: int, option: int) -> float:
+        value = (ctypes.c_int64 * 2)()
+        length = ctypes.c_uint32(ctypes.sizeof(value))
+        self._call(descriptor, SOL_SOCKET, option, ctypes.addressof(value), ctypes.addressof(length))
+        return value[0] + value[1] / 1e6
+
+
+class Leases:
+    """The sockets that the supervisor knows, by cookie."""
+
+    def __init__(
+        self,
+        adopt: Callable[[int, Kind], Record | None],
+        on_met: Callable[[Socket], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._adopt = adopt
+        self._on_met = on_met
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._by_cookie: dict[int, Socket] = {}
+        self._by_slot: dict[int, Socket] = {}
+        self._placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self.options = Options()
+
+    def take(self, caller: Caller, descriptor: int) -> Socket | Kind:
+        """Lease the caller's socket; a `Kind` where no chain understands it.
+
+        `OSError` as the kernel would have answered: EBADF, ENOTSOCK; or EPERM, ESRCH where the caller is out of reach.
+        """
+        fetched = caller.fetch(descriptor)
+        try:
+            cookie = self.options.read(fetched, SO_COOKIE, size=8)
+        except OSError:
+            os.close(fetched)
+            raise
+        with self._lock:
+            socket = self._by_cookie.get(cookie)
+            if socket is None:
+                return self._meet(fetched, cookie, caller)
+            if socket.users == 0:
+                os.dup2(fetched, socket.slot, False)
+            os.close(fetched)
+            socket.users += 1
+        return socket
+
+    def give_back(self, socket: Socket) -> None:
+        """End one lease; with the last one the placeholder returns to the slot."""
+        with self._lock:
+            socket.users -= 1
+            if socket.users == 0:
+                os.dup2(self._placeholder, socket.slot, False)
+
+    def keep(self, handle: int, record: Record, process: Process) -> Socket:
+        """Know a socket which the chain made for the program; its own descriptor is the slot, leased once."""
+        cookie = self.options.read(handle, SO_COOKIE, size=8)
+        with self._lock:
+            return self._enter(Socket(cookie, handle, self.kind_of(handle), record, process, self._clock()))
+
+    def forget(self, cookie: int) -> Socket | None:
+        """The socket has ended: its slot is free. None where it was not known."""
+        with self._lock:
+            socket = self._by_cookie.pop(cookie, None)
+            if socket is not None:
+                del self._by_slot[socket.slot]
+        return socket
+
+    def close(self, socket: Socket) -> None:
+        """Close the slot of a socket that was forgotten, and what was kept for it."""
+        for handle, _ in socket.kept:
+            os.close(handle)
+        os.close(socket.slot)
+
+    def cookies(self) -> KeysView[int]:
+        """The cookies of the known sockets: a live view."""
+        return self._by_cookie.keys()
+
+    def at(self, slot: int) -> Socket | None:
+        """The socket of a slot."""
+        return self._by_slot.get(slot)
+
+    def __iter__(self) -> Iterator[Socket]:
+        return iter(tuple(self._by_cookie.values()))
+
+    def kind_of(self, descriptor: int) -> Kind:
+        """Domain, type and protocol of a socket."""
+        read = self.options.read
+        return Kind(read(descriptor, SO_DOMAIN), read(descriptor, SO_TYPE), read(descriptor, SO_PROTOCOL))
+
+    def _meet(self, fetched: int, cookie: int, caller: Caller) -> Socket | Kind:
+        """The first call on a socket: what was fetched is its slot."""
+        kind = self.kind_of(fetched)
+        record = self._adopt(fetched, kind)
+        if record is None:
+            os.close(fetched)
+            return kind
+        return self._enter(Socket(cookie, fetched, kind, record, caller.process, self._clock()))
+
+    def _enter(self, socket: Socket) -> Socket:
+        self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
+        self._on_met(socket)
+        return socket
+
+
+def out_of_reach(error: OSError) -> bool:
+    """Whether the caller itself could not be looked into, so that the error says nothing of its descriptor."""
+    return error.errno in (errno.EPERM, errno.ESRCH, errno.EACCES, errno.EMFILE, errno.ENFILE)

@@ -1,0 +1,123 @@
+"""What a run will do, decided before anything starts: the chain, the functions it overrides, the calls to be trapped.
+
+A layer that needs what `winsock run` does not carry is refused here, with the reason, rather than run as if it worked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from winsock.abi import options
+from winsock.catalog.entries import Catalog, LayerSpec
+from winsock.dispatcher import loader
+from winsock.spi.layer import Layer, overridden
+from winsock.supervisor import filter
+from winsock.supervisor.filter import Rule
+
+NOT_YET_CARRIED = {
+    "WSPSend": "sends",
+    "WSPRecv": "receives",
+    "WSPSendTo": "datagrams sent",
+    "WSPRecvFrom": "datagrams received",
+}
+"""Functions that system calls stand for, which this version does not take from a program."""
+
+BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
+_WITH_OPTIONS = ("WSPGetSockOpt", "WSPSetSockOpt")
+_WITHOUT_CALL = {"WSPCloseSocket": "; override the hook `closed` instead"}
+
+
+class PlanError(Exception):
+    """The chain cannot run; the text says why and what to do."""
+
+
+class PlannedLayer(NamedTuple):
+    """One layer of the chain, the uppermost first."""
+
+    spec: LayerSpec
+    kind: type
+    functions: frozenset[str]
+
+    @property
+    def carried(self) -> list[str]:
+        """The overridden functions that the program's calls reach."""
+        return sorted(name for name in self.functions if name in filter.CARRIED or name in filter.BY_ARGUMENT)
+
+    @property
+    def not_called(self) -> list[str]:
+        """The overridden functions that no system call stands for."""
+        return sorted(self.functions - set(self.carried))
+
+
+class Plan(NamedTuple):
+    """A chain, ready to run."""
+
+    layers: tuple[PlannedLayer, ...]
+    catalog: Catalog
+    functions: frozenset[str]
+    rules: tuple[Rule, ...]
+    options: dict[str, frozenset[tuple[int, int]]]
+    """For getsockopt and setsockopt, the (level, option) pairs of the host that the chain asks for."""
+
+    def not_called_lines(self) -> list[str]:
+        """A line for each function that is overridden in vain."""
+        return [
+            f"winsock: layer {layer.spec.name}: {name} is not called under run{_WITHOUT_CALL.get(name, '')}"
+            for layer in self.layers
+            for name in layer.not_called
+        ]
+
+
+def make(specs: Sequence[LayerSpec]) -> Plan:
+    """The plan for these layers, the first uppermost. `PlanError`; `WinsockError` for too many, or a bad import."""
+    layers = tuple(_planned(spec) for spec in specs)
+    functions = frozenset().union(*(layer.functions for layer in layers))
+    get, set = _host_pairs(layers, "WSPGetSockOpt"), _host_pairs(layers, "WSPSetSockOpt")
+    rules = filter.rules_for(functions, get, set)
+    wanted = {"getsockopt": frozenset(get), "setsockopt": frozenset(set)}
+    return Plan(layers, Catalog().with_layers(specs), functions, tuple(rules), wanted)
+
+
+def _planned(spec: LayerSpec) -> PlannedLayer:
+    kind = loader.resolve(spec.path)
+    if not isinstance(kind, type):
+        kind = type(kind)
+    functions = overridden(kind)
+    refusal = _refusal(kind, functions)
+    if refusal:
+        raise PlanError(f"layer {spec.name} {refusal}; this version of winsock run cannot carry that")
+    return PlannedLayer(spec, kind, functions)
+
+
+def _refusal(kind: type, functions: Iterable[str]) -> str | None:
+    if getattr(kind, "enforces", False):
+        return "must not be bypassed (enforces = True)"
+    hooks = [hook for hook in BYTE_HOOKS if hasattr(kind, hook)]
+    if hooks:
+        return f"wants the bytes of connections ({', '.join(hooks)})"
+    if not issubclass(kind, Layer):
+        return "is not a subclass of winsock.Layer"
+    wanted = [f"{name} ({NOT_YET_CARRIED[name]})" for name in sorted(functions) if name in NOT_YET_CARRIED]
+    return f"overrides {', '.join(wanted)}" if wanted else None
+
+
+def _host_pairs(layers: Iterable[PlannedLayer], function: str) -> list[tuple[int, int]]:
+    """The host's (level, option) of the rows that these layers want with this function."""
+    pairs: dict[tuple[int, int], None] = {}
+    for layer in layers:
+        if function in layer.functions:
+            for row in _rows(layer):
+                if row.host_level is not None and row.host_optname is not None:
+                    pairs[row.host_level, row.host_optname] = None
+    return list(pairs)
+
+
+def _rows(layer: PlannedLayer) -> list[options.Option]:
+    """The rows that a layer names; all that the host knows, where it names none."""
+    named = getattr(layer.kind, "sockopts", ())
+    rows = [options.find(level, optname) for level, optname in named] if named else list(options.ROWS)
+    missing = [pair for pair, row in zip(named, rows, strict=False) if row is None or row.host_optname is None]
+    if missing:
+        raise PlanError(f"layer {layer.spec.name} names socket options that this host does not have: {missing}")
+    return [row for row in rows if row is not None and row.host_optname is not None]

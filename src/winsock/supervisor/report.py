@@ -1,0 +1,84 @@
+"""What the run has to say for itself: which sockets were seen, which went through the chain, and why others did not.
+
+One line at the end tells the truth (`Report.truth`), because a tool like this fails most often by silence. `strict`
+makes a failure of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+
+class Report:
+    """Counters, by reason. Safe to be told from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._layered: set[int] = set()
+        self._layered_datagram = 0
+        self._datagrams_created: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+
+    def layered(self, cookie: int, datagram: bool) -> None:
+        """A socket whose calls go through the chain."""
+        with self._lock:
+            if cookie not in self._layered:
+                self._layered.add(cookie)
+                self._layered_datagram += datagram
+
+    def created(self, kind: str) -> None:
+        """An inet socket of a datagram or raw type: layered later, or passed."""
+        with self._lock:
+            self._datagrams_created[kind] += 1
+
+    def passed(self, reason: str) -> None:
+        """An inet socket, or one of an unknown kind, that no layer saw."""
+        with self._lock:
+            self._passed[reason] += 1
+
+    def refused(self, reason: str) -> bool:
+        """A call that was refused; true the first time for this reason."""
+        with self._lock:
+            self._refused[reason] += 1
+            return self._refused[reason] == 1
+
+    def truth(self, still_running: int) -> dict[str, Any]:
+        """The record of the truth line."""
+        with self._lock:
+            passed = dict(self._passed)
+            unlayered = sum(self._datagrams_created.values()) - self._layered_datagram
+            if unlayered > 0:
+                kinds = "/".join(sorted(self._datagrams_created))
+                passed[f"{kinds}: no call of theirs is carried by this chain"] = unlayered
+            return {
+                "event": "truth",
+                "seen": len(self._layered) + sum(passed.values()),
+                "layered": len(self._layered),
+                "passed": passed,
+                "refused": dict(self._refused),
+                "still_running": still_running,
+            }
+
+
+def truth_text(record: Any) -> str:
+    """The truth line for people."""
+    passed, refused = sum(record["passed"].values()), sum(record["refused"].values())
+    return (
+        f"winsock: sockets seen: {record['seen']}, layered: {record['layered']}, "
+        f"passed: {passed}{_reasons(record['passed'])}; "
+        f"calls refused: {refused}{_reasons(record['refused'])}; still running: {record['still_running']}"
+    )
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    if not counts:
+        return ""
+    return " (" + "; ".join(f"{reason}: {count}" for reason, count in sorted(counts.items())) + ")"
+
+
+def miss(record: Any) -> str | None:
+    """Why `--strict` fails: the reason of the first socket that was not layered; None where all were."""
+    return next(iter(sorted(record["passed"])), None)

@@ -1,0 +1,209 @@
+"""One supervised run, from the first trapped call to the truth line.
+
+`run` plans nothing and forks everything: see `launch` for the three generations. In the supervisor, `_Run` opens the
+chain, lets the crew serve, and when the program has ended brings in what is still outstanding: notices of sockets that
+are just closing, the layers' last words, the truth. Then the front may leave; the supervisor stays as long as a process
+of the tree lives, so that daemons stay covered.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from winsock.abi.constants import WINSOCK_VERSION
+from winsock.core import journal
+from winsock.core.journal import journal as the_journal
+from winsock.dispatcher import handles, process
+from winsock.spi.stats import Stats
+from winsock.supervisor import filter, kernel, launch
+from winsock.supervisor.destroyed import Closing, Destroyed
+from winsock.supervisor.life import RunOptions, Serving
+from winsock.supervisor.report import Report, miss, truth_text
+from winsock.supervisor.serving import Supervisor, tell
+
+if TYPE_CHECKING:
+    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.plan import Plan
+
+CLOSING_WAIT_S = 0.2
+_STREAM = 1
+
+
+class Choices(NamedTuple):
+    """What the user chose beside the layers."""
+
+    json: bool = False
+    output: str | None = None
+    """A file for our lines instead of stderr."""
+    strict: bool = False
+    drain: float = 5.0
+    wait_all: bool = False
+
+
+def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inheritance) -> int:
+    """Run a program under the plan's chain; the exit status for the caller. `OSError`: `output` cannot be opened."""
+    file = None
+    if choices.output:
+        file = open(choices.output, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed by exit
+    program = filter.pack(filter.assemble(plan.rules, kernel.machine()))
+    return launch.run(
+        argv,
+        program,
+        lambda serving: _Run(plan, choices, serving, file).serve(),
+        RunOptions(choices.drain, choices.wait_all),
+        inheritance,
+    )
+
+
+class Lines:
+    """Our lines on their way out: gathered, and handed on every few milliseconds, so that no call pays for each."""
+
+    def __init__(self, serving: Serving, file: IO[str] | None) -> None:
+        self._serving = serving
+        self._file = file
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+
+    def add(self, line: str) -> None:
+        """Take one line, or several."""
+        with self._lock:
+            self._lines.append(line)
+
+    def flush(self) -> None:
+        """Hand on what was taken."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if not lines:
+                return
+            text = "\n".join(lines) + "\n"
+            if self._file is None:
+                self._serving.line(text)
+                return
+            try:
+                self._file.write(text)
+                self._file.flush()
+            except OSError as error:
+                self._serving.line(f"winsock: the output file cannot be written: {error}\n")
+                self._file = None
+
+
+class _Run:
+    """The supervisor's side of one run."""
+
+    def __init__(self, plan: Plan, choices: Choices, serving: Serving, file: IO[str] | None) -> None:
+        self._plan = plan
+        self._choices = choices
+        self._serving = serving
+        self._lines = Lines(serving, file)
+        self._report = Report()
+        self._due = threading.Event()
+        self._supervisor: Supervisor
+        self._notices: Destroyed | None = None
+
+    def serve(self) -> None:
+        """Until the last process of the tree has ended."""
+        the_journal.json = self._choices.json
+        the_journal.sink = self._take_line
+        process.startup(WINSOCK_VERSION, self._plan.catalog)
+        supervisor = Supervisor(self._serving.listener, self._plan, self._report)
+        self._supervisor = supervisor
+        for line in self._plan.not_called_lines():
+            journal.log(line)
+        self._subscribe()
+        supervisor.attend(self._serving.fileno(), self._handle_life)
+        supervisor.on_look.append(self._lines.flush)
+        supervisor.crew.start()
+        self._wait_until_due()
+        self._end()
+        supervisor.crew.finished.wait()
+        self._lines.flush()
+
+    def _take_line(self, line: str) -> None:
+        self._lines.add(line)
+        self._supervisor.crew.rouse()
+
+    def _subscribe(self) -> None:
+        try:
+            self._notices = Destroyed(self._closed, self._supervisor.leases.cookies())
+        except OSError as error:
+            journal.log(f"winsock: no notices of closed sockets here ({error.strerror}); winsock doctor says more")
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _handle_life(self) -> None:
+        self._serving.handle()
+        if self._serving.due:
+            self._due.set()
+
+    def _wait_until_due(self) -> None:
+        """Until the program has ended. The listener may hang up before its end is reaped."""
+        crew = self._supervisor.crew
+        while not self._due.is_set():
+            if crew.finished.is_set():
+                self._reap()
+                break
+            self._due.wait(0.05 if crew.finished.is_set() else 1.0)
+
+    def _reap(self) -> None:
+        """Nobody receives any more: see the program's end ourselves."""
+        poll = select.poll()
+        poll.register(self._serving.fileno(), select.POLLIN)
+        while not self._serving.due:
+            poll.poll(1000)
+            self._serving.handle()
+
+    def _end(self) -> None:
+        """The last notices, the layers' last words, the truth; then the front may leave."""
+        if self._supervisor.crew.failure is not None:
+            journal.audit("(supervisor)", "receive", self._supervisor.crew.failure)
+        self._wait_for_notices()
+        for layer in self._supervisor.layers():
+            tell(layer, "run_ended")
+        truth = self._report.truth(len(self._serving.processes()))
+        journal.record(truth, truth_text)
+        status = None
+        missed = miss(truth) if self._choices.strict else None
+        if missed is not None:
+            status = launch.CANNOT_SUPERVISE
+            journal.log(f"winsock: --strict: a socket was not layered: {missed}")
+        self._lines.flush()
+        self._serving.finish(status)
+
+    def _wait_for_notices(self) -> None:
+        if self._notices is None:
+            return
+        streams = [socket.cookie for socket in self._supervisor.leases if socket.kind.type == _STREAM]
+        if streams:
+            self._notices.flush(streams, CLOSING_WAIT_S)
+
+    # --- sockets that closed -----------------------------------------------------------------------------------------
+
+    def _closed(self, cookie: int, closing: Closing) -> None:
+        socket = self._supervisor.leases.forget(cookie)
+        if socket is None:
+            return
+        stats = self._stats(socket, closing)
+        for layer in socket.record.chain.layers:
+            tell(layer, "closed", stats)
+        handles.release(socket.slot)
+        self._supervisor.leases.close(socket)
+
+    def _stats(self, socket: Socket, closing: Closing) -> Stats:
+        now = time.monotonic()
+        return Stats(
+            socket=socket.cookie,
+            process=socket.process.id,
+            local=closing.local,
+            peer=closing.peer,
+            protocol="tcp" if socket.kind.type == _STREAM else "udp",
+            sent=closing.sent,
+            received=closing.received,
+            rtt_us=closing.rtt_us,
+            retransmits=closing.retransmits,
+            duration_s=now - socket.met_at,
+            connected=closing.connected,
+            process_name=socket.process.name(now),
+        )

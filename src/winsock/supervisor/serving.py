@@ -1,0 +1,412 @@
+"""The supervisor at work: each trapped call is taken, carried through the chain, and answered.
+
+`Supervisor` is where the parts meet. The listener gives notifications; `callers` says whose they are; `leases` puts the
+program's own socket under the chain; a row of `calls` makes the SPI call; the answer goes back. The crew's leader does
+this for every call; the watch looks at those that take long: a thread that a signal waits for is in state D, and must
+be let go (`_look`), or the signal would wait as long as the call does.
+
+Whatever fails here fails the call, never the supervision: a trapped call is answered in any case, and never by letting
+the program go round the chain without a word in the report.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.errors import WSAEINTR, WinsockError
+from winsock.base.inet import own
+from winsock.core import journal
+from winsock.dispatcher import handles, loader, records, threads
+from winsock.spi import calling
+from winsock.spi.guard import failure
+from winsock.spi.layer import Layer
+from winsock.supervisor import kernel
+from winsock.supervisor.callers import Caller, Callers, Process
+from winsock.supervisor.calls import ROWS
+from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Row
+from winsock.supervisor.crew import Crew, Worker
+from winsock.supervisor.lease import Kind, Leases, Socket
+from winsock.supervisor.notify import Listener
+from winsock.supervisor.report import Report
+from winsock.supervisor.rights import Rights
+
+if TYPE_CHECKING:
+    from winsock.catalog.entries import CatalogEntry
+    from winsock.dispatcher.chains import Chain
+    from winsock.dispatcher.records import Record
+    from winsock.supervisor.plan import Plan
+
+HELD_FOR_LONG_S = 0.02
+_WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
+_UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
+_DATAGRAM = 2
+
+
+def _goes_on_waiting(worker: object) -> bool:
+    """The blocking callback of our threads: false once the call that the worker performs has been abandoned."""
+    call = worker.call if isinstance(worker, Worker) else None
+    return call is None or not call.abandoned
+
+
+class Interrupted(NamedTuple):
+    """The thread must leave the call: to be restarted, or with EINTR where its socket has a time limit."""
+
+    restart: bool
+
+
+class Supervisor:
+    """One run: its chain, its sockets, its threads."""
+
+    def __init__(self, listener: int, plan: Plan, report: Report) -> None:
+        self.listener = Listener(listener)
+        self.functions = plan.functions
+        self.wanted_options = plan.options
+        """For getsockopt and setsockopt, the (level, option) pairs of the host that the chain asked for."""
+        self.report = report
+        self.rights = Rights()
+        self.placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self.leases = Leases(self._adopt, self._met, time.monotonic)
+        self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look)
+        self._catalog = plan.catalog
+        self._entries: dict[Kind, CatalogEntry | None] = {}
+        self._events = select.epoll()
+        self._callers = Callers(self._events, self._process_started, self._process_ended)
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
+        self._poll.register(self._events.fileno(), select.POLLIN)
+        self._others: dict[int, Callable[[], None]] = {}
+        self._names = {number: name for name, number in kernel.machine().calls.items()}
+        self._arch = kernel.machine().arch
+        self._foreign = {number: name for name, number in kernel.machine().foreign_calls.items()}
+        self._network = os.stat("/proc/self/ns/net").st_ino
+        self._chains: dict[int, Chain] = {}
+        self.on_look: list[Callable[[], None]] = []
+
+    # --- what the rows of `calls` ask ---------------------------------------------------------------------------
+
+    def entry_for(self, kind: Kind) -> CatalogEntry | None:
+        """The catalog entry that opens such a socket; None where none does."""
+        if kind not in self._entries:
+            self._entries[kind] = self._match(kind)
+        return self._entries[kind]
+
+    def open_socket(self, kind: Kind) -> tuple[int, Record]:
+        """A new socket through the chain, and its record."""
+        entry = self.entry_for(kind)
+        assert entry is not None
+        info = entry.info
+        chain = loader.open_chain(entry)
+        handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
+        own.forget(handle)  # it becomes the program's, which was written for this kernel and not for Windows
+        return handle, records.find(handle)
+
+    def keep_accepted(self, call: Call, handle: int) -> Socket:
+        """Know a connection that the chain accepted."""
+        assert call.caller is not None
+        return self.leases.keep(handle, records.find(handle), call.caller.process)
+
+    def drop(self, socket: Socket) -> None:
+        """Close a socket of ours that the program never had."""
+        self.leases.forget(socket.cookie)
+        socket.table.WSPCloseSocket(socket.slot)
+
+    def same_network(self, thread: int) -> bool:
+        """Whether the caller is in our network namespace, so that a socket made here is one of its own."""
+        try:
+            return os.stat(f"/proc/{thread}/ns/net").st_ino == self._network
+        except OSError:
+            return False
+
+    def still_waiting(self, call: Call) -> None:
+        """After reading its memory: the number is still that thread's. `OSError` ESRCH."""
+        if not self.listener.valid(call.id):
+            raise ProcessLookupError(errno.ESRCH, "the caller is gone")
+
+    def about_to_wait(self, call: Call) -> None:
+        """The call will wait for somebody far away: let another thread receive."""
+        if call.worker is not None:
+            self.crew.hand_over(call.worker)
+
+    def overdue(self, call: Call) -> bool:
+        """Whether the time limit of a held call has run out."""
+        return call.deadline is not None and time.monotonic() >= call.deadline
+
+    def hold(self, call: Call, socket: Socket) -> None:
+        """Let an accept wait for a connection, without thread and without lease."""
+        call.socket = socket
+        socket.waiting.append(call)
+        self.watch(socket)
+        self.crew.rouse()
+
+    def watch(self, socket: Socket) -> None:
+        """Say once when the listener is ready; its lease must be held, since the poll set wants the file."""
+        try:
+            self._events.modify(socket.slot, select.EPOLLIN | select.EPOLLONESHOT)
+        except FileNotFoundError:
+            self._events.register(socket.slot, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def attend(self, descriptor: int, handle: Callable[[], None]) -> None:
+        """Call `handle()` in the receiving thread whenever the descriptor is readable."""
+        self._others[descriptor] = handle
+        self._events.register(descriptor, select.EPOLLIN)
+
+    # --- receiving --------------------------------------------------------------------------------------------------
+
+    def _receive(self) -> Call | None:
+        """Wait for something; a call to perform, if it was one."""
+        for descriptor, event in self._poll.poll():
+            if descriptor != self.listener.descriptor:
+                return self._receive_event()
+            if event & select.POLLIN:
+                return self._receive_call()
+            self._poll.unregister(descriptor)
+            self.crew.stop()
+        return None
+
+    def _receive_call(self) -> Call | None:
+        notification = self.listener.receive()
+        if notification is None:
+            return None
+        id, thread, number, arch, arguments = notification
+        if arch != self._arch:
+            self._refuse_foreign(id, number)
+            return None
+        return Call(id, self._names[number], thread, arguments, time.monotonic())
+
+    def _receive_event(self) -> Call | None:
+        for descriptor, _ in self._events.poll(0, 1):
+            if (socket := self.leases.at(descriptor)) is not None:
+                return socket.waiting.pop(0) if socket.waiting else None
+            if self._callers.owns(descriptor):
+                self._callers.ended(descriptor)
+            elif (handle := self._others.get(descriptor)) is not None:
+                handle()
+        return None
+
+    def _refuse_foreign(self, id: int, number: int) -> None:
+        """A 32-bit program's socket calls: there is no chain for them."""
+        name = self._foreign.get(number, str(number))
+        if self.report.refused("32-bit socket call"):
+            journal.log(f"winsock: a 32-bit program called {name}: its socket calls are refused with ENOSYS")
+        self.listener.fail(id, errno.ENOSYS)
+
+    # --- performing -------------------------------------------------------------------------------------------------
+
+    def _perform(self, worker: Worker[Call], call: Call) -> None:
+        call.worker = worker
+        state = threads.current()
+        if state.blocking_callback is None:
+            state.blocking_callback, state.blocking_context = _goes_on_waiting, worker
+        row = ROWS[call.name]
+        try:
+            self._settle(call, self._carry(call, row))
+        except WinsockError as error:
+            self.listener.fail(call.id, error.errno or errno.EIO)
+        except OSError as error:
+            self.listener.fail(call.id, error.errno or errno.EIO)
+        except Exception as error:
+            journal.audit("(supervisor)", call.name, error)
+            self.report.refused("an error of winsock's own")
+            self.listener.fail(call.id, errno.EIO)
+
+    def _carry(self, call: Call, row: Row) -> Answer | Interrupted:
+        caller = call.caller = self._caller(call)
+        if caller is None:
+            return self._out_of_reach(call)
+        if row.on_socket is None:
+            assert row.alone is not None
+            if row.asks_rights and self.rights.lends:
+                with self.rights.taken(call.thread):
+                    return row.alone(self, call)
+            return row.alone(self, call)
+        socket = self._lease(call, caller)
+        if not isinstance(socket, Socket):
+            return self._strange(socket)
+        calling.local.call = calling.Call(
+            caller.process.id, call.thread, row.function, socket.cookie, caller.process.name(call.started)
+        )
+        try:
+            if row.asks_rights and self.rights.lends:
+                with self.rights.taken(call.thread):
+                    return row.on_socket(self, call, socket)
+            return row.on_socket(self, call, socket)
+        except WinsockError as error:
+            if call.abandoned and error.winerror == WSAEINTR:
+                return self._interrupted(call, socket)
+            raise
+        finally:
+            calling.local.call = None
+            self.leases.give_back(socket)
+
+    def _settle(self, call: Call, answer: Answer | Interrupted) -> None:
+        """Tell the program. No lease is held any more."""
+        if isinstance(answer, int):
+            self.listener.answer(call.id, answer)
+        elif isinstance(answer, Delivery):
+            self._deliver(call, answer)
+        elif answer is PASSED:
+            self.listener.proceed(call.id)
+        elif isinstance(answer, Interrupted):
+            self._interrupt(call, answer.restart)
+        else:
+            assert answer is HELD
+
+    def _deliver(self, call: Call, delivery: Delivery) -> None:
+        """Give a descriptor to the program; where nobody takes it, the listener keeps the connection for the next."""
+        socket = delivery.socket
+        try:
+            self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
+        except OSError as error:
+            if delivery.listener is not None and error.errno == errno.ENOENT:
+                delivery.listener.kept.append((self._unkeep(socket), delivery.peer))  # type: ignore[arg-type]
+                return
+            self.drop(socket)
+            raise
+        self.leases.give_back(socket)
+
+    def _unkeep(self, socket: Socket) -> int:
+        self.leases.forget(socket.cookie)
+        return socket.slot
+
+    def _caller(self, call: Call) -> Caller | None:
+        """Whose call it is; None where the kernel does not let us look."""
+        try:
+            return self._callers.of(call.thread)
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EACCES):
+                return None
+            raise
+
+    def _lease(self, call: Call, caller: Caller) -> Socket | Kind | None:
+        """The caller's socket; None where the kernel does not let us have it."""
+        descriptor = call.int_argument(0)
+        try:
+            return self.leases.take(caller, descriptor)
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                call.caller = self._callers.again(call.thread)
+                return self.leases.take(call.caller, descriptor)
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self.report.refused("the supervisor has no descriptor left")
+                raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)) from None
+            if error.errno in (errno.EPERM, errno.EACCES):
+                return None
+            raise
+
+    def _strange(self, kind: Kind | None) -> Answer:
+        """A socket that no chain is for: the kernel performs the call, and the report says so unless it is local."""
+        if kind is None:
+            self.report.passed("its process cannot be looked into")
+        elif kind.domain not in _UNTOUCHED:
+            self.report.passed(f"family {kind.domain}, type {kind.type}, protocol {kind.protocol}")
+        return PASSED
+
+    def _out_of_reach(self, call: Call) -> Answer:
+        self.report.passed("its process cannot be looked into")
+        return PASSED
+
+    def _interrupted(self, call: Call, socket: Socket) -> Interrupted:
+        options = self.leases.options
+        limit = options.receive_timeout if ROWS[call.name].function == "WSPAccept" else options.send_timeout
+        return Interrupted(restart=not limit(socket.slot))
+
+    def _interrupt(self, call: Call, restart: bool) -> None:
+        if restart:
+            self.listener.restart(call.id)
+        else:
+            self.listener.fail(call.id, errno.EINTR)
+
+    # --- looking at calls that take long ------------------------------------------------------------------------------
+
+    def _look(self) -> bool:
+        """Let go of held threads that a signal waits for, or that are gone. True while anything is held."""
+        now = time.monotonic()
+        busy = False
+        for worker, call in self.crew.performing():
+            if now - call.started >= HELD_FOR_LONG_S:
+                busy = True
+                if call.abandoned or self._must_leave(call):
+                    call.abandoned = True
+                    worker.wake()
+        for socket in self.leases:
+            for call in tuple(socket.waiting):
+                busy = True
+                self._look_at_waiting(socket, call)
+        for look in self.on_look:
+            look()
+        return busy
+
+    def _look_at_waiting(self, socket: Socket, call: Call) -> None:
+        if not self.overdue(call) and not self._must_leave(call):
+            return
+        try:
+            socket.waiting.remove(call)
+        except ValueError:
+            return  # the leader took it in this moment
+        if self.overdue(call):
+            self.listener.fail(call.id, errno.EAGAIN)
+        else:
+            self._interrupt(call, restart=call.deadline is None)
+
+    def _must_leave(self, call: Call) -> bool:
+        """Whether the kernel has flagged the thread (a signal, a stop, a tracer: state D), or it is gone.
+
+        A number reserved in the program makes its thread look flagged, so then only its end counts.
+        """
+        if not self.listener.valid(call.id):
+            return True
+        if call.reserved is not None:
+            return False
+        try:
+            with open(f"/proc/{call.thread}/stat", "rb", 0) as file:
+                return file.read(512).rpartition(b") ")[2][:1] == b"D"
+        except OSError:
+            return True
+
+    # --- chains and sockets ------------------------------------------------------------------------------------------
+
+    def layers(self) -> list[Layer]:
+        """The layer objects of all chains that were opened."""
+        return [layer for chain in self._chains.values() for layer in chain.layers]
+
+    def _match(self, kind: Kind) -> CatalogEntry | None:
+        family = _WINDOWS_FAMILIES.get(kind.domain)
+        if family is None:
+            return None
+        try:
+            return self._catalog.match(family, kind.type, kind.protocol)
+        except WinsockError:
+            return None
+
+    def _adopt(self, descriptor: int, kind: Kind) -> Record | None:
+        entry = self.entry_for(kind)
+        return None if entry is None else handles.adopt(descriptor, entry)
+
+    def _met(self, socket: Socket) -> None:
+        chain = socket.record.chain
+        self._chains.setdefault(id(chain), chain)
+        self.report.layered(socket.cookie, socket.kind.type == _DATAGRAM)
+
+    def _process_started(self, process: Process) -> None:
+        for layer in self.layers():
+            tell(layer, "process_started", process.id)
+
+    def _process_ended(self, process: Process) -> None:
+        for layer in self.layers():
+            tell(layer, "process_ended", process.id)
+
+
+def tell(layer: Layer, hook: str, *arguments: object) -> None:
+    """Call a hook of a layer that answers nothing; what it raises is written down and changes nothing."""
+    if getattr(type(layer), hook) is getattr(Layer, hook):
+        return
+    try:
+        getattr(layer, hook)(*arguments)
+    except Exception as error:
+        failure(layer, hook, error)
