@@ -153,7 +153,7 @@ class Front:
             if signal.SIGCONT in pending:
                 self._witness.wake()
             shared = self._witness.shared()
-            for number in pending:
+            for number in sorted(pending):
                 self._pass(number, number in shared)
             # What came while we asked is one with what the witness told, as two equal pending signals are one.
             pending = signals.take_pending(not_from=ours) - shared

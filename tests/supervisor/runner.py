@@ -1,0 +1,109 @@
+"""`winsock run` without layers: every socket() is trapped and let go. Shows how `serve` uses a `Serving`.
+
+python -m tests.supervisor.runner [MODE[=VALUE]]... -- PROGRAM [ARG...]
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import sys
+
+from winsock.supervisor import kernel
+from winsock.supervisor.launch import Inheritance, run
+from winsock.supervisor.life import RunOptions, Serving
+from winsock.supervisor.notify import Listener
+
+inheritance = Inheritance.capture()
+
+_LOAD_NUMBER = struct.pack("HBBI", 0x20, 0, 0, 0)
+_NOTIFY = struct.pack("HBBI", 0x06, 0, 0, 0x7FC00000)
+_ALLOW = struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000)
+
+
+def socket_filter() -> bytes:
+    """Report socket(), allow the rest."""
+    is_socket = struct.pack("HBBI", 0x15, 0, 1, kernel.machine().calls["socket"])
+    return _LOAD_NUMBER + is_socket + _NOTIFY + _ALLOW
+
+
+class Loop:
+    """A supervisor that lets every call go on."""
+
+    def __init__(self, serving: Serving, modes: dict[str, str]) -> None:
+        self.serving = serving
+        self.modes = modes
+        self.listener = Listener(serving.listener)
+        self.seen = 0
+        self.told = False
+
+    def serve(self) -> None:
+        """Until the listener hangs up."""
+        poll = select.poll()
+        poll.register(self.serving.listener, select.POLLIN)
+        poll.register(self.serving.fileno(), select.POLLIN)
+        hung_up = False
+        while not hung_up:
+            for descriptor, events in poll.poll():
+                if descriptor == self.serving.fileno():
+                    self.serving.handle()
+                elif events & select.POLLIN:
+                    self.answer()
+                else:
+                    hung_up = True
+            self.tell_if_due()
+        self.serving.reap_all()
+        self.tell_if_due()
+
+    def answer(self) -> None:
+        """One notification."""
+        notification = self.listener.receive()
+        if notification is not None:
+            self.seen += 1
+            if "raise" in self.modes:
+                raise RuntimeError("a bug in the notification side")
+            if "print" in self.modes:
+                print("printed by a layer")
+            self.listener.proceed(notification.id)
+
+    def tell_if_due(self) -> None:
+        """The last line, and the front's leave."""
+        if self.serving.due and not self.told:
+            self.told = True
+            names = " ".join(process.name for process in self.serving.processes())
+            self.serving.line(f"truth: {self.seen} calls, still running: {names or 'none'}")
+            self.serving.finish(int(self.modes["status"]) if "status" in self.modes else None)
+
+
+def interrupt_before_fork(number: int) -> None:
+    """Send SIGINT to our group just before the numbered fork: 1 the witness, 2 the supervisor, 3 the program."""
+    fork = os.fork
+    count = 0
+
+    def counting_fork() -> int:
+        nonlocal count
+        count += 1
+        if count == number:
+            command = ["kill", "-INT", "--", f"-{os.getpgrp()}"]  # a stranger: what we send ourselves is not passed on
+            os.waitpid(os.posix_spawnp("kill", command, os.environ), 0)
+        return fork()
+
+    os.fork = counting_fork
+
+
+def main(arguments: list[str]) -> int:
+    """Run."""
+    split = arguments.index("--")
+    modes = {mode.partition("=")[0]: mode.partition("=")[2] for mode in arguments[:split]}
+    if "interrupt" in modes:
+        interrupt_before_fork(int(modes["interrupt"]))
+    options = RunOptions(wait_all="wait_all" in modes)
+    filter_program = b"junk" * 2 if "bad_filter" in modes else socket_filter()
+    return run(
+        arguments[split + 1 :], filter_program, lambda serving: Loop(serving, modes).serve(), options, inheritance
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
