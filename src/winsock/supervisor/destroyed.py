@@ -8,8 +8,8 @@ and then rests a few milliseconds, so that a busy neighbour wakes it a few hundr
 What a notice leaves open is whether the peer's FIN is counted in `bytes_received`: the state is always CLOSE. What is
 left in the kernel under the same addresses tells it in nearly every case, if it is asked at once: FIN_WAIT2, none had
 come; TIME_WAIT, one has come by now; nothing, then our FIN was the answer to one, or there was a reset. The count is
-exact where nothing but a FIN could have come, and else right within 1: where the peer's FIN overtakes the question, or
-a reset follows a FIN. `Past` narrows that down.
+exact for an orderly end, and else right within 1: where the peer's FIN overtakes the question, or a reset comes after
+or instead of it. `Past` narrows that down.
 
 This file must not know what a notice is good for, and it sends nothing to anyone but the kernel.
 """
