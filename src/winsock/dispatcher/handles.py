@@ -13,6 +13,8 @@ from winsock.dispatcher.records import Record, find, identity_of, is_current, re
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
 
+__all__ = ["Record", "adopt", "close", "close_all", "find", "release"]
+
 _ABORTIVE = (1, 0)
 
 

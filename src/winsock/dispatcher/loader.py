@@ -33,6 +33,8 @@ from winsock.spi.layer import Layer
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
 
+__all__ = ["Chain", "catalog", "close_chains", "open_chain", "opened", "resolve", "use"]
+
 opened: dict[int, Chain] = {}
 """Entry id -> its chain, in the order of opening."""
 _bases: dict[int, Startable] = {}

@@ -1,0 +1,169 @@
+"""The catalog: what is built in, which entry a socket gets, how layers enter."""
+
+from __future__ import annotations
+
+import pytest
+
+from winsock.abi import constants as c
+from winsock.abi import errors as e
+from winsock.abi.guids import GUID_NULL
+from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
+
+CATALOG = Catalog()
+TCP4, UDP4, TCP6, UDP6 = (entry.info.dwCatalogEntryId for entry in BUILTIN)
+A, B = LayerSpec("a", "a:A"), LayerSpec("b", "b:B", "options")
+
+
+def matched(af: int, type: int, protocol: int) -> int:
+    return CATALOG.match(af, type, protocol).info.dwCatalogEntryId
+
+
+def refused(af: int, type: int, protocol: int) -> str:
+    with pytest.raises(e.WinsockError) as caught:
+        CATALOG.match(af, type, protocol)
+    return caught.value.name
+
+
+def test_built_in_entries_are_the_documented_ones() -> None:
+    """EP-05, EP-06."""
+    assert [entry.info.dwCatalogEntryId for entry in BUILTIN] == [1001, 1002, 1003, 1004]
+    for entry in BUILTIN:
+        info = entry.info
+        size = 16 if info.iAddressFamily == c.AF_INET else 28
+        assert (info.ProtocolChain.ChainLen, info.iVersion, info.dwProviderFlags) == (1, 2, 8)
+        assert (info.iMinSockAddr, info.iMaxSockAddr) == (size, size)
+        assert info.dwServiceFlags1 == (0x20066 if info.iSocketType == c.SOCK_STREAM else 0x20609)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry_id"),
+    [
+        ((c.AF_INET, c.SOCK_STREAM, 0), TCP4),
+        ((c.AF_INET, 0, c.IPPROTO_TCP), TCP4),
+        ((c.AF_INET, 0, 0), TCP4),
+        ((c.AF_INET, c.SOCK_DGRAM, 0), UDP4),
+        ((c.AF_INET, 0, c.IPPROTO_UDP), UDP4),
+        ((c.AF_INET6, c.SOCK_STREAM, c.IPPROTO_TCP), TCP6),
+        ((c.AF_INET6, c.SOCK_DGRAM, c.IPPROTO_UDP), UDP6),
+        ((c.AF_UNSPEC, c.SOCK_STREAM, c.IPPROTO_TCP), TCP4),
+        ((c.AF_UNSPEC, 0, c.IPPROTO_TCP), TCP4),
+        ((c.AF_UNSPEC, 0, c.IPPROTO_UDP), UDP4),
+    ],
+)
+def test_the_first_entry_that_fits(kind: tuple[int, int, int], entry_id: int) -> None:
+    """SK-08 to SK-11."""
+    assert matched(*kind) == entry_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ((57005, c.SOCK_STREAM, c.IPPROTO_TCP), "WSAEAFNOSUPPORT"),  # SK-01
+        ((-1, c.SOCK_STREAM, c.IPPROTO_TCP), "WSAEAFNOSUPPORT"),
+        ((c.AF_INET, c.SOCK_STREAM, 57005), "WSAEPROTONOSUPPORT"),  # SK-03
+        ((c.AF_INET, c.SOCK_STREAM, -1), "WSAEPROTONOSUPPORT"),
+        ((57005, 57005, c.IPPROTO_TCP), "WSAESOCKTNOSUPPORT"),  # SK-04
+        ((c.AF_INET, 57005, 57005), "WSAESOCKTNOSUPPORT"),
+        ((57005, c.SOCK_STREAM, c.IPPROTO_UDP), "WSAEAFNOSUPPORT"),  # SK-06
+        ((c.AF_INET, 0, 57005), "WSAEPROTONOSUPPORT"),  # SK-10
+        ((c.AF_INET, 57005, 0), "WSAESOCKTNOSUPPORT"),
+        ((c.AF_UNSPEC, c.SOCK_STREAM, 57005), "WSAEPROTONOSUPPORT"),  # SK-13
+        ((c.AF_UNSPEC, 0, 57005), "WSAEPROTONOSUPPORT"),
+        ((c.AF_UNSPEC, 57005, c.IPPROTO_UDP), "WSAESOCKTNOSUPPORT"),
+        ((c.AF_INET, c.SOCK_STREAM, c.IPPROTO_UDP), "WSAEPROTOTYPE"),
+        ((0, 0, 0), "WSAEINVAL"),  # SOCK-012
+    ],
+)
+def test_the_error_says_what_did_not_match(kind: tuple[int, int, int], error: str) -> None:
+    assert refused(*kind) == error
+
+
+def test_the_hosts_number_of_a_family_is_refused_with_a_hint() -> None:
+    with pytest.raises(e.WinsockError, match="AF_INET6 is 23"):
+        CATALOG.match(10, c.SOCK_STREAM, 0)
+
+
+def test_zero_matches_only_entries_that_say_so() -> None:
+    """SOCK-011."""
+    strict = [CatalogEntry(entry.info._replace(dwProviderFlags=0), entry.path) for entry in BUILTIN]
+    with pytest.raises(e.WinsockError) as caught:
+        Catalog(strict).match(c.AF_INET, c.SOCK_STREAM, 0)
+    assert caught.value.name == "WSAEPROTONOSUPPORT"
+
+
+def test_a_range_of_protocols_matches() -> None:
+    """CAT-048."""
+    raw = BUILTIN[0].info._replace(iSocketType=c.SOCK_RAW, iProtocol=0, iProtocolMaxOffset=255, dwCatalogEntryId=9)
+    catalog = Catalog((*BUILTIN, CatalogEntry(raw, "raw:Raw")))
+    assert catalog.match(c.AF_INET, c.SOCK_RAW, 255).info.dwCatalogEntryId == 9
+    assert catalog.match(c.AF_INET, c.SOCK_STREAM, c.IPPROTO_TCP).info.dwCatalogEntryId == TCP4
+
+
+def test_matches_holds_every_entry_in_order() -> None:
+    found = CATALOG.matches(c.AF_UNSPEC, c.SOCK_STREAM, 0)
+    assert [entry.info.dwCatalogEntryId for entry in found] == [TCP4, TCP6]
+
+
+def test_find_knows_ids_and_providers() -> None:
+    assert CATALOG.find(1002) is BUILTIN[1]
+    assert CATALOG.find_provider(BUILTIN[2].info.ProviderId) is BUILTIN[2]
+    with pytest.raises(e.WinsockError) as caught:
+        CATALOG.find(5)
+    assert caught.value.winerror == e.WSAEINVAL
+    with pytest.raises(e.WinsockError) as caught:
+        CATALOG.find_provider(GUID_NULL)
+    assert caught.value.winerror == e.WSAEINVAL
+
+
+class TestLayers:
+    catalog = CATALOG.with_layers([A, B])
+
+    def test_chains_come_first_then_the_layers_then_the_bases(self) -> None:
+        lengths = [entry.info.chain_length for entry in self.catalog]
+        assert lengths == [3] * 4 + [0] * 2 + [1] * 4
+        assert len({entry.info.dwCatalogEntryId for entry in self.catalog}) == len(self.catalog) == 10
+
+    def test_a_layers_own_entry_is_hidden_and_opens_nothing(self) -> None:
+        dummies = [entry for entry in self.catalog if entry.info.chain_length == 0]
+        assert [(entry.info.szProtocol, entry.path, entry.options) for entry in dummies] == [
+            ("a", "a:A", None),
+            ("b", "b:B", "options"),
+        ]
+        for entry in dummies:
+            assert entry.info.dwProviderFlags & c.PFL_HIDDEN
+            assert not entry.info.dwProviderFlags & c.PFL_MATCHES_PROTOCOL_ZERO
+            assert entry not in self.catalog.visible()
+
+    def test_a_chain_lists_its_layers_and_ends_in_its_base(self) -> None:
+        a, b = (entry.info.dwCatalogEntryId for entry in self.catalog if entry.info.chain_length == 0)
+        chains = [entry for entry in self.catalog if entry.info.chain_length > 1]
+        assert [entry.info.ProtocolChain.ChainEntries for entry in chains] == [
+            (a, b, base) for base in (TCP4, UDP4, TCP6, UDP6)
+        ]
+        assert chains[0].info.szProtocol == "a over [b over [MSAFD Tcpip [TCP/IP]]]"
+        assert chains[0].path == "a:A"
+
+    def test_a_chain_matches_what_its_base_matched_and_wins(self) -> None:
+        for base in BUILTIN:
+            info = base.info
+            chain = self.catalog.match(info.iAddressFamily, info.iSocketType, info.iProtocol)
+            assert chain.info.ProtocolChain.ChainEntries[-1] == info.dwCatalogEntryId
+
+    def test_providers_have_ids_of_their_own(self) -> None:
+        layered = [entry.info.ProviderId for entry in self.catalog if entry.info.chain_length != 1]
+        assert len(set(layered)) == len(layered) == 6
+
+    def test_no_layers_change_nothing(self) -> None:
+        assert CATALOG.with_layers([]) is CATALOG
+
+    def test_a_chain_holds_seven_entries(self) -> None:
+        six = [LayerSpec(f"l{i}", "l:L") for i in range(6)]
+        assert CATALOG.with_layers(six).entries[0].info.chain_length == c.MAX_PROTOCOL_CHAIN
+        with pytest.raises(e.WinsockError) as caught:
+            CATALOG.with_layers([*six, A])
+        assert caught.value.winerror == e.WSANO_RECOVERY
+
+    def test_there_must_be_something_to_stand_over(self) -> None:
+        with pytest.raises(e.WinsockError) as caught:
+            Catalog([]).with_layers([A])
+        assert caught.value.winerror == e.WSAEINVAL

@@ -1,0 +1,77 @@
+"""A layer's own defect becomes a Winsock error and a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from winsock.abi import errors as e
+from winsock.core.journal import journal
+from winsock.spi.guard import guarded, raised_at
+
+
+class Layer:
+    name = "mine"
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    written: list[str] = []
+    monkeypatch.setattr(journal, "sink", written.append)
+    return written
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def function() -> None:
+        raise error
+
+    return guarded(Layer(), "WSPBind", function)
+
+
+def test_results_pass(lines: list[str]) -> None:
+    assert guarded(Layer(), "WSPBind", lambda a, b=2: a + b)(1, b=5) == 6
+    assert lines == []
+
+
+def test_a_winsock_error_passes_as_it_is(lines: list[str]) -> None:
+    error = e.from_errno(111)
+    with pytest.raises(e.WinsockError) as caught:
+        raising(error)()
+    assert caught.value is error
+    assert lines == []
+
+
+def test_any_other_exception_becomes_one(lines: list[str]) -> None:
+    error = ZeroDivisionError("by nought")
+    with pytest.raises(e.WinsockError) as caught:
+        raising(error)()
+    assert caught.value.winerror == e.WSASYSCALLFAILURE
+    assert caught.value.__cause__ is error
+    assert not caught.value.from_kernel
+    assert "layer mine: WSPBind raised ZeroDivisionError: by nought" in str(caught.value)
+    assert len(lines) == 1
+
+
+def test_an_interrupt_passes(lines: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        raising(KeyboardInterrupt())()
+    assert lines == []
+
+
+def parse(text: str) -> None:
+    json.loads(text)
+
+
+def test_the_place_is_in_the_layers_own_file_though_it_was_raised_elsewhere() -> None:
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        parse("{")
+    line = parse.__code__.co_firstlineno + 1
+    assert raised_at(Layer(), caught.value) == f"{__file__}:{line}"
+
+
+def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        parse("{")
+    assert raised_at(object(), caught.value).startswith(json.decoder.__file__)
