@@ -1,0 +1,246 @@
+"""Connecting and accepting: the two calls that wait, made so that a signal ends the wait.
+
+On an adopted handle each is one raw call with the caller's own arguments. On our own sockets the answers are Windows':
+connect to an address of zeros, a second connect and a deferred connection are decided here.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+
+from winsock.abi.constants import AF_UNSPEC, CF_ACCEPT, CF_DEFER, CF_REJECT
+from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
+    WSAECONNREFUSED,
+    WSAECONNRESET,
+    WSAEINTR,
+    WSAEINVAL,
+    WSAEISCONN,
+    WSAEOPNOTSUPP,
+    WSAEPROTONOSUPPORT,
+    WSAEWOULDBLOCK,
+    WSATRY_AGAIN,
+    WinsockError,
+    from_errno,
+)
+from winsock.abi.sockaddr import Sockaddr, SockaddrOther
+from winsock.base.inet import own, raw
+from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.sockets import Sockets, abort, require_inet
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+_EINTR = errno.EINTR
+_CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
+_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
+_GOING_ON = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
+_ZEROS = ("0.0.0.0", "::")
+_NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
+
+
+class Connections(Sockets):
+    """WSPConnect and WSPAccept."""
+
+    def WSPConnect(
+        self,
+        s: int,
+        name: Sockaddr,
+        caller_data: ReadBuffer | None = None,
+        callee_data: WriteBuffer | None = None,
+        sqos: object = None,
+        gqos: object = None,
+    ) -> bytes | None:
+        """Connect to a peer; for datagrams, choose it. `SockaddrOther(AF_UNSPEC, ...)` ends the association.
+
+        Raises WSAEWOULDBLOCK for a non-blocking attempt that goes on (its errno is EINPROGRESS), WSAEALREADY,
+        WSAEISCONN, WSAECONNREFUSED, WSAETIMEDOUT, WSAENETUNREACH, WSAEHOSTUNREACH, WSAEADDRNOTAVAIL, WSAEINVAL,
+        WSAEAFNOSUPPORT, WSAEFAULT, WSAEINTR (lpwspconnect).
+        """
+        record = SOCKETS.get(s)
+        if record is None:
+            error = raw.connect(s, name)
+            while error == _EINTR:
+                self.ask_after_interrupt("WSPConnect")
+                error = raw.connect(s, name)
+            if error:
+                raise from_errno(error)
+            return None
+        self._check_extras(caller_data, sqos, gqos)
+        if record.stream:
+            self._connect_stream(record, name)
+        else:
+            self._connect_datagram(record, name)
+        return None
+
+    def _check_extras(self, caller_data: ReadBuffer | None, sqos: object, gqos: object) -> None:
+        if gqos is not None:
+            raise WinsockError(WSAEINVAL, "gqos: socket groups have no quality of service")
+        if sqos is not None:
+            raise WinsockError(WSAEOPNOTSUPP, "sqos: quality of service is not offered")
+        if caller_data and not self.datagrams:
+            raise WinsockError(WSAEPROTONOSUPPORT, "caller_data: TCP carries no connect data")
+
+    def _connect_stream(self, record: OwnSocket, name: Sockaddr) -> None:
+        if isinstance(name, SockaddrOther) and name.family == AF_UNSPEC:
+            self._forget_peer(record)
+            return
+        address = require_inet(self.info, name)
+        if record.phase == own.LISTENING:
+            raise WinsockError(WSAEINVAL, "s: a listening socket cannot connect")
+        if address.host in _ZEROS or address.port == 0:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
+        earlier = record.phase
+        error = self._connect_while_interrupted(record, name)
+        if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
+            # The kernel told how the last attempt ended. Winsock starts another.
+            error = self._connect_while_interrupted(record, name)
+        self._note_outcome(record, name, earlier, error)
+
+    def _connect_while_interrupted(self, record: OwnSocket, name: Sockaddr) -> int:
+        record.waiters.append(None)
+        try:
+            error = raw.connect(record.handle, name)
+            while error == _EINTR or (error in _GOING_ON and record.blocking):
+                # Of a blocking socket the wait ran out (SO_SNDTIMEO), which ends no connect in Windows.
+                if error == _EINTR:
+                    self.ask_after_interrupt("WSPConnect")
+                error = raw.connect(record.handle, name)
+        finally:
+            record.waiters.pop()
+        return error
+
+    def _note_outcome(self, record: OwnSocket, name: Sockaddr, earlier: int, error: int) -> None:
+        if record.closed:
+            raise WinsockError(WSAEINTR, "s: the socket was closed while it connected")
+        if error == 0:
+            record.phase = own.CONNECTED
+            record.bound = True
+            if earlier == own.CONNECTING:
+                raise WinsockError(WSAEISCONN, "s: the socket is connected")
+            record.connect_time = time.monotonic()
+        elif error in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            record.phase = own.CONNECTING
+            record.connect_time = time.monotonic()
+            raise WinsockError(WSAEWOULDBLOCK, f"the connection to {name} is on its way", errno=error)
+        else:
+            if error not in (errno.EISCONN, errno.EALREADY):
+                record.phase = own.FAILED
+            raise from_errno(error, f"no connection to {name}: {from_errno(error).strerror}")
+
+    def _connect_datagram(self, record: OwnSocket, name: Sockaddr) -> None:
+        if isinstance(name, SockaddrOther) and name.family == AF_UNSPEC:
+            self._forget_peer(record)
+            return
+        address = require_inet(self.info, name)
+        if address.host in _ZEROS and address.port == 0:
+            self._forget_peer(record)
+            return
+        error = raw.connect(record.handle, name)
+        if error == errno.EACCES:  # Windows lets a socket connect to the broadcast address, and send() to it
+            record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            error = raw.connect(record.handle, name)
+            record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+        if error:
+            raise from_errno(error, f"name: {name} cannot be the peer: {from_errno(error).strerror}")
+        record.phase = own.CONNECTED
+        record.bound = True
+
+    def _forget_peer(self, record: OwnSocket) -> None:
+        error = raw.connect(record.handle, _NO_PEER)
+        if error:
+            raise from_errno(error)
+        record.phase = own.NEW
+        record.bound = record.claim is not None
+
+    def WSPAccept(
+        self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None
+    ) -> tuple[int, Sockaddr | None]:
+        """Take the first connection that waits: (handle, address of the peer) (lpwspaccept).
+
+        `condition(caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data)` answers
+        CF_ACCEPT, CF_REJECT or CF_DEFER. Raises WSAEWOULDBLOCK, WSAEINVAL for a socket that does not listen,
+        WSAEOPNOTSUPP, WSAECONNREFUSED (rejected), WSATRY_AGAIN (deferred), WSAEMFILE, WSAEINTR, WSAENOTSOCK.
+        """
+        listener = SOCKETS.get(s)
+        if listener is None:
+            return self._accept_adopted(s, condition)
+        accepted, peer = listener.deferred.pop() if listener.deferred else self._accept_own(listener)
+        if condition is not None:
+            self._ask_condition(listener, accepted, peer, condition, callback_data)
+        handle = self._register(accepted)
+        return handle, peer
+
+    def _accept_adopted(self, s: int, condition: Callable[..., int] | None) -> tuple[int, Sockaddr | None]:
+        if condition is not None:
+            raise WinsockError(WSAEOPNOTSUPP, "condition: the listening socket is not of this process's own making")
+        descriptor, peer = raw.accept(s, _CLOEXEC)
+        while descriptor == -_EINTR:
+            self.ask_after_interrupt("WSPAccept")
+            descriptor, peer = raw.accept(s, _CLOEXEC)
+        if descriptor < 0:
+            raise from_errno(-descriptor)
+        try:
+            return self.upcalls.WPUModifyIFSHandle(self.info.dwCatalogEntryId, descriptor), peer
+        except BaseException:
+            socket.close(descriptor)
+            raise
+
+    def _accept_own(self, listener: OwnSocket) -> tuple[OwnSocket, Sockaddr]:
+        flags = (0 if listener.inheritable else _CLOEXEC) | (0 if listener.blocking else _NONBLOCK)
+        listener.waiters.append(None)
+        try:
+            descriptor, peer = raw.accept(listener.handle, flags)
+            while descriptor == -_EINTR or (descriptor in (-errno.EAGAIN, -errno.EWOULDBLOCK) and listener.blocking):
+                # SO_RCVTIMEO ends receives, not accepts
+                if descriptor == -_EINTR:
+                    self.ask_after_interrupt("WSPAccept")
+                descriptor, peer = raw.accept(listener.handle, flags)
+        finally:
+            listener.waiters.pop()
+        if descriptor < 0:
+            raise _accept_error(listener, -descriptor)
+        assert peer is not None
+        accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable)
+        accepted.blocking = listener.blocking
+        accepted.oob_inline = listener.oob_inline
+        accepted.phase = own.CONNECTED
+        accepted.bound = True
+        accepted.connect_time = time.monotonic()
+        return accepted, peer
+
+    def _ask_condition(
+        self,
+        listener: OwnSocket,
+        accepted: OwnSocket,
+        peer: Sockaddr,
+        condition: Callable[..., int],
+        callback_data: object,
+    ) -> None:
+        """Let the application decide; returns where it accepts."""
+        callee = raw.getsockname(listener.handle)
+        try:
+            answer = condition(peer, None, None, None, callee, None, 0, callback_data)
+        except BaseException:
+            listener.deferred.append((accepted, peer))
+            raise
+        if answer == CF_ACCEPT:
+            return
+        if answer == CF_REJECT:
+            abort(accepted)
+            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {peer}")
+        listener.deferred.append((accepted, peer))
+        if answer == CF_DEFER:
+            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}")
+        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+
+
+def _accept_error(listener: OwnSocket, error: int) -> WinsockError:
+    if listener.closed:
+        return WinsockError(WSAEINTR, "s: the socket was closed while it waited")
+    if error == errno.ECONNABORTED:
+        return WinsockError(WSAECONNRESET, "the peer ended the connection before it was accepted", errno=error)
+    if error == errno.EINVAL:
+        return WinsockError(WSAEINVAL, "s: the socket does not listen", errno=error)
+    return from_errno(error)

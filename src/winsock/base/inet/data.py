@@ -1,0 +1,394 @@
+"""Sending and receiving.
+
+Our own sockets go through the methods of a socket object, which are the fastest way there is: one buffer and no flags
+take a short path, everything else the general one below. Adopted handles, whose data calls hardly ever come here, go
+through the raw calls with the caller's own arguments.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Sequence
+
+from winsock.abi.constants import (
+    MSG_DONTROUTE,
+    MSG_OOB,
+    MSG_PARTIAL,
+    MSG_PEEK,
+    MSG_PUSH_IMMEDIATE,
+    MSG_WAITALL,
+    SD_RECEIVE,
+    SD_SEND,
+)
+from winsock.abi.errors import (
+    WSAECONNABORTED,
+    WSAECONNRESET,
+    WSAEDESTADDRREQ,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAEMSGSIZE,
+    WSAENOPROTOOPT,
+    WSAENOTCONN,
+    WSAEOPNOTSUPP,
+    WSAESHUTDOWN,
+    WSAETIMEDOUT,
+    WinsockError,
+    from_errno,
+)
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.base.inet import own, raw
+from winsock.base.inet.addresses import pack
+from winsock.base.inet.ground import refuse_overlapped
+from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.sockets import Sockets, is_bound, require_inet
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_TRUNC = getattr(socket, "MSG_TRUNC", 0)
+_HOST_FLAGS = {
+    MSG_OOB: int(socket.MSG_OOB),
+    MSG_PEEK: int(socket.MSG_PEEK),
+    MSG_DONTROUTE: int(socket.MSG_DONTROUTE),
+    MSG_WAITALL: int(getattr(socket, "MSG_WAITALL", 0)),
+    MSG_PARTIAL: 0,
+    MSG_PUSH_IMMEDIATE: 0,
+}
+_SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_PARTIAL
+_RECEIVE_FLAGS = MSG_OOB | MSG_PEEK | MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE
+_NOT_WITH_WAITALL = MSG_OOB | MSG_PEEK | MSG_PARTIAL
+_AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
+_NO_BUFFER = (TypeError, BufferError, ValueError)
+
+
+class Data(Sockets):
+    """WSPSend, WSPSendTo, WSPRecv, WSPRecvFrom, WSPSendDisconnect, WSPRecvDisconnect."""
+
+    def WSPSend(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        """Send the buffers in order; how many bytes went, all of them where the socket blocks (lpwspsend).
+
+        Raises WSAEWOULDBLOCK, WSAESHUTDOWN, WSAENOTCONN, WSAECONNRESET, WSAETIMEDOUT, WSAEMSGSIZE, WSAEOPNOTSUPP,
+        WSAEINVAL, WSAEFAULT, WSAENOTSOCK.
+        """
+        record = SOCKETS.get(s)
+        if record is None or flags or overlapped is not None or len(buffers) != 1:
+            return self._send(s, buffers, flags, None, overlapped, "WSPSend")
+        buffer = buffers[0]
+        try:
+            count = record.send(buffer, _NOSIGNAL)
+        except OSError as error:
+            return self._after_send_error(record, buffers, _NOSIGNAL, None, error)
+        except _NO_BUFFER as error:
+            raise _no_buffer(error) from None
+        if count == len(buffer) or not record.blocking:
+            return count
+        return self._send_rest(record, buffers, _NOSIGNAL, count)
+
+    def WSPSendTo(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        to: Sockaddr | None = None,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        """Send a datagram to an address, for this once; a stream ignores it (lpwspsendto).
+
+        Raises what WSPSend does, and WSAEDESTADDRREQ, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAENETUNREACH, WSAEACCES.
+        """
+        return self._send(s, buffers, flags, to, overlapped, "WSPSendTo")
+
+    def _send(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int,
+        to: Sockaddr | None,
+        overlapped: object,
+        function: str,
+    ) -> int:
+        refuse_overlapped(function, overlapped)
+        if not buffers:
+            raise WinsockError(WSAEINVAL, "buffers: there is none")
+        self._check_send_flags(flags)
+        host_flags = _host_flags(flags) | _NOSIGNAL
+        record = SOCKETS.get(s)
+        if record is None:
+            count = raw.sendmsg(s, buffers, host_flags, None if not self.datagrams else to)
+            while count == -errno.EINTR:
+                self.ask_after_interrupt(function)
+                count = raw.sendmsg(s, buffers, host_flags, None if not self.datagrams else to)
+            if count < 0:
+                raise from_errno(-count)
+            return count
+        if record.stream:
+            to = None
+        elif to is not None:
+            address = require_inet(self.info, to)
+            pack(address)
+            if address.port == 0 and not record.sending_ended:  # nobody is at port 0: sent, and lost
+                return sum(_sizes(buffers))
+        elif function == "WSPSendTo" and record.phase != own.CONNECTED:
+            raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")
+        return self._send_own(record, buffers, host_flags, to)
+
+    def _check_send_flags(self, flags: int) -> None:
+        if flags & ~_SEND_FLAGS:
+            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what a send does not know")
+        if flags & MSG_PARTIAL:
+            raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} sends no partial messages (MSG_PARTIAL)")
+        if flags & MSG_OOB and self.datagrams:
+            raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
+
+    def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
+        try:
+            # What mypy cannot see: sendmsg takes None for "no address".
+            count = record.sock.sendmsg(buffers, (), host_flags, to and tuple(to))
+        except OSError as error:
+            return self._after_send_error(record, buffers, host_flags, to, error)
+        except _NO_BUFFER as error:
+            raise _no_buffer(error) from None
+        return self._send_rest(record, buffers, host_flags, count) if record.blocking and record.stream else count
+
+    def _send_rest(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, sent: int) -> int:
+        """Go on after a part: a blocking send takes all, or what a time-out or an error lets it."""
+        total = sum(_sizes(buffers))
+        if sent >= total:
+            return sent
+        rest = memoryview(b"".join(bytes(buffer) for buffer in buffers))
+        while sent < total:
+            try:
+                sent += record.send(rest[sent:], host_flags)
+            except OSError:
+                break
+        return sent
+
+    def _after_send_error(
+        self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None, error: OSError
+    ) -> int:
+        number = error.errno or errno.EIO
+        if number == errno.ECONNREFUSED and not record.stream and not record.reset_pending:
+            # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
+            record.reset_pending = record.reports_resets
+            return self._send_own(record, buffers, host_flags, to)
+        raise _send_error(record, number)
+
+    def WSPRecv(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int] | None:
+        """Receive into the buffers: (count, flags); a count of 0 on a stream is its end (lpwsprecv).
+
+        Raises WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAEINVAL for an unbound socket, WSAESHUTDOWN, WSAECONNRESET,
+        WSAEOPNOTSUPP, WSAEFAULT, WSAENOTSOCK; WSAEMSGSIZE with `.count` and `.flags` where a datagram was longer.
+        """
+        record = SOCKETS.get(s)
+        if (
+            record is None
+            or flags
+            or not record.stream
+            or overlapped is not None
+            or len(buffers) != 1
+            or record.receiving_ended
+        ):
+            return self._receive(s, buffers, flags, overlapped, "WSPRecv")[:2]
+        waiters = record.waiters
+        waiters.append(None)
+        try:
+            count = record.recv_into(buffers[0])
+        except OSError as error:
+            raise _receive_error(record, error) from None
+        except _NO_BUFFER as error:
+            raise _no_buffer(error) from None
+        finally:
+            waiters.pop()
+        if record.closed:
+            raise _closed()
+        return count, 0
+
+    def WSPRecvFrom(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int, Sockaddr | None] | None:
+        """Receive a datagram: (count, flags, source); a stream has no source to tell (lpwsprecvfrom).
+
+        Raises what WSPRecv does; its WSAEMSGSIZE carries `.address` too.
+        """
+        return self._receive(s, buffers, flags, overlapped, "WSPRecvFrom")
+
+    def _receive(
+        self, s: int, buffers: Sequence[WriteBuffer], flags: int, overlapped: object, function: str
+    ) -> tuple[int, int, Sockaddr | None]:
+        refuse_overlapped(function, overlapped)
+        if not buffers:
+            raise WinsockError(WSAEINVAL, "buffers: there is none")
+        record = SOCKETS.get(s)
+        self._check_receive_flags(flags, record)
+        host_flags = _host_flags(flags)
+        try:
+            capacity = sum(_sizes(buffers))
+            if record is None:
+                count, message_flags, source = self._receive_adopted(s, buffers, host_flags, function)
+            else:
+                count, message_flags, source = _receive_own(record, buffers, host_flags)
+        except _NO_BUFFER as error:
+            raise _no_buffer(error) from None
+        if message_flags & _TRUNC and self.datagrams:
+            if flags & MSG_PARTIAL:
+                return min(count, capacity), MSG_PARTIAL, source
+            raise WinsockError(
+                WSAEMSGSIZE,
+                f"buffers: the datagram is longer than {capacity} bytes, the rest is lost",
+                count=capacity,
+                flags=MSG_PARTIAL,
+                address=source,
+            )
+        return count, 0, source
+
+    def _check_receive_flags(self, flags: int, record: OwnSocket | None) -> None:
+        if flags & ~_RECEIVE_FLAGS:
+            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what a receive does not know")
+        if flags & MSG_OOB and self.datagrams:
+            raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
+        if not flags & MSG_WAITALL:
+            return
+        if flags & _NOT_WITH_WAITALL or self.datagrams or (record is not None and not record.blocking):
+            raise WinsockError(
+                WSAEOPNOTSUPP,
+                "flags: MSG_WAITALL goes with blocking streams, without MSG_OOB, MSG_PEEK and MSG_PARTIAL",
+            )
+
+    def _receive_adopted(
+        self, s: int, buffers: Sequence[WriteBuffer], host_flags: int, function: str
+    ) -> tuple[int, int, Sockaddr | None]:
+        count, message_flags, source = raw.recvmsg(s, buffers, host_flags)
+        while count == -errno.EINTR:
+            self.ask_after_interrupt(function)
+            count, message_flags, source = raw.recvmsg(s, buffers, host_flags)
+        if count < 0:
+            raise from_errno(-count)
+        return count, message_flags, source
+
+    def WSPSendDisconnect(self, s: int, data: ReadBuffer | None = None) -> None:
+        """End sending; raises WSAENOPROTOOPT for disconnect data, WSAENOTCONN, WSAENOTSOCK (lpwspsenddisconnect)."""
+        if data:
+            raise WinsockError(WSAENOPROTOOPT, f"data: {self.info.szProtocol} carries no disconnect data")
+        self.WSPShutdown(s, SD_SEND)
+
+    def WSPRecvDisconnect(self, s: int) -> bytes:
+        """End receiving; there is never disconnect data (lpwsprecvdisconnect)."""
+        self.WSPShutdown(s, SD_RECEIVE)
+        return b""
+
+
+def _receive_own(
+    record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int
+) -> tuple[int, int, Sockaddr | None]:
+    """(count, the kernel's flags, source)."""
+    if record.receiving_ended:
+        raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
+    if not is_bound(record):
+        raise WinsockError(WSAEINVAL, "s: the socket is not bound")
+    if record.reset_pending:
+        record.reset_pending = False
+        raise _reset()
+    record.waiters.append(None)
+    try:
+        count, _, message_flags, address = record.sock.recvmsg_into(buffers, 0, host_flags)
+    except OSError as error:
+        raise _receive_error(record, error) from None
+    finally:
+        record.waiters.pop()
+    if record.closed:
+        raise _closed()
+    return count, message_flags, None if record.stream else _source(address)
+
+
+def _source(address: tuple[str, int] | tuple[str, int, int, int] | None) -> Sockaddr | None:
+    if not address:
+        return None
+    return SockaddrIn6(*address) if len(address) == 4 else SockaddrIn(*address)
+
+
+def _host_flags(flags: int) -> int:
+    host = 0
+    for flag, host_flag in _HOST_FLAGS.items():
+        if flags & flag:
+            host |= host_flag
+    return host
+
+
+def _sizes(buffers: Sequence[ReadBuffer]) -> list[int]:
+    return [memoryview(buffer).nbytes for buffer in buffers]
+
+
+def _send_error(record: OwnSocket, number: int) -> WinsockError:
+    """The error of a failed send on one of our sockets."""
+    if number in _AGAIN:
+        if record.blocking:
+            return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
+        if record.stream and not _has_peer(record):
+            return WinsockError(WSAENOTCONN, "s: the socket is not connected yet", errno=number)
+    elif number == errno.EPIPE:
+        if record.sending_ended:
+            return WinsockError(WSAESHUTDOWN, "s: sending was shut down", errno=number)
+        if record.phase in (own.NEW, own.FAILED, own.LISTENING):
+            return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
+        return WinsockError(WSAECONNRESET, "the connection was reset by the peer", errno=number)
+    elif number == errno.EDESTADDRREQ:
+        return WinsockError(WSAENOTCONN, "s: the socket is not connected; a datagram needs an address", errno=number)
+    return from_errno(number)
+
+
+def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
+    """The error of a failed receive on one of our sockets."""
+    number = error.errno or errno.EIO
+    if record.closed:
+        return _closed()
+    if number in _AGAIN and record.blocking:
+        return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
+    if number == errno.ENOTCONN and record.stream and not is_bound(record):
+        return WinsockError(WSAEINVAL, "s: the socket is not bound", errno=number)
+    if number == errno.ECONNREFUSED and not record.stream:
+        return _reset()
+    return from_errno(number)
+
+
+def _has_peer(record: OwnSocket) -> bool:
+    try:
+        raw.getpeername(record.handle)
+    except WinsockError:
+        return False
+    return True
+
+
+def _reset() -> WinsockError:
+    return WinsockError(WSAECONNRESET, "a datagram sent before found nobody at its port", errno=errno.ECONNREFUSED)
+
+
+def _closed() -> WinsockError:
+    return WinsockError(WSAECONNABORTED, "s: the socket was closed while it waited")
+
+
+def _no_buffer(error: Exception) -> WinsockError:
+    return WinsockError(WSAEFAULT, f"buffers: {error}")

@@ -1,0 +1,99 @@
+"""The names of a socket, and addresses as text."""
+
+from __future__ import annotations
+
+import socket
+
+from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.base.inet import raw
+from winsock.base.inet.addresses import pack
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.own import SOCKETS
+from winsock.core import dotted
+
+
+class Names(Ground):
+    """WSPGetSockName, WSPGetPeerName, WSPAddressToString, WSPStringToAddress."""
+
+    def WSPGetSockName(self, s: int) -> Sockaddr:
+        """The local address; WSAEINVAL for a socket that has none, WSAENOTSOCK (lpwspgetsockname)."""
+        name = raw.getsockname(s)
+        if s in SOCKETS and getattr(name, "port", 0) == 0:
+            raise WinsockError(WSAEINVAL, "s: the socket is not bound, so it has no name")
+        return name
+
+    def WSPGetPeerName(self, s: int) -> Sockaddr:
+        """The address of the peer; WSAENOTCONN, WSAENOTSOCK (lpwspgetpeername)."""
+        return raw.getpeername(s)
+
+    def WSPAddressToString(self, address: Sockaddr, protocol_info: WSAPROTOCOL_INFO | None = None) -> str:
+        """The address as text, its port where it is not 0; WSAEINVAL, WSAEFAULT (lpwspaddresstostring)."""
+        self._check_info(protocol_info)
+        if getattr(address, "family", None) != self.info.iAddressFamily:
+            raise WinsockError(WSAEINVAL, f"address: {address!r} is no address of {self.info.szProtocol}")
+        pack(address)
+        assert isinstance(address, (SockaddrIn, SockaddrIn6))
+        return str(address) if address.port else _host(address)
+
+    def WSPStringToAddress(
+        self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
+    ) -> Sockaddr:
+        """The address that the text spells; its port is 0 where none is given; WSAEINVAL (lpwspstringtoaddress)."""
+        self._check_info(protocol_info)
+        if address_family != self.info.iAddressFamily:
+            raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
+        if not isinstance(text, str):
+            raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
+        address = _READERS[address_family](text)
+        if address is None:
+            raise WinsockError(WSAEINVAL, f"text: {text!r} is no address of {self.info.szProtocol}")
+        return address
+
+    def _check_info(self, protocol_info: WSAPROTOCOL_INFO | None) -> None:
+        if protocol_info is not None and protocol_info.ProviderId != self.info.ProviderId:
+            raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is another provider's protocol")
+
+
+def _host(address: SockaddrIn | SockaddrIn6) -> str:
+    if isinstance(address, SockaddrIn6) and address.scope_id:
+        return f"{address.host}%{address.scope_id}"
+    return address.host
+
+
+def _read_in(text: str) -> Sockaddr | None:
+    host, colon, port_text = text.partition(":")
+    packed = dotted.parse(host)
+    port = _port(port_text) if colon else 0
+    if packed is None or port is None:
+        return None
+    return SockaddrIn(socket.inet_ntop(socket.AF_INET, packed), port)
+
+
+def _read_in6(text: str) -> Sockaddr | None:
+    port: int | None = 0
+    if text.startswith("["):
+        text, bracket, port_text = text[1:].partition("]")
+        if not bracket or (port_text and not port_text.startswith(":")):
+            return None
+        port = _port(port_text[1:]) if port_text else 0
+    host, percent, scope = text.partition("%")
+    if port is None or (percent and not scope.isdecimal()):
+        return None
+    try:
+        canonical = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
+    except (OSError, ValueError):
+        return None
+    return SockaddrIn6(canonical, port, 0, int(scope or "0"))
+
+
+def _port(text: str) -> int | None:
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    port = int(text)
+    return port if port <= 0xFFFF else None
+
+
+_READERS = {AF_INET: _read_in, AF_INET6: _read_in6}

@@ -1,0 +1,369 @@
+"""WSPGetSockOpt and WSPSetSockOpt, driven by the rows of `winsock.abi.options`.
+
+A row whose answer is the host's goes to the kernel with its twin's numbers. A row that is emulated has its two
+functions in `_EMULATED`. On an adopted handle both do what the program would have done itself, and nothing more.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from winsock.abi import options
+from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
+    IP_DONTFRAGMENT,
+    IP_HDRINCL,
+    IP_MTU_DISCOVER,
+    IP_TOS,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_TCP,
+    IPV6_MTU_DISCOVER,
+    IPV6_V6ONLY,
+    PVD_CONFIG,
+    SO_CONNECT_TIME,
+    SO_DEBUG,
+    SO_DONTLINGER,
+    SO_DONTROUTE,
+    SO_ERROR,
+    SO_EXCLUSIVEADDRUSE,
+    SO_GROUP_ID,
+    SO_GROUP_PRIORITY,
+    SO_LINGER,
+    SO_MAX_MSG_SIZE,
+    SO_OOBINLINE,
+    SO_PROTOCOL_INFOA,
+    SO_PROTOCOL_INFOW,
+    SO_REUSEADDR,
+    SOL_SOCKET,
+    TCP_MAXRT,
+)
+from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
+from winsock.abi.options import Linger
+from winsock.base.inet import own, raw
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.option_values import CODECS, linger, number
+from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.sockets import is_bound
+from winsock.spi.provider import OptionValue
+
+_LINUX = sys.platform.startswith("linux")
+_LEVELS = frozenset(row.level for row in options.ROWS)
+_NOT_CONNECTED = 0xFFFFFFFF
+_STREAMS_ONLY = ((SOL_SOCKET, SO_LINGER), (SOL_SOCKET, SO_DONTLINGER), (SOL_SOCKET, SO_OOBINLINE))
+_DONT, _WANT, _DO, _PROBE = range(4)  # the kernel's IP_PMTUDISC_*
+_HOST_DISCOVER = {1: _DO, 2: _DONT, 3: _PROBE}  # Windows' IP_PMTUDISC_*; 0 is "not set"
+_WINDOWS_DISCOVER = {host: windows for windows, host in _HOST_DISCOVER.items()}
+_HOST_IP_MTU_DISCOVER = 10
+_HOST_IPV6_MTU_DISCOVER = 23
+_HOST_TCP_USER_TIMEOUT = 18
+_HOST_SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", 15)
+
+
+class Options(Ground):
+    """WSPGetSockOpt and WSPSetSockOpt."""
+
+    def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
+        """The value of an option, in the type of its row; SO_ERROR is an `ErrorCode`, and reading it clears it.
+
+        Raises WSAENOPROTOOPT for an option that there is not, WSAEINVAL for an unknown level, WSAENOTCONN,
+        WSAENOTSOCK (lpwspgetsockopt).
+        """
+        row = self._row(level, optname)
+        record = SOCKETS.get(s)
+        special = _EMULATED.get((row.level, row.optname))
+        if special is not None and (record is not None or row.host == "emulated"):
+            return special.get(self, s, record)
+        if row.host == "refused" or not row.get:
+            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be read: {row.note}")
+        return self._get_host(s, row)
+
+    def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
+        """Set an option to a value of its row's type, or to bytes in Windows' layout.
+
+        Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK (lpwspsetsockopt).
+        """
+        row = self._row(level, optname)
+        record = SOCKETS.get(s)
+        special = _EMULATED.get((row.level, row.optname))
+        if special is not None and special.set is not None and (record is not None or row.host == "emulated"):
+            special.set(self, s, record, value)
+            return
+        if row.host == "refused" or not row.set:
+            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be set{row.note and ': ' + row.note}")
+        self._set_host(s, row, value)
+
+    def _row(self, level: int, optname: int) -> options.Option:
+        row = options.find(level, optname)
+        if row is None:
+            if level not in _LEVELS:
+                raise WinsockError(WSAEINVAL, f"level: {level:#x} is no level of options")
+            raise WinsockError(WSAENOPROTOOPT, f"optname: {optname:#x} is no option of level {level:#x}")
+        if self.datagrams and (level, row.optname) in _STREAMS_ONLY:
+            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
+        return row
+
+    def _get_host(self, s: int, row: options.Option) -> OptionValue:
+        codec = CODECS[row.type]
+        return codec.decode(raw.getsockopt(s, *_host_numbers(row), codec.size))
+
+    def _set_host(self, s: int, row: options.Option, value: OptionValue) -> None:
+        try:
+            raw.setsockopt(s, *_host_numbers(row), CODECS[row.type].encode(value))
+        except WinsockError as error:
+            if error.from_kernel and error.errno == errno.EOPNOTSUPP:
+                raise WinsockError(
+                    WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno
+                ) from None
+            raise
+
+
+def _host_numbers(row: options.Option) -> tuple[int, int]:
+    """Level and number at this host; the rows have Linux' numbers, other hosts are asked by name."""
+    assert row.host_level is not None
+    assert row.host_optname is not None
+    if _LINUX:
+        return row.host_level, row.host_optname
+    named = getattr(socket, row.name, None)
+    if named is None:
+        raise WinsockError(WSAENOPROTOOPT, f"optname: this host has no {row.name}")
+    return socket.SOL_SOCKET if row.level == SOL_SOCKET else row.level, named
+
+
+# Emulated options: what each reads and sets.
+
+
+def _get_debug(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return int(record.debug) if record is not None else 0
+
+
+def _set_debug(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    if record is not None:
+        record.debug = bool(number(value))
+
+
+def _get_reuse(provider: Options, s: int, record: OwnSocket | None) -> int:
+    if record is not None:
+        return int(record.reuse)
+    return int(any(raw.getsockopt(s, socket.SOL_SOCKET, _HOST_SO_REUSEPORT, 4)))
+
+
+def _set_reuse(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    if record is None:
+        raw.setsockopt(s, socket.SOL_SOCKET, _HOST_SO_REUSEPORT, CODECS["bool"].encode(value))
+        return
+    if record.exclusive and number(value):
+        raise WinsockError(WSAEINVAL, "optname: SO_REUSEADDR does not go with SO_EXCLUSIVEADDRUSE")
+    record.reuse = bool(number(value))
+
+
+def _get_exclusive(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return int(record.exclusive) if record is not None else 0
+
+
+def _set_exclusive(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    if record is None:
+        raise WinsockError(WSAENOPROTOOPT, "optname: SO_EXCLUSIVEADDRUSE is for sockets of this process's own")
+    if record.reuse and number(value):
+        raise WinsockError(WSAEINVAL, "optname: SO_EXCLUSIVEADDRUSE does not go with SO_REUSEADDR")
+    record.exclusive = bool(number(value))
+
+
+def _get_dont_route(provider: Options, s: int, record: OwnSocket | None) -> int:
+    _require_ipv4(provider)
+    return int(record.dont_route) if record is not None else 0
+
+
+def _set_dont_route(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _require_ipv4(provider)
+    if record is not None:
+        record.dont_route = bool(number(value))
+
+
+def _require_ipv4(provider: Options) -> None:
+    if provider.info.iAddressFamily != AF_INET:
+        raise WinsockError(WSAENOPROTOOPT, "optname: SO_DONTROUTE is for IPv4 only")
+
+
+def _get_linger(provider: Options, s: int, record: OwnSocket | None) -> Linger:
+    value = CODECS["linger"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_LINGER, CODECS["linger"].size))
+    assert isinstance(value, Linger)
+    if record is None or value.onoff:
+        return value
+    return Linger(0, record.linger_seconds)  # the kernel forgets the seconds of a linger that is off
+
+
+def _set_linger(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_LINGER, CODECS["linger"].encode(value))
+    if record is not None:
+        record.linger_seconds = linger(value).seconds
+
+
+def _get_dont_linger(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return int(not _get_linger(provider, s, record).onoff)
+
+
+def _set_dont_linger(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    seconds = _get_linger(provider, s, record).seconds
+    _set_linger(provider, s, record, Linger(int(not number(value)), seconds))
+
+
+def _get_error(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    code = CODECS["error"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_ERROR, 4))
+    if record is not None and record.error is not None:
+        code = code or ErrorCode(record.error)
+        record.error = None
+    return code
+
+
+def _set_error(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    assert record is not None
+    record.error = number(value)
+
+
+def _set_oob_inline(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_OOBINLINE, CODECS["bool"].encode(value))
+    assert record is not None
+    record.oob_inline = bool(number(value))
+
+
+def _get_oob_inline(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return int(any(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_OOBINLINE, 4)))
+
+
+def _get_connect_time(provider: Options, s: int, record: OwnSocket | None) -> int:
+    if record is None or not record.stream or record.connect_time is None or record.phase != own.CONNECTED:
+        return _NOT_CONNECTED
+    return int(time.monotonic() - record.connect_time)
+
+
+def _get_nothing(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return 0
+
+
+def _accept_and_ignore(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    number(value)
+
+
+def _get_message_size(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return provider.info.dwMessageSize
+
+
+def _get_protocol_info(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    # Typed as a tuple of ints, which a description is not: it is a tuple all the same, and the row says which.
+    info: Any = provider.info
+    return info  # type: ignore[no-any-return]
+
+
+def _get_configuration(provider: Options, s: int, record: OwnSocket | None) -> bytes:
+    return b""
+
+
+def _set_configuration(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    raise WinsockError(WSAENOPROTOOPT, "optname: PVD_CONFIG has nothing to configure")
+
+
+def _get_max_retransmit(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    return CODECS["seconds_ms"].decode(raw.getsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, 4))
+
+
+def _set_max_retransmit(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    raw.setsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, CODECS["seconds_ms"].encode(value))
+
+
+def _discover(provider: Options) -> tuple[int, int]:
+    if provider.info.iAddressFamily == AF_INET6:
+        return IPPROTO_IPV6, _HOST_IPV6_MTU_DISCOVER
+    return IPPROTO_IP, _HOST_IP_MTU_DISCOVER
+
+
+def _get_discover(provider: Options, s: int, record: OwnSocket | None) -> int:
+    host = CODECS["int"].decode(raw.getsockopt(s, *_discover(provider), 4))
+    assert isinstance(host, int)
+    return _WINDOWS_DISCOVER.get(host, 0)
+
+
+def _set_discover(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    host = _HOST_DISCOVER.get(number(value))
+    if host is None:
+        raise WinsockError(WSAEINVAL, f"optval: {value!r} is none of IP_PMTUDISC_DO (1), DONT (2), PROBE (3)")
+    raw.setsockopt(s, *_discover(provider), CODECS["int"].encode(host))
+
+
+def _get_dont_fragment(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return int(_get_discover(provider, s, record) == _WINDOWS_DISCOVER[_DO])
+
+
+def _set_dont_fragment(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _set_discover(provider, s, record, _WINDOWS_DISCOVER[_DO if number(value) else _DONT])
+
+
+def _refuse_header(provider: Options, s: int, record: OwnSocket | None, value: OptionValue = 0) -> int:
+    raise WinsockError(WSAEINVAL, "optname: IP_HDRINCL is for raw sockets")
+
+
+def _set_header(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _refuse_header(provider, s, record)
+
+
+def _get_type_of_service(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    return CODECS["dword"].decode(raw.getsockopt(s, IPPROTO_IP, socket.IP_TOS, 4))
+
+
+def _set_type_of_service(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    if not 0 <= number(value) <= 0xFF:
+        raise WinsockError(WSAEINVAL, f"optval: {value!r} is no type of service, which has 8 bits")
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_TOS, CODECS["dword"].encode(value))
+
+
+def _get_v6_only(provider: Options, s: int, record: OwnSocket | None) -> int:
+    if provider.info.iAddressFamily == AF_INET:
+        return 1  # Windows answers so on a socket of IPv4 too
+    return int(any(raw.getsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 4)))
+
+
+def _set_v6_only(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    assert record is not None
+    if is_bound(record):
+        raise WinsockError(WSAEINVAL, "s: IPV6_V6ONLY must be set before bind")
+    if provider.info.iAddressFamily == AF_INET6:
+        raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, CODECS["bool"].encode(value))
+
+
+class _Emulated(NamedTuple):
+    get: Callable[[Options, int, OwnSocket | None], OptionValue]
+    set: Callable[[Options, int, OwnSocket | None, OptionValue], None] | None = None
+
+
+_EMULATED: dict[tuple[int, int], _Emulated] = {
+    (SOL_SOCKET, SO_DEBUG): _Emulated(_get_debug, _set_debug),
+    (SOL_SOCKET, SO_REUSEADDR): _Emulated(_get_reuse, _set_reuse),
+    (SOL_SOCKET, SO_EXCLUSIVEADDRUSE): _Emulated(_get_exclusive, _set_exclusive),
+    (SOL_SOCKET, SO_DONTROUTE): _Emulated(_get_dont_route, _set_dont_route),
+    (SOL_SOCKET, SO_DONTLINGER): _Emulated(_get_dont_linger, _set_dont_linger),
+    (SOL_SOCKET, SO_GROUP_ID): _Emulated(_get_nothing),
+    (SOL_SOCKET, SO_GROUP_PRIORITY): _Emulated(_get_nothing, _accept_and_ignore),
+    (SOL_SOCKET, SO_MAX_MSG_SIZE): _Emulated(_get_message_size),
+    (SOL_SOCKET, SO_PROTOCOL_INFOA): _Emulated(_get_protocol_info),
+    (SOL_SOCKET, SO_PROTOCOL_INFOW): _Emulated(_get_protocol_info),
+    (SOL_SOCKET, SO_CONNECT_TIME): _Emulated(_get_connect_time),
+    (SOL_SOCKET, PVD_CONFIG): _Emulated(_get_configuration, _set_configuration),
+    (IPPROTO_TCP, TCP_MAXRT): _Emulated(_get_max_retransmit, _set_max_retransmit),
+    (IPPROTO_IP, IP_DONTFRAGMENT): _Emulated(_get_dont_fragment, _set_dont_fragment),
+    (IPPROTO_IP, IP_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
+    # The host's own, but Windows answers otherwise in a corner; for sockets of our own
+    (SOL_SOCKET, SO_LINGER): _Emulated(_get_linger, _set_linger),
+    (SOL_SOCKET, SO_ERROR): _Emulated(_get_error, _set_error),
+    (SOL_SOCKET, SO_OOBINLINE): _Emulated(_get_oob_inline, _set_oob_inline),
+    (IPPROTO_IP, IP_HDRINCL): _Emulated(_refuse_header, _set_header),
+    (IPPROTO_IP, IP_TOS): _Emulated(_get_type_of_service, _set_type_of_service),
+    (IPPROTO_IPV6, IPV6_V6ONLY): _Emulated(_get_v6_only, _set_v6_only),
+}
+"""(level, option) -> what it reads and sets; without a second function it cannot be set."""

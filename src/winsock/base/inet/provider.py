@@ -1,0 +1,78 @@
+"""The provider itself: its start and its end, and the parts that make its 30 functions.
+
+One object serves one base protocol for all chains that end there. It never knows of chains: it is started with its own
+entry, and what it calls back with is that entry's id.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import SOCK_DGRAM, WINSOCK_VERSION
+from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
+from winsock.base.inet import own
+from winsock.base.inet.connections import Connections
+from winsock.base.inet.controls import Controls
+from winsock.base.inet.data import Data
+from winsock.base.inet.names import Names
+from winsock.base.inet.options import Options
+from winsock.base.inet.own import SOCKETS
+from winsock.base.inet.sockets import abort, retire
+from winsock.base.inet.waiting import Waiting
+from winsock.spi.provider import WSPDATA, ProcTable
+
+if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.spi.upcalls import Upcalls
+
+_LOWEST = (2, 2)
+
+
+class Inet(Connections, Data, Names, Options, Controls, Waiting):
+    """TCP or UDP over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
+
+    def __init__(self) -> None:
+        self._uses = 0
+        self._lock = threading.Lock()
+        self._table: ProcTable | None = None
+
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        """Start, or start once more; the upcalls given last are used. WSAVERNOTSUPPORTED below 2.2 (lpwspstartup)."""
+        if (version & 0xFF, version >> 8 & 0xFF) < _LOWEST:
+            raise WinsockError(WSAVERNOTSUPPORTED, f"version: {version:#06x} is older than 2.2, the only one here")
+        with self._lock:
+            self.info = protocol_info
+            self.upcalls = upcalls
+            self.datagrams = protocol_info.iSocketType == SOCK_DGRAM
+            if self._table is None:
+                self._table = ProcTable.of(self)
+            self._uses += 1
+            return WSPDATA(WINSOCK_VERSION, WINSOCK_VERSION, protocol_info.szProtocol), self._table
+
+    def WSPCleanup(self) -> None:
+        """Undo one WSPStartup; the last resets what is still open. WSANOTINITIALISED (lpwspcleanup)."""
+        with self._lock:
+            if self._uses == 0:
+                raise WinsockError(WSANOTINITIALISED, f"{self.info.szProtocol} was not started")
+            self._uses -= 1
+            if self._uses:
+                return
+        for record in list(SOCKETS.values()):
+            if record.info.dwCatalogEntryId == self.info.dwCatalogEntryId:
+                self._free(record)
+
+    def _free(self, record: own.OwnSocket) -> None:
+        handle = record.handle
+        retire(record)
+        try:
+            abort(own.wrap(handle, self.info, inheritable=False))
+        except OSError:
+            return  # the number was closed behind our back
+
+    def adopted(self, handle: int) -> None:
+        """A file of somebody else's is on this number now: whatever we knew of the number is past."""
+        record = SOCKETS.get(handle)
+        if record is not None:
+            record.waiters.clear()
+            retire(record)

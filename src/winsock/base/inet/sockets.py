@@ -1,0 +1,262 @@
+"""A socket's creation, its local address, listening, shutting down and closing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+
+from winsock.abi.constants import (
+    AF_INET6,
+    FROM_PROTOCOL_INFO,
+    PFL_MATCHES_PROTOCOL_ZERO,
+    SD_BOTH,
+    SD_RECEIVE,
+    SD_SEND,
+    SG_CONSTRAINED_GROUP,
+    SG_UNCONSTRAINED_GROUP,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOMAXCONN,
+    WSA_FLAG_MULTIPOINT_C_LEAF,
+    WSA_FLAG_MULTIPOINT_D_LEAF,
+    WSA_FLAG_NO_HANDLE_INHERIT,
+    WSA_FLAG_OVERLAPPED,
+    XP1_SUPPORT_MULTIPOINT,
+)
+from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
+    WSAEAFNOSUPPORT,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAEISCONN,
+    WSAENOTCONN,
+    WSAENOTSOCK,
+    WSAEOPNOTSUPP,
+    WSAEPROTONOSUPPORT,
+    WSAEPROTOTYPE,
+    WSAESOCKTNOSUPPORT,
+    WinsockError,
+    from_errno,
+)
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.base.inet import own, raw, sharing
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.own import SOCKETS, OwnSocket
+
+_MULTIPOINT = WSA_FLAG_MULTIPOINT_C_LEAF | WSA_FLAG_MULTIPOINT_D_LEAF
+_FLAGS = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT | _MULTIPOINT
+_GROUPS = (0, SG_UNCONSTRAINED_GROUP, SG_CONSTRAINED_GROUP)
+_HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
+_REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_MANY_CONNECTIONS = 0x7FFFFFFF
+
+
+class Sockets(Ground):
+    """WSPSocket, WSPBind, WSPListen, WSPShutdown, WSPCloseSocket."""
+
+    def WSPSocket(
+        self,
+        af: int,
+        type: int,
+        protocol: int,
+        protocol_info: WSAPROTOCOL_INFO | None = None,
+        g: int = 0,
+        flags: int = 0,
+    ) -> int:
+        """Create a blocking socket of this provider's protocol; its handle, which is its descriptor (lpwspsocket).
+
+        0 is a wildcard for af and type, FROM_PROTOCOL_INFO takes any of the three from `protocol_info`. Raises
+        WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE, WSAEINVAL, WSAEMFILE, WSAENOBUFS.
+        """
+        self._check_kind(af, type, protocol, protocol_info)
+        self._check_flags(g, flags)
+        try:
+            record = own.create(self.info, inheritable=not flags & WSA_FLAG_NO_HANDLE_INHERIT)
+        except OSError as error:
+            raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
+        if self.info.iAddressFamily == AF_INET6:  # Windows' default, which the host lets an administrator choose
+            record.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return self._register(record)
+
+    def _register(self, record: OwnSocket) -> int:
+        """Pass the new handle through WPUModifyIFSHandle; only what comes back is used."""
+        try:
+            handle = self.upcalls.WPUModifyIFSHandle(self.info.dwCatalogEntryId, record.handle)
+        except BaseException:
+            record.sock.close()
+            raise
+        record.handle = handle
+        SOCKETS[handle] = record
+        return handle
+
+    def _check_kind(self, af: int, type: int, protocol: int, protocol_info: WSAPROTOCOL_INFO | None) -> None:
+        given = protocol_info if protocol_info is not None else self.info
+        if given.dwProviderReserved:
+            raise WinsockError(WSAEINVAL, "protocol_info: sockets of other processes cannot be opened yet")
+        af = given.iAddressFamily if af == FROM_PROTOCOL_INFO else af
+        type = given.iSocketType if type == FROM_PROTOCOL_INFO else type
+        protocol = given.iProtocol if protocol == FROM_PROTOCOL_INFO else protocol
+        info = self.info
+        if type not in (0, SOCK_STREAM, SOCK_DGRAM):
+            raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that TCP and UDP have")
+        if af not in (0, info.iAddressFamily):
+            hint = "; AF_INET6 is 23 in Winsock" if af == socket.AF_INET6 else ""
+            raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
+        if protocol == 0 and not info.dwProviderFlags & PFL_MATCHES_PROTOCOL_ZERO:
+            raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
+        if protocol not in (0, info.iProtocol):
+            known = protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+            code = WSAEPROTOTYPE if known else WSAEPROTONOSUPPORT
+            raise WinsockError(code, f"protocol: {protocol} is not {info.szProtocol}")
+        if type not in (0, info.iSocketType):
+            raise WinsockError(WSAEPROTOTYPE, f"type: {type} is not the type of {info.szProtocol}")
+
+    def _check_flags(self, g: int, flags: int) -> None:
+        if g not in _GROUPS:
+            raise WinsockError(WSAEINVAL, f"g: {g} is no group of sockets")
+        multipoint = bool(self.info.dwServiceFlags1 & XP1_SUPPORT_MULTIPOINT)
+        wrong = flags & ~_FLAGS or (flags & _MULTIPOINT and not multipoint)
+        if wrong:
+            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what {self.info.szProtocol} does not offer")
+
+    def WSPBind(self, s: int, name: Sockaddr) -> None:
+        """Give the socket its local address; port 0 lets the host choose one (lpwspbind).
+
+        Raises WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEACCES, WSAEAFNOSUPPORT, WSAEFAULT, WSAEINVAL, WSAENOTSOCK.
+        """
+        record = SOCKETS.get(s)
+        if record is None:
+            _check(raw.bind(s, name))
+            return
+        address = require_inet(self.info, name)
+        if is_bound(record):
+            raise WinsockError(WSAEINVAL, f"s: the socket is bound already, {name} cannot be added")
+        if address.host == "255.255.255.255":
+            raise WinsockError(WSAEADDRNOTAVAIL, "name: the broadcast address is no address of this host")
+        option = sharing.EXCLUSIVE if record.exclusive else sharing.REUSE if record.reuse else sharing.NONE
+        v6_only = self.info.iAddressFamily == AF_INET6 and bool(
+            record.sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        )
+        claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
+        sharing.check(claim)
+        _apply(record, option)
+        _check(raw.bind(s, name), f"name: cannot bind to {name}")
+        record.bound = True
+        record.claim = claim._replace(port=_port(s))
+        sharing.add(record.claim)
+
+    def WSPListen(self, s: int, backlog: int) -> None:
+        """Wait for connections; a backlog out of bounds becomes the nearest legal one (lpwsplisten).
+
+        Raises WSAEINVAL for an unbound socket, WSAEISCONN, WSAEADDRINUSE, WSAEOPNOTSUPP, WSAENOTSOCK.
+        """
+        record = SOCKETS.get(s)
+        if record is None:
+            _check(raw.listen(s, backlog))
+            return
+        if not record.stream:
+            raise WinsockError(WSAEOPNOTSUPP, f"s: {self.info.szProtocol} has no connections to wait for")
+        if not is_bound(record):
+            raise WinsockError(WSAEINVAL, "s: the socket is not bound; bind it first")
+        if record.phase == own.CONNECTED:
+            raise WinsockError(WSAEISCONN, "s: the socket is connected")
+        _check(raw.listen(s, min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)), "s: cannot listen")
+        record.phase = own.LISTENING
+
+    def WSPShutdown(self, s: int, how: int) -> None:
+        """End sending (SD_SEND), receiving (SD_RECEIVE) or both (SD_BOTH) (lpwspshutdown).
+
+        Raises WSAEINVAL, WSAENOTCONN, WSAENOTSOCK.
+        """
+        host_how = _HOW.get(how)
+        if host_how is None:
+            raise WinsockError(WSAEINVAL, f"how: {how} is none of SD_RECEIVE (0), SD_SEND (1), SD_BOTH (2)")
+        record = SOCKETS.get(s)
+        if record is None:
+            _check(raw.shutdown(s, host_how))
+            return
+        if record.phase == own.LISTENING:
+            raise WinsockError(WSAENOTCONN, "s: a listening socket has no connection to shut down")
+        ended = (how == SD_RECEIVE or record.sending_ended) and (how == SD_SEND or record.receiving_ended)
+        error = raw.shutdown(s, host_how)
+        # An unconnected datagram socket is shut down all the same, and a second time is no mistake.
+        if error and not (error == errno.ENOTCONN and (ended or not record.stream)):
+            raise from_errno(error)
+        record.sending_ended = record.sending_ended or how != SD_RECEIVE
+        record.receiving_ended = record.receiving_ended or how != SD_SEND
+
+    def WSPCloseSocket(self, s: int) -> None:
+        """Close the socket; threads that wait in a call on it come back with an error (lpwspclosesocket).
+
+        Raises WSAENOTSOCK.
+        """
+        record = SOCKETS.get(s)
+        if record is not None:
+            retire(record)
+        close_descriptor(s)
+
+
+def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrIn6:
+    """An address of the sockets' own family; raises WSAEFAULT where it is none, WSAEAFNOSUPPORT for another family."""
+    family = getattr(name, "family", None)
+    if family is None:
+        raise WinsockError(WSAEFAULT, f"name: {name!r} is no socket address")
+    if family != info.iAddressFamily or not isinstance(name, (SockaddrIn, SockaddrIn6)):
+        raise WinsockError(WSAEAFNOSUPPORT, f"name: an address of family {family} on a socket of {info.szProtocol}")
+    return name
+
+
+def is_bound(record: OwnSocket) -> bool:
+    """Whether the socket has a local address, by bind or because the kernel chose one."""
+    if not record.bound:
+        record.bound = _port(record.handle) != 0
+    return record.bound
+
+
+def retire(record: OwnSocket) -> None:
+    """End what a socket holds beside its descriptor, which stays open."""
+    record.closed = True
+    if record.waiters:  # closing a descriptor would wake nobody
+        raw.shutdown(record.handle, socket.SHUT_RDWR)
+    own.forget(record.handle)
+    if record.claim is not None:
+        sharing.remove(record.claim)
+    while record.deferred:
+        abort(record.deferred.pop()[0])
+
+
+def abort(record: OwnSocket) -> None:
+    """Close a connection with a reset."""
+    record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    record.sock.close()
+
+
+def close_descriptor(descriptor: int) -> None:
+    """Close the number; raises WSAENOTSOCK where it is not open."""
+    try:
+        socket.close(descriptor)
+    except OSError as error:
+        # The kernel may report a lingering close that was cut short; the number is free all the same.
+        if error.errno == errno.EBADF:
+            raise WinsockError(WSAENOTSOCK, f"s: {descriptor} is not open", errno=errno.EBADF) from None
+
+
+def _apply(record: OwnSocket, option: int) -> None:
+    """Windows' defaults and SO_REUSEADDR, in the host's terms."""
+    if option != sharing.EXCLUSIVE and record.stream and os.name == "posix":
+        record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if option == sharing.REUSE:
+        record.sock.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
+
+
+def _port(s: int) -> int:
+    return getattr(raw.getsockname(s), "port", 0)
+
+
+def _check(error: int, message: str | None = None) -> None:
+    if error:
+        raise from_errno(error, message and f"{message}: {os.strerror(error)}")

@@ -1,0 +1,159 @@
+"""WSPSelect: readiness as Windows sees it, from poll().
+
+The kernel reports a failed connect as readable, writable and broken at once, and a stream that was never connected as
+hung up. Windows reports the first in the set of exceptions only, and the second not at all. What a handle is reported
+for therefore depends on its phase; where nothing is left that anybody asked for, the handle is not polled again and
+the wait goes on.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Iterable, Sequence
+
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
+from winsock.base.inet import own, raw
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.own import SOCKETS, OwnSocket
+
+READ, WRITE, EXCEPT = 1, 2, 4
+
+_IN = getattr(select, "POLLIN", 1)
+_PRI = getattr(select, "POLLPRI", 2)
+_OUT = getattr(select, "POLLOUT", 4)
+_ERR = getattr(select, "POLLERR", 8)
+_HUP = getattr(select, "POLLHUP", 16)
+_NVAL = getattr(select, "POLLNVAL", 32)
+_EVENTS = {READ: _IN, WRITE: _OUT, EXCEPT: _PRI}
+
+
+class Waiting(Ground):
+    """WSPSelect."""
+
+    def WSPSelect(
+        self,
+        nfds: int,
+        readfds: Sequence[int] | None,
+        writefds: Sequence[int] | None,
+        exceptfds: Sequence[int] | None,
+        timeout: float | None,
+    ) -> tuple[list[int], list[int], list[int]]:
+        """The handles that are ready, in the order given, each once; empty lists when the time is up (lpwspselect).
+
+        Raises WSAEINVAL where no handle is given or the time-out is negative, WSAENOTSOCK for a handle that is none.
+        """
+        wanted = _wanted(readfds, writefds, exceptfds)
+        if not wanted:
+            raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no handle in any of them")
+        if timeout is not None and not timeout >= 0:
+            raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
+        records = [record for handle in wanted if (record := SOCKETS.get(handle)) is not None]
+        for record in records:
+            record.waiters.append(None)
+        try:
+            ready = _wait(wanted, timeout)
+        finally:
+            for record in records:
+                record.waiters.pop()
+        return _chosen(ready, readfds, READ), _chosen(ready, writefds, WRITE), _chosen(ready, exceptfds, EXCEPT)
+
+
+def _wanted(
+    readfds: Sequence[int] | None, writefds: Sequence[int] | None, exceptfds: Sequence[int] | None
+) -> dict[int, int]:
+    wanted: dict[int, int] = {}
+    for handles, interest in ((readfds, READ), (writefds, WRITE), (exceptfds, EXCEPT)):
+        for handle in handles or ():
+            wanted[handle] = wanted.get(handle, 0) | interest
+    return wanted
+
+
+def _chosen(ready: dict[int, int], handles: Iterable[int] | None, interest: int) -> list[int]:
+    return [handle for handle in dict.fromkeys(handles or ()) if ready.get(handle, 0) & interest]
+
+
+def _wait(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """Handle -> what it is ready for; empty when the time is up."""
+    ready = {handle: READ for handle in wanted if _has_deferred(handle) and wanted[handle] & READ}
+    deadline = None if timeout is None else time.monotonic() + timeout
+    polled = dict(wanted)
+    while True:
+        left = 0.0 if ready else None if deadline is None else max(0.0, deadline - time.monotonic())
+        answers = _poll(polled, left)
+        for handle, events in answers:
+            found = _meaning(handle, events) & wanted[handle]
+            if found:
+                ready[handle] = ready.get(handle, 0) | found
+            else:
+                del polled[handle]
+        if ready or not answers:
+            return ready
+
+
+def _has_deferred(handle: int) -> bool:
+    record = SOCKETS.get(handle)
+    return record is not None and bool(record.deferred)
+
+
+def _meaning(handle: int, events: int) -> int:
+    """What the kernel's events on a handle are in Windows."""
+    record = SOCKETS.get(handle)
+    if events & _NVAL:
+        raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
+    if record is not None and record.stream:
+        if record.phase in (own.NEW, own.FAILED):
+            return 0
+        if record.phase == own.CONNECTING and _has_failed(record, events):
+            return EXCEPT
+    meaning = 0
+    if events & (_IN | _HUP | _ERR):
+        meaning |= READ
+    if events & (_OUT | _ERR):
+        meaning |= WRITE
+    if events & _PRI and not (record.oob_inline if record is not None else _inline(handle)):
+        meaning |= EXCEPT
+    return meaning
+
+
+def _has_failed(record: OwnSocket, events: int) -> bool:
+    """Whether a connect that was on its way ended in an error; notes that it succeeded."""
+    if events & (_ERR | _HUP):
+        try:
+            raw.getpeername(record.handle)
+        except WinsockError:
+            return True
+    record.phase = own.CONNECTED
+    record.bound = True
+    return False
+
+
+def _inline(handle: int) -> bool:
+    return any(raw.getsockopt(handle, socket.SOL_SOCKET, socket.SO_OOBINLINE, 4))
+
+
+def _poll(wanted: dict[int, int], timeout: float | None) -> list[tuple[int, int]]:
+    """(handle, events) of those that have any; a host without poll() has a select() that means the same."""
+    if not hasattr(select, "poll"):
+        return _select(wanted, timeout)
+    poller = select.poll()
+    for handle, interest in wanted.items():
+        mask = sum(event for kind, event in _EVENTS.items() if interest & kind)
+        poller.register(handle, mask)
+    return poller.poll(None if timeout is None else timeout * 1000)
+
+
+def _select(wanted: dict[int, int], timeout: float | None) -> list[tuple[int, int]]:
+    if not wanted:
+        time.sleep(timeout or 0)
+        return []
+    readers, writers, exceptions = (
+        [handle for handle, interest in wanted.items() if interest & kind] for kind in _EVENTS
+    )
+    found: dict[int, int] = {}
+    answers = select.select(readers, writers, exceptions, timeout)
+    for handles, event in zip(answers, _EVENTS.values(), strict=True):
+        for handle in handles:
+            found[handle] = found.get(handle, 0) | event
+    return list(found.items())
