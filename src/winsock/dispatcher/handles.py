@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
@@ -59,14 +60,18 @@ def close(handle: int) -> None:
 
 def close_all() -> None:
     """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go."""
-    for handle, record in list(records.items()):
-        if record.adopted or not is_current(record):
-            records.pop(handle, None)
-            continue
-        try:
-            if record.entry.info.iSocketType == SOCK_STREAM:
-                record.table.WSPSetSockOpt(handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
-            close(handle)
-        except WinsockError as error:
-            journal.audit(repr(record.chain), "WSPCloseSocket", error)
-            records.pop(handle, None)
+    for record in list(records.values()):
+        if not record.adopted and is_current(record):
+            _reset(record)
+        if records.pop(record.handle, None) is not None and record.made:
+            os.close(record.handle)
+
+
+def _reset(record: Record) -> None:
+    """Close without a farewell; a provider that fails here is told of, and harms no other socket."""
+    try:
+        if record.entry.info.iSocketType == SOCK_STREAM:
+            record.table.WSPSetSockOpt(record.handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
+        close(record.handle)
+    except Exception as error:
+        journal.audit(repr(record.chain), "WSPCloseSocket", error)

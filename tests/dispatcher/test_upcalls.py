@@ -1,0 +1,197 @@
+"""The WPU functions, as a provider sees them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes import RECORDING, catalog
+from winsock.abi import constants as c
+from winsock.abi import errors as e
+from winsock.abi.guids import GUID_NULL
+from winsock.dispatcher import handles, loader, process, threads
+from winsock.dispatcher.chains import Chain
+from winsock.dispatcher.records import records
+from winsock.spi.layer import Layer
+from winsock.spi.upcalls import Upcalls
+
+
+class Upper(Layer):
+    pass
+
+
+class Lower(Layer):
+    pass
+
+
+@pytest.fixture
+def chain() -> Chain:
+    process.startup(catalog=catalog(Upper, Lower))
+    return loader.open_chain(loader.catalog().match(c.AF_INET, c.SOCK_STREAM, 0))
+
+
+@pytest.fixture
+def upcalls(chain: Chain) -> Upcalls:
+    return chain.layers[0].upcalls
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    with socket.socket() as sock:
+        yield sock.fileno()
+
+
+def code_of(caught: pytest.ExceptionInfo[e.WinsockError]) -> str:
+    return caught.value.name
+
+
+class TestModifyIFSHandle:
+    def test_each_id_of_the_chain_is_its_providers(self, chain: Chain, upcalls: Upcalls, descriptor: int) -> None:
+        """HND-001, HND-008."""
+        upper, lower, base = chain.ids
+        entered = {}
+        for entry_id in (base, lower, upper, chain.entry.info.dwCatalogEntryId):
+            assert upcalls.WPUModifyIFSHandle(entry_id, descriptor) == descriptor  # HND-006
+            entered[entry_id] = handles.find(descriptor).table
+        assert entered[upper] is entered[chain.entry.info.dwCatalogEntryId] is chain.table
+        assert len({id(table) for table in entered.values()}) == 3
+
+    def test_an_entry_of_another_chain_is_found_too(self, chain: Chain, upcalls: Upcalls, descriptor: int) -> None:
+        other = loader.open_chain(loader.catalog().match(c.AF_INET6, c.SOCK_STREAM, 0))
+        upcalls.WPUModifyIFSHandle(other.entry.info.dwCatalogEntryId, descriptor)
+        assert handles.find(descriptor).chain is other
+
+    @pytest.mark.parametrize("handle", [-1, 99999, "s", 2**40])
+    def test_what_is_no_descriptor_is_invalid(self, chain: Chain, upcalls: Upcalls, handle: int) -> None:
+        """HND-007."""
+        with pytest.raises(e.WinsockError) as caught:
+            upcalls.WPUModifyIFSHandle(chain.ids[-1], handle)
+        assert code_of(caught) == "WSAEINVAL"
+
+    def test_an_entry_that_was_never_started_is_invalid(self, upcalls: Upcalls, descriptor: int) -> None:
+        with pytest.raises(e.WinsockError) as caught:
+            upcalls.WPUModifyIFSHandle(5, descriptor)
+        assert code_of(caught) == "WSAEINVAL"
+
+
+class TestCreateSocketHandle:
+    def test_a_handle_is_unique_and_keeps_its_context(self, chain: Chain, upcalls: Upcalls) -> None:
+        """HND-002, HND-010."""
+        contexts = [object(), object()]
+        made = [upcalls.WPUCreateSocketHandle(chain.ids[0], context) for context in contexts]
+        assert len(set(made)) == 2
+        assert [upcalls.WPUQuerySocketHandleContext(s) for s in made] == contexts
+        assert handles.find(made[0]).table is chain.table
+
+    def test_it_is_no_file_to_read_or_write(self, chain: Chain, upcalls: Upcalls) -> None:
+        s = upcalls.WPUCreateSocketHandle(chain.ids[0], None)
+        with pytest.raises(OSError, match="Bad file"):
+            os.read(s, 1)
+        with pytest.raises(OSError, match="Bad file"):
+            os.write(s, b"x")
+
+    def test_an_ifs_layer_above_changes_the_provider_and_keeps_the_context(
+        self, chain: Chain, upcalls: Upcalls
+    ) -> None:
+        """Design rule 5."""
+        s = upcalls.WPUCreateSocketHandle(chain.ids[1], "mine")
+        below = handles.find(s).table
+        upcalls.WPUModifyIFSHandle(chain.ids[0], s)
+        assert handles.find(s).table is chain.table is not below
+        assert upcalls.WPUQuerySocketHandleContext(s) == "mine"
+        upcalls.WPUCloseSocketHandle(s)
+
+    def test_close_ends_it(self, chain: Chain, upcalls: Upcalls) -> None:
+        """HND-009."""
+        s = upcalls.WPUCreateSocketHandle(chain.ids[0], None)
+        upcalls.WPUCloseSocketHandle(s)
+        assert s not in records
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(s)
+        with pytest.raises(e.WinsockError) as caught:
+            upcalls.WPUCloseSocketHandle(s)
+        assert code_of(caught) == "WSAENOTSOCK"
+
+    @pytest.mark.parametrize("function", ["WPUCloseSocketHandle", "WPUQuerySocketHandleContext"])
+    def test_other_handles_are_refused(self, chain: Chain, upcalls: Upcalls, function: str, descriptor: int) -> None:
+        """HND-009, HND-010."""
+        upcalls.WPUModifyIFSHandle(chain.ids[-1], descriptor)
+        for s in (descriptor, 99999):
+            with pytest.raises(e.WinsockError) as caught:
+                getattr(upcalls, function)(s)
+            assert code_of(caught) == "WSAENOTSOCK"
+        os.fstat(descriptor)
+
+    def test_no_descriptor_left_is_no_buffers(
+        self, chain: Chain, upcalls: Upcalls, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            with pytest.raises(e.WinsockError) as caught:
+                upcalls.WPUCreateSocketHandle(chain.ids[0], None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert code_of(caught) == "WSAENOBUFS"
+
+    def test_an_unknown_provider_is_invalid(self, upcalls: Upcalls) -> None:
+        with pytest.raises(e.WinsockError) as caught:
+            upcalls.WPUCreateSocketHandle(5, None)
+        assert code_of(caught) == "WSAEINVAL"
+
+
+def test_a_set_holds_its_handles(upcalls: Upcalls) -> None:
+    assert upcalls.WPUFDIsSet(3, [1, 3])
+    assert not upcalls.WPUFDIsSet(2, {1, 3})
+
+
+def test_the_path_of_a_provider(chain: Chain, upcalls: Upcalls) -> None:
+    base = loader.catalog().find(chain.ids[-1])
+    assert upcalls.WPUGetProviderPath(base.info.ProviderId) == RECORDING
+    with pytest.raises(e.WinsockError) as caught:
+        upcalls.WPUGetProviderPath(GUID_NULL)
+    assert code_of(caught) == "WSAEINVAL"
+
+
+def test_the_blocking_callback_is_the_threads(chain: Chain, upcalls: Upcalls) -> None:
+    """BLK-013, BLK-015."""
+    assert upcalls.WPUQueryBlockingCallback(chain.ids[-1]) == (None, None)
+    state = threads.current()
+    state.blocking_callback, state.blocking_context = bool, "context"
+    try:
+        assert upcalls.WPUQueryBlockingCallback(chain.ids[-1]) == (bool, "context")
+    finally:
+        state.blocking_callback = state.blocking_context = None
+    with pytest.raises(e.WinsockError) as caught:
+        upcalls.WPUQueryBlockingCallback(5)
+    assert code_of(caught) == "WSAEINVAL"
+
+
+def test_overlapped_upcalls_are_not_there_yet(upcalls: Upcalls) -> None:
+    with pytest.raises(e.WinsockError) as caught:
+        upcalls.WPUCreateEvent()
+    assert code_of(caught) == "WSAEOPNOTSUPP"
+
+
+def test_a_made_handle_is_closed_by_its_own_provider(chain: Chain, upcalls: Upcalls) -> None:
+    """closesocket leaves the context to be found until WPUCloseSocketHandle."""
+    found: list[object] = []
+    s = upcalls.WPUCreateSocketHandle(chain.ids[0], "mine")
+    record = handles.find(s)
+    record.table = record.table.copy()
+
+    def close(handle: int) -> None:
+        found.append(upcalls.WPUQuerySocketHandleContext(handle))
+        upcalls.WPUCloseSocketHandle(handle)
+
+    record.table.WSPCloseSocket = close
+    handles.close(s)
+    assert found == ["mine"]
+    assert s not in records
