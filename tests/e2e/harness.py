@@ -28,7 +28,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "programs"
 WINSOCK = (sys.executable, "-m", "winsock.cli")
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 LOCALHOST = "127.0.0.1"
 
 _MARK = "WINSOCK_TEST_MARK"
@@ -47,7 +47,7 @@ def needs(*names: str) -> str:
         found = shutil.which(name, path=path)
         if found is not None:
             return found
-    missing(f"{' or '.join(names)} is not installed")
+    return missing(f"{' or '.join(names)} is not installed")
 
 
 def missing(reason: str) -> NoReturn:
@@ -373,7 +373,7 @@ def same_as_bare(server: WebServer, *program: str | Path, connections: int = 1, 
     plain = bare(*program, **more)
     expected = sorted(server.taken(connections))
     finished = supervised(*program, **more)
-    exchanges = sorted(server.taken(connections))
     assert finished.same == plain.same, (finished, plain)
+    exchanges = sorted(server.taken(connections))
     assert exchanges == expected
     return SameAsBare(finished, exchanges)
