@@ -79,6 +79,8 @@ class Module:
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
+                    if (node.module, alias.name) == ("winsock", "__version__"):
+                        continue
                     submodule = f"{node.module}.{alias.name}"
                     yield submodule if submodule in MODULES else node.module
 

@@ -1,1 +1,84 @@
-"""Windows Sockets 2 for Python, and any Linux program's sockets opened through layers written in Python."""
+"""Windows Sockets 2 for Python: the API, providers, layers, and any Linux program's sockets opened through them.
+
+Nothing is imported before it is asked for. `_NAMES` says where each public name lives; constants and error codes
+(`AF_INET`, `WSAECONNREFUSED`) are looked for in the modules of `_CONSTANTS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from winsock.abi.constants import *  # noqa: F403
+    from winsock.abi.errors import *  # noqa: F403
+    from winsock.abi.guids import GUID as GUID
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO as WSAPROTOCOL_INFO
+    from winsock.abi.protocol_info import WSAPROTOCOLCHAIN as WSAPROTOCOLCHAIN
+    from winsock.abi.sockaddr import Sockaddr as Sockaddr
+    from winsock.abi.sockaddr import SockaddrIn as SockaddrIn
+    from winsock.abi.sockaddr import SockaddrIn6 as SockaddrIn6
+    from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
+    from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
+    from winsock.catalog.entries import Catalog as Catalog
+    from winsock.catalog.entries import LayerSpec as LayerSpec
+    from winsock.dispatcher.process import WSADATA as WSADATA
+    from winsock.dispatcher.process import started as started
+    from winsock.spi.calling import Call as Call
+    from winsock.spi.calling import current_call as current_call
+    from winsock.spi.layer import Layer as Layer
+    from winsock.spi.provider import WSPDATA as WSPDATA
+    from winsock.spi.provider import ProcTable as ProcTable
+    from winsock.spi.provider import Provider as Provider
+    from winsock.spi.stats import Stats as Stats
+    from winsock.spi.upcalls import Upcalls as Upcalls
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Call": "winsock.spi.calling",
+    "Catalog": "winsock.catalog.entries",
+    "GUID": "winsock.abi.guids",
+    "InternalError": "winsock.abi.errors",
+    "Layer": "winsock.spi.layer",
+    "LayerSpec": "winsock.catalog.entries",
+    "ProcTable": "winsock.spi.provider",
+    "Provider": "winsock.spi.provider",
+    "Sockaddr": "winsock.abi.sockaddr",
+    "SockaddrIn": "winsock.abi.sockaddr",
+    "SockaddrIn6": "winsock.abi.sockaddr",
+    "SockaddrOther": "winsock.abi.sockaddr",
+    "SockaddrUn": "winsock.abi.sockaddr",
+    "Stats": "winsock.spi.stats",
+    "Upcalls": "winsock.spi.upcalls",
+    "WSADATA": "winsock.dispatcher.process",
+    "WSAPROTOCOLCHAIN": "winsock.abi.protocol_info",
+    "WSAPROTOCOL_INFO": "winsock.abi.protocol_info",
+    "WSPDATA": "winsock.spi.provider",
+    "WinsockError": "winsock.abi.errors",
+    "current_call": "winsock.spi.calling",
+    "started": "winsock.dispatcher.process",
+}
+"""Public name -> the module that it lives in."""
+
+_CONSTANTS = ("winsock.abi.constants", "winsock.abi.errors")
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    module = _NAMES.get(name)
+    if module is not None:
+        value: object = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_"):
+        for module in _CONSTANTS:
+            value = getattr(import_module(module), name, None)
+            if isinstance(value, int):
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_NAMES)

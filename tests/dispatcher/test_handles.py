@@ -28,6 +28,11 @@ class Again(Told):
     pass
 
 
+class Listening(RecordingBase):
+    def adopted(self, handle: int) -> None:
+        TOLD.append(("base", handle))
+
+
 class Refusing(Layer):
     def WSPCloseSocket(self, s: int) -> None:
         raise e.WinsockError(e.WSAEWOULDBLOCK)
@@ -70,6 +75,12 @@ class TestAdopt:
         chain = opened(Told, Layer, Again)
         handles.adopt(lent, chain.entry)
         assert [("told", lent), ("again", lent)] == TOLD
+
+    def test_so_does_a_base_that_listens(self, lent: int) -> None:
+        process.startup(catalog=catalog(Told, base=f"{__name__}:Listening"))
+        entry = loader.catalog().match(c.AF_INET, c.SOCK_STREAM, 0)
+        handles.adopt(lent, entry)
+        assert [name for name, _ in TOLD] == ["told", "base"]
 
     def test_it_opens_the_chain_where_needed(self, lent: int) -> None:
         process.startup(catalog=catalog())

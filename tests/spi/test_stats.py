@@ -37,7 +37,7 @@ def tcp_info() -> bytes:
     raw = bytearray(88)
     struct.pack_into("<I", raw, 20, 350)  # RttUs
     struct.pack_into("<QQ", raw, 48, 1100, 77)  # BytesOut, BytesIn
-    struct.pack_into("<I", raw, 68, 100)  # BytesRetrans
+    struct.pack_into("<IIII", raw, 68, 100, 2, 9, 1)  # BytesRetrans, FastRetrans, DupAcksIn, TimeoutEpisodes
     return bytes(raw)
 
 
@@ -45,7 +45,7 @@ def test_counters_are_read_where_they_stand() -> None:
     stats = collect(ProcTable.of(Told(tcp_info())), 7, "tcp", 1.5)
     assert (stats.socket, stats.process, stats.protocol, stats.duration_s) == (7, os.getpid(), "tcp", 1.5)
     assert (stats.local, stats.peer) == (HERE, None)
-    assert (stats.sent, stats.received, stats.rtt_us, stats.retransmits) == (1000, 77, 350, 100)
+    assert (stats.sent, stats.received, stats.rtt_us, stats.retransmits) == (1000, 77, 350, 3)
 
 
 def test_a_provider_without_counters_leaves_them_unknown() -> None:

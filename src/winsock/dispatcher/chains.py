@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from winsock.abi.constants import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, LAYERED_PROTOCOL
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
 _FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+
+
+class Adopter(Protocol):
+    """A provider that wants to hear of handles which its chain did not create."""
+
+    def adopted(self, handle: int) -> None:
+        """That handle is now served by the chain."""
+        ...
 
 
 class Chain:
@@ -30,8 +38,8 @@ class Chain:
     tables: dict[int, ProcTable]
     """Entry id -> the table of the provider that stands there, as far as the loader started it."""
     layers: tuple[Layer, ...]
-    adopters: tuple[Layer, ...]
-    """The layers that want to hear of adopted handles."""
+    adopters: tuple[Adopter, ...]
+    """Who wants to hear of adopted handles, from the top down to the base."""
 
     def __init__(self, entry: CatalogEntry, catalog: Catalog) -> None:
         self.entry = entry

@@ -116,7 +116,9 @@ def _open(chain: Chain) -> None:
         _, chain.table = _start_layer(chain, top, info, upcalls, own_id=info.dwCatalogEntryId)
     else:
         raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a layered protocol, which opens no sockets")
-    chain.adopters = tuple(layer for layer in chain.layers if type(layer).adopted is not Layer.adopted)
+    base: Any = _bases.get(chain.ids[-1])
+    interested = [layer for layer in chain.layers if type(layer).adopted is not Layer.adopted]
+    chain.adopters = (*interested, base) if hasattr(base, "adopted") else tuple(interested)
 
 
 def _undo(chain: Chain) -> None:
@@ -148,25 +150,32 @@ def _start_layer(
 ) -> tuple[WSPDATA, ProcTable]:
     provider = _make(entry)
     if isinstance(provider, Layer):
-        provider.entry_id = own_id
-        provider.options = _options(entry, provider)
-        chain.layers = (*chain.layers, provider)
+        _place(chain, entry, provider, own_id)
     data, table = _start(provider, info, upcalls)
     chain.tables[entry.info.dwCatalogEntryId] = chain.tables[own_id] = table
     return data, table
 
 
+def _place(chain: Chain, entry: CatalogEntry, layer: Layer, own_id: int) -> None:
+    """Give a layer what it must know of itself. Layers start from the top down, so the list has their order."""
+    layer.entry_id = own_id
+    layer.options = _options(entry, layer)
+    chain.layers = (*chain.layers, layer)
+
+
 def _id_below(chain: Chain, layer: object) -> int:
     """The id that follows a layer's own in the chain; a layer that a stranger made is found by its class."""
-    own_id = getattr(layer, "entry_id", None)
-    if own_id is None:
-        kinds = {entry_id: resolve(chain.catalog.find(entry_id).path) for entry_id in chain.ids[:-1]}
-        own_id = next((entry_id for entry_id, kind in kinds.items() if kind is type(layer)), None)
-    if own_id == chain.entry.info.dwCatalogEntryId:
-        return chain.ids[1]
-    if own_id not in chain.ids[:-1]:
+    if isinstance(layer, Layer) and layer not in chain.layers:
+        for entry_id in chain.ids[:-1]:
+            entry = chain.catalog.find(entry_id)
+            if resolve(entry.path) is type(layer):
+                _place(chain, entry, layer, entry_id)
+                break
+    if not isinstance(layer, Layer) or layer not in chain.layers:
         raise WinsockError(WSAEINVALIDPROVIDER, f"{layer!r} is no layer of the chain {chain!r}")
-    return chain.ids[chain.ids.index(own_id) + 1]
+    if layer.entry_id == chain.entry.info.dwCatalogEntryId:
+        return chain.ids[1]
+    return chain.ids[chain.ids.index(layer.entry_id) + 1]
 
 
 def _start(provider: Startable, info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
@@ -282,12 +291,12 @@ def _layers_of(module: ModuleType) -> list[type[Layer]]:
 
 def _failed(path: str, what: str, error: Exception) -> WinsockError:
     """WSAEPROVIDERFAILEDINIT, with the last line of the traceback and where it was raised."""
-    file, line = _place(error)
+    file, line = _raised_at(error)
     where = f" ({file}, line {line})" if file else ""
     return WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} {what}: {type(error).__name__}: {error}{where}")
 
 
-def _place(error: Exception) -> tuple[str | None, int | None]:
+def _raised_at(error: Exception) -> tuple[str | None, int | None]:
     if isinstance(error, SyntaxError):
         return error.filename, error.lineno
     frame = error.__traceback__

@@ -37,9 +37,13 @@ class Stats(NamedTuple):
     rtt_us: int | None = None
     """The smoothed round-trip time, in microseconds."""
     retransmits: int | None = None
-    """In one process: retransmitted bytes, as TCP_INFO_v0 has them; under `winsock run`: segments."""
+    """Segments that were sent again."""
     duration_s: float | None = None
     """From the opening of the socket to its close, in seconds."""
+    connected: bool | None = None
+    """Whether a connection was ever established, where the kernel's counters prove it either way."""
+    process_name: str = ""
+    """The name of that process, under `winsock run`."""
 
 
 def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -> Stats:
@@ -48,8 +52,9 @@ def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -
     sent = received = rtt = resent = None
     if raw and len(raw) >= _TCP_INFO.size:
         fields = _TCP_INFO.unpack_from(raw)
-        rtt, out, received, resent = fields[4], fields[11], fields[12], fields[14]
-        sent = out - resent
+        rtt, received = fields[4], fields[12]
+        sent = fields[11] - fields[14]  # BytesOut counts what BytesRetrans counts again
+        resent = fields[15] + fields[17]  # FastRetrans and TimeoutEpisodes
     return Stats(
         socket=s,
         process=os.getpid(),
