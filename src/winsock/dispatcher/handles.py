@@ -9,7 +9,7 @@ from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
-from winsock.dispatcher.records import Record, find, identity_of, is_current, records
+from winsock.dispatcher.records import Record, enter, find, forget, identity_of, is_current, records
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
@@ -30,7 +30,7 @@ def adopt(descriptor: int, entry: CatalogEntry) -> Record:
         identity = identity_of(descriptor)
     except OSError:
         raise WinsockError(WSAENOTSOCK, f"{descriptor} is no open descriptor") from None
-    record = records[descriptor] = Record(descriptor, chain, chain.table, identity, adopted=True)
+    record = enter(Record(descriptor, chain, chain.table, identity, adopted=True))
     for layer in chain.adopters:
         layer.adopted(descriptor)
     return record
@@ -38,7 +38,7 @@ def adopt(descriptor: int, entry: CatalogEntry) -> Record:
 
 def release(handle: int) -> Record | None:
     """End the association of a handle, and leave its descriptor alone."""
-    return records.pop(handle, None)
+    return forget(handle)
 
 
 def close(handle: int) -> None:
@@ -49,12 +49,12 @@ def close(handle: int) -> None:
     """
     record = find(handle)
     if not record.made:
-        records.pop(handle, None)
+        forget(handle)
     try:
         record.table.WSPCloseSocket(handle)
     except WinsockError:
-        if is_current(record):
-            records.setdefault(handle, record)
+        if is_current(record) and handle not in records:
+            enter(record)
         raise
 
 
@@ -63,7 +63,7 @@ def close_all() -> None:
     for record in list(records.values()):
         if not record.adopted and is_current(record):
             _reset(record)
-        if records.pop(record.handle, None) is not None and record.made:
+        if forget(record.handle) is not None and record.made:
             os.close(record.handle)
 
 

@@ -1,4 +1,4 @@
-"""The table SOCKET -> provider. Only the upcalls and `handles.adopt` write to it.
+"""The table SOCKET -> provider. Only the upcalls and `handles` write to it, by the three functions for it.
 
 A handle is a descriptor, and descriptors are reused: a record keeps the identity of the file that the number stood
 for, so that a number which was closed behind our back and given to another file is found out.
@@ -7,6 +7,7 @@ for, so that a number which was closed behind our back and given to another file
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
@@ -14,7 +15,7 @@ from winsock.abi.errors import WSAENOTSOCK, WinsockError
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
-    from winsock.spi.provider import ProcTable
+    from winsock.spi.provider import ProcTable, ReadBuffer
 
 Identity: TypeAlias = tuple[int, int]
 
@@ -63,6 +64,28 @@ class Record:
 records: dict[int, Record] = {}
 """Every handle of this process."""
 
+senders: dict[int, Callable[[ReadBuffer, int], int]] = {}
+"""Handle -> the base provider's direct way to send, where `route.learn_to_send` found that nobody stands between."""
+
+
+def enter(record: Record) -> Record:
+    """Put a record into the table, in place of what was known of its number."""
+    senders.pop(record.handle, None)
+    records[record.handle] = record
+    return record
+
+
+def change(record: Record, chain: Chain, table: ProcTable) -> None:
+    """Give a handle another provider."""
+    senders.pop(record.handle, None)
+    record.chain, record.table = chain, table
+
+
+def forget(handle: int) -> Record | None:
+    """Take a record out of the table."""
+    senders.pop(handle, None)
+    return records.pop(handle, None)
+
 
 def identity_of(descriptor: int) -> Identity:
     """Which file the number stands for now; raises `OSError` where it stands for none."""
@@ -77,7 +100,7 @@ def find(handle: int) -> Record:
         raise not_a_socket(handle)
     if not is_current(record):
         if records.get(handle) is record:
-            del records[handle]
+            forget(handle)
         raise WinsockError(
             WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours"
         )

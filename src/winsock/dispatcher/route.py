@@ -9,25 +9,47 @@ was reused behind our back:
     except KeyError:
         raise refusal(s) from None
     try:
-        return record.table.WSPSend(s, (data,), flags)
+        return record.table.WSPRecv(s, (buffer,), flags)
     except WinsockError as error:
         note(error)
         raise
+
+A send goes the shortest way there is. While the handle's WSPSend is the base provider's own, `senders` holds what
+that provider calls itself (`winsock.spi.provider.SendsDirectly`); else `send` looks for a record and its slot, and
+learns:
+
+    if flags == 0:
+        try:
+            count = senders[s](data, NO_SIGNAL)
+        except KeyError:
+            return route.send(s, data, 0)
+        except Exception as error:
+            return route.after_direct_send(s, data, error)
+        if count == len(data):
+            return count
+        return route.after_direct_send(s, data, count)
+    return route.send(s, data, flags)
 
 The table of handles is empty until WSAStartup, so a started check costs nothing where a handle is looked up.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from winsock.abi.errors import WSANOTINITIALISED, WinsockError
 from winsock.dispatcher import process, records, threads
+from winsock.spi.provider import ReadBuffer, SendsDirectly
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
+"""The flags of a direct send: a broken connection is an error, and no signal."""
+senders = records.senders
 
 
 def function(body: Callable[P, R]) -> Callable[P, R]:
@@ -55,6 +77,42 @@ def find(s: int) -> records.Record:
     if not process.is_started():
         raise not_started()
     return records.find(s)
+
+
+def send(s: int, data: ReadBuffer, flags: int) -> int | None:
+    """Send one buffer by the handle's slot, and learn whether there is a shorter way for the next."""
+    try:
+        record = records.records[s]
+    except (KeyError, TypeError):
+        raise refusal(s) from None
+    learn_to_send(record)
+    try:
+        return record.table.WSPSend(s, (data,), flags)
+    except WinsockError as error:
+        note(error)
+        raise
+
+
+def learn_to_send(record: records.Record) -> None:
+    """Where the slot is a base provider's own method, ask that provider for its direct way."""
+    provider = getattr(record.table.WSPSend, "__self__", None)
+    ask = getattr(provider, "direct_send", None)
+    direct = ask(record.handle) if ask is not None else None
+    if direct is not None:
+        records.senders[record.handle] = direct
+
+
+def after_direct_send(s: int, data: ReadBuffer, outcome: int | Exception) -> int:
+    """The direct way ended early, or failed: the provider goes on from there."""
+    record = records.records.get(s)
+    if record is None:  # closed meanwhile by another thread
+        raise refusal(s)
+    provider: SendsDirectly = record.table.WSPSend.__self__  # type: ignore[attr-defined]
+    try:
+        return provider.after_direct_send(s, data, outcome)
+    except WinsockError as error:
+        note(error)
+        raise
 
 
 def refusal(s: object) -> WinsockError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from winsock.abi.constants import BASE_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WSAENOBUFS, WinsockError
 from winsock.dispatcher import threads
-from winsock.dispatcher.records import Record, find, identity_of, not_a_socket, records
+from winsock.dispatcher.records import Record, change, enter, find, forget, identity_of, not_a_socket, records
 from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class ChainUpcalls(Upcalls):
         chain, table = self._provider(catalog_entry_id)
         record = records.get(proposed_handle)
         if record is not None and not self._is_base(catalog_entry_id):
-            record.chain, record.table = chain, table
+            change(record, chain, table)
             return proposed_handle
         try:
             identity = identity_of(proposed_handle)
         except (OSError, TypeError, OverflowError):
             raise WinsockError(WSAEINVAL, f"the proposed handle {proposed_handle!r} is no open descriptor") from None
-        records[proposed_handle] = Record(proposed_handle, chain, table, identity)
+        enter(Record(proposed_handle, chain, table, identity))
         return proposed_handle
 
     def WPUCreateSocketHandle(self, catalog_entry_id: int, context: object) -> int:
@@ -63,11 +63,11 @@ class ChainUpcalls(Upcalls):
             handle = os.open(os.devnull, _PLACEHOLDER)
         except OSError as error:
             raise WinsockError(WSAENOBUFS, f"no handle to be had: {error.strerror}", errno=error.errno) from None
-        records[handle] = Record(handle, chain, table, identity_of(handle), context, made=True)
+        enter(Record(handle, chain, table, identity_of(handle), context, made=True))
         return handle
 
     def WPUCloseSocketHandle(self, s: int) -> None:
-        del records[_made(s).handle]
+        forget(_made(s).handle)
         os.close(s)
 
     def WPUQuerySocketHandleContext(self, s: int) -> object:
@@ -90,7 +90,7 @@ class ChainUpcalls(Upcalls):
     def release_handle(self, handle: int) -> None:
         record = records.get(handle)
         if record is not None and not record.made:
-            del records[handle]
+            forget(handle)
 
     def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
         """Whose handles those of an entry are; raises WSAEINVAL."""

@@ -133,6 +133,28 @@ class Startable(Protocol):
         ...
 
 
+class SendsDirectly(Protocol):
+    """What a base provider may offer beside its table, for the commonest call of all: one buffer, no flags.
+
+    While a handle's WSPSend slot is the provider's own, nothing stands between the application and the provider, and
+    the API may call the function that the provider names, which is cheaper than a slot.
+    """
+
+    def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
+        """A function (buffer, host flags) -> count for that handle, for as long as it is open; None if there is none.
+
+        It may raise `OSError`, and may send less than all.
+        """
+        ...
+
+    def after_direct_send(self, s: int, buffer: ReadBuffer, outcome: int | Exception) -> int:
+        """Go on from where the function ended: with too small a count, or with the exception that it raised.
+
+        The result, or the error, is what WSPSend would have given.
+        """
+        ...
+
+
 class Provider:
     """The 30 functions with their signatures, each answering WSAEOPNOTSUPP: the ground a base provider stands on."""
 
