@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from winsock.host.numbers import AARCH64, X32_BIT, X86_64, Machine
 from winsock.supervisor import filter
 from winsock.supervisor.filter import ALLOW, ERRNO, NOTIFY, Rule, assemble, rules_for, run
-from winsock.supervisor.kernel import AARCH64, X32_BIT, X86_64, Machine
 
 MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", "aarch64"])
 TRACE = frozenset({"WSPConnect", "WSPBind", "WSPListen", "WSPAccept", "WSPGetSockOpt"})

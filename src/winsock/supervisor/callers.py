@@ -44,19 +44,15 @@ class Process:
 
 
 class Caller:
-    """One thread of a process, and the door to its descriptors."""
+    """One thread of a process."""
 
-    __slots__ = ("descriptors", "process", "rights", "thread")
+    __slots__ = ("descriptors", "process", "thread")
 
     def __init__(self, thread: int, process: Process, descriptors: int) -> None:
         self.thread = thread
         self.process = process
         self.descriptors = descriptors
-        self.rights: object = None
-
-    def fetch(self, descriptor: int) -> int:
-        """A duplicate of its descriptor; `OSError` EBADF (it has none such), EPERM (not readable), ESRCH (gone)."""
-        return kernel.pidfd_getfd(self.descriptors, descriptor)
+        """A pidfd: the door to its descriptors."""
 
 
 class Callers:

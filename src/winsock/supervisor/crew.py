@@ -143,7 +143,6 @@ class Crew(Generic[C]):
                 if self._look():
                     quiet = 0
 
-
     def _sleep(self) -> None:
         """Until somebody rouses us. Whoever starts a call sets it before it looks whether we sleep; we look after."""
         self._asleep = True

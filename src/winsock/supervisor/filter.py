@@ -16,7 +16,7 @@ import struct
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from winsock.supervisor.kernel import X32_BIT, Machine
+from winsock.host.numbers import X32_BIT, Machine
 
 MSG_FASTOPEN = 0x20000000
 SOL_SOCKET = 1

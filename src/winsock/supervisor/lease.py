@@ -19,7 +19,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from winsock.supervisor import kernel
+from winsock import host
+from winsock.host import pure
 
 if TYPE_CHECKING:
     from collections.abc import KeysView
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.calls.call import Call
 
 SOL_SOCKET = 1
-SO_TYPE, SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_PROTOCOL, SO_DOMAIN, SO_COOKIE = 3, 20, 21, 30, 38, 39, 57
+SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_COOKIE = 20, 21, 30, 57
 
 
 class Kind(NamedTuple):
@@ -79,7 +80,7 @@ class Options:
     """Reads integer socket options of a descriptor, without a socket object."""
 
     def __init__(self) -> None:
-        self._call = kernel.RawCall("getsockopt", 5)
+        self._call = pure.raw_call("getsockopt", 5)
         self._local = threading.local()
 
     def read(self, descriptor: int, option: int, level: int = SOL_SOCKET, size: int = 4) -> int:
@@ -95,7 +96,6 @@ class Options:
         length.value = size
         self._call(descriptor, level, option, value_at, length_at)
         return int(value.value)
-
 
     def receive_timeout(self, descriptor: int) -> float:
         """SO_RCVTIMEO in seconds; 0 where there is none."""
@@ -135,12 +135,7 @@ class Leases:
 
         `OSError` as the kernel would have answered: EBADF, ENOTSOCK; or EPERM, ESRCH where the caller is out of reach.
         """
-        fetched = caller.fetch(descriptor)
-        try:
-            cookie = self.options.read(fetched, SO_COOKIE, size=8)
-        except OSError:
-            os.close(fetched)
-            raise
+        fetched, cookie = host.take(caller.descriptors, descriptor)
         with self._lock:
             socket = self._by_cookie.get(cookie)
             if socket is None:
@@ -191,8 +186,7 @@ class Leases:
 
     def kind_of(self, descriptor: int) -> Kind:
         """Domain, type and protocol of a socket."""
-        read = self.options.read
-        return Kind(read(descriptor, SO_DOMAIN), read(descriptor, SO_TYPE), read(descriptor, SO_PROTOCOL))
+        return Kind(*host.kind(descriptor))
 
     def _meet(self, fetched: int, cookie: int, caller: Caller) -> Socket | Kind:
         """The first call on a socket: what was fetched is its slot."""

@@ -17,8 +17,9 @@ from winsock.abi.constants import WINSOCK_VERSION
 from winsock.core import journal
 from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
+from winsock.host import numbers
 from winsock.spi.stats import Stats
-from winsock.supervisor import filter, kernel, launch
+from winsock.supervisor import filter, launch
 from winsock.supervisor.destroyed import Closing, Destroyed
 from winsock.supervisor.life import RunOptions, Serving
 from winsock.supervisor.report import Report, miss, truth_text
@@ -48,7 +49,7 @@ def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inher
     file = None
     if choices.output:
         file = open(choices.output, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed by exit
-    program = filter.pack(filter.assemble(plan.rules, kernel.machine()))
+    program = filter.pack(filter.assemble(plan.rules, numbers.machine()))
     return launch.run(
         argv,
         program,

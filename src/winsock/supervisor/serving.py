@@ -18,15 +18,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from winsock import host
 from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEINTR, WinsockError
 from winsock.base.inet import own
 from winsock.core import journal
 from winsock.dispatcher import handles, loader, records, threads
+from winsock.host import numbers
 from winsock.spi import calling
 from winsock.spi.guard import failure
 from winsock.spi.layer import Layer
-from winsock.supervisor import kernel
 from winsock.supervisor.callers import Caller, Callers, Process
 from winsock.supervisor.calls import ROWS
 from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Row
@@ -76,14 +77,12 @@ class Supervisor:
         self._catalog = plan.catalog
         self._entries: dict[Kind, CatalogEntry | None] = {}
         self._events = select.epoll()
+        self._events_descriptor = self._events.fileno()
         self._callers = Callers(self._events, self._process_started, self._process_ended)
-        self._poll = select.poll()
-        self._poll.register(listener, select.POLLIN)
-        self._poll.register(self._events.fileno(), select.POLLIN)
         self._others: dict[int, Callable[[], None]] = {}
-        self._names = {number: name for name, number in kernel.machine().calls.items()}
-        self._arch = kernel.machine().arch
-        self._foreign = {number: name for name, number in kernel.machine().foreign_calls.items()}
+        self._names = {number: name for name, number in numbers.machine().calls.items()}
+        self._arch = numbers.machine().arch
+        self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
         self._chains: dict[int, Chain] = {}
         self.on_look: list[Callable[[], None]] = []
@@ -160,20 +159,14 @@ class Supervisor:
 
     def _receive(self) -> Call | None:
         """Wait for something; a call to perform, if it was one."""
-        for descriptor, event in self._poll.poll():
-            if descriptor != self.listener.descriptor:
+        received = host.receive(self.listener.descriptor, self._events_descriptor)
+        if isinstance(received, int):
+            if received == host.EVENT:
                 return self._receive_event()
-            if event & select.POLLIN:
-                return self._receive_call()
-            self._poll.unregister(descriptor)
-            self.crew.stop()
-        return None
-
-    def _receive_call(self) -> Call | None:
-        notification = self.listener.receive()
-        if notification is None:
+            if received == host.HUNG_UP:
+                self.crew.stop()
             return None
-        id, thread, number, arch, arguments = notification
+        id, thread, number, arch, arguments = received
         if arch != self._arch:
             self._refuse_foreign(id, number)
             return None

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from winsock import host
 from winsock.abi.errors import WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrOther
 from winsock.base.inet import addresses
-from winsock.supervisor import memory
 
 if TYPE_CHECKING:
     from winsock.supervisor.callers import Caller
@@ -103,11 +103,11 @@ class Call:
 
     def read(self, address: int, length: int) -> bytes:
         """A copy of the program's memory; `OSError` EFAULT."""
-        return memory.read(self.thread, address, length)
+        return host.read_memory(self.thread, address, length)
 
     def write(self, address: int, data: bytes) -> None:
         """Write to the program's memory; `OSError` EFAULT."""
-        memory.write(self.thread, address, data)
+        host.write_memory(self.thread, address, data)
 
     def read_address(self, pointer: int, length: int) -> Sockaddr:
         """The socket address that the program passes, copied once; `OSError` EFAULT or EINVAL as the kernel gives."""

@@ -39,9 +39,7 @@ def sendto(run: Supervisor, call: Call, socket: Socket) -> Answer:
 
 def sendmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """sendmsg with MSG_FASTOPEN; a message with control data is refused as where fast open is switched off."""
-    name, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(
-        call.read(call.arguments[1], _MSGHDR.size)
-    )
+    name, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(call.read(call.arguments[1], _MSGHDR.size))
     if not _opens(socket, name):
         return PASSED
     if control_length or count > _MOST_VECTORS:

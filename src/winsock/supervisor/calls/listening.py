@@ -92,9 +92,7 @@ def _address_is_writable(call: Call) -> bool:
         return False
 
 
-def _deliver(
-    run: Supervisor, call: Call, listener: Socket, handle: int, peer: Sockaddr | None, flags: int
-) -> Delivery:
+def _deliver(run: Supervisor, call: Call, listener: Socket, handle: int, peer: Sockaddr | None, flags: int) -> Delivery:
     accepted = run.keep_accepted(call, handle)
     try:
         if peer is not None:

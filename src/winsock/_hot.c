@@ -1,0 +1,182 @@
+/* The calls that every trapped system call costs, made from C: see winsock/host, which has a Python twin of each.
+
+   Nothing is decided here. A function makes one or two calls of the kernel and hands on what it said; errors are
+   OSError with the kernel's errno. The lock of the interpreter is given up only where the kernel may wait. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+
+enum { NOTHING = 0, EVENT = 1, HUNG_UP = -1 };
+
+static PyObject *os_error(void) { return PyErr_SetFromErrno(PyExc_OSError); }
+
+static PyObject *call_of(const struct seccomp_notif *request) {
+    const struct seccomp_data *data = &request->data;
+    return Py_BuildValue("KIiI(KKKKKK)", (unsigned long long)request->id, request->pid, data->nr, data->arch,
+                         (unsigned long long)data->args[0], (unsigned long long)data->args[1],
+                         (unsigned long long)data->args[2], (unsigned long long)data->args[3],
+                         (unsigned long long)data->args[4], (unsigned long long)data->args[5]);
+}
+
+static PyObject *hot_receive(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct seccomp_notif request;
+    struct pollfd watched[2] = {{.events = POLLIN}, {.events = POLLIN}};
+    int ready, answer = NOTHING;
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "receive takes two descriptors");
+    watched[0].fd = PyLong_AsLong(arguments[0]);
+    watched[1].fd = PyLong_AsLong(arguments[1]);
+    if (PyErr_Occurred()) return NULL;
+    memset(&request, 0, sizeof request);
+    Py_BEGIN_ALLOW_THREADS
+    ready = poll(watched, 2, -1);
+    if (ready > 0) {
+        if (watched[0].revents & POLLIN)
+            answer = ioctl(watched[0].fd, SECCOMP_IOCTL_NOTIF_RECV, &request) ? -2 : 2;
+        else
+            answer = watched[1].revents ? EVENT : HUNG_UP;
+    } else if (ready < 0)
+        answer = -2;
+    Py_END_ALLOW_THREADS
+    if (answer == 2) return call_of(&request);
+    if (answer == -2) {
+        if (errno != EINTR && errno != ENOENT) return os_error();
+        answer = NOTHING;
+    }
+    return PyLong_FromLong(answer);
+}
+
+static PyObject *hot_answer(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct seccomp_notif_resp response;
+    int listener;
+    if (count != 5) return PyErr_Format(PyExc_TypeError, "answer takes listener, id, value, error, flags");
+    listener = PyLong_AsLong(arguments[0]);
+    response.id = PyLong_AsUnsignedLongLong(arguments[1]);
+    response.val = PyLong_AsLongLong(arguments[2]);
+    response.error = PyLong_AsLong(arguments[3]);
+    response.flags = PyLong_AsUnsignedLong(arguments[4]);
+    if (PyErr_Occurred()) return NULL;
+    if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) Py_RETURN_TRUE;
+    if (errno == ENOENT || errno == EINPROGRESS || errno == ESRCH) Py_RETURN_FALSE;
+    return os_error();
+}
+
+static PyObject *hot_valid(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    uint64_t id;
+    int listener;
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "valid takes listener and id");
+    listener = PyLong_AsLong(arguments[0]);
+    id = PyLong_AsUnsignedLongLong(arguments[1]);
+    if (PyErr_Occurred()) return NULL;
+    return PyBool_FromLong(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0);
+}
+
+static PyObject *hot_take(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    long pidfd, descriptor, taken;
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "take takes pidfd and descriptor");
+    pidfd = PyLong_AsLong(arguments[0]);
+    descriptor = PyLong_AsLong(arguments[1]);
+    if (PyErr_Occurred()) return NULL;
+    taken = syscall(SYS_pidfd_getfd, pidfd, descriptor, 0);
+    if (taken < 0) return os_error();
+    if (getsockopt((int)taken, SOL_SOCKET, SO_COOKIE, &cookie, &size)) {
+        int error = errno;
+        close((int)taken);
+        errno = error;
+        return os_error();
+    }
+    return Py_BuildValue("iK", (int)taken, (unsigned long long)cookie);
+}
+
+static PyObject *hot_kind(PyObject *self, PyObject *argument) {
+    static const int options[3] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
+    int values[3];
+    int descriptor = PyLong_AsLong(argument);
+    if (descriptor == -1 && PyErr_Occurred()) return NULL;
+    for (int i = 0; i < 3; i++) {
+        socklen_t size = sizeof values[i];
+        if (getsockopt(descriptor, SOL_SOCKET, options[i], &values[i], &size)) return os_error();
+    }
+    return Py_BuildValue("iii", values[0], values[1], values[2]);
+}
+
+static PyObject *hot_read_memory(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct iovec here, there;
+    PyObject *copy;
+    ssize_t moved;
+    pid_t thread;
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "read_memory takes thread, address, length");
+    thread = PyLong_AsLong(arguments[0]);
+    there.iov_base = (void *)(uintptr_t)PyLong_AsUnsignedLongLong(arguments[1]);
+    here.iov_len = there.iov_len = PyLong_AsSize_t(arguments[2]);
+    if (PyErr_Occurred()) return NULL;
+    copy = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)here.iov_len);
+    if (!copy) return NULL;
+    here.iov_base = PyBytes_AS_STRING(copy);
+    moved = process_vm_readv(thread, &here, 1, &there, 1, 0);
+    if (moved == (ssize_t)here.iov_len) return copy;
+    Py_DECREF(copy);
+    if (moved >= 0) errno = EFAULT;
+    return os_error();
+}
+
+static PyObject *hot_write_memory(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct iovec here, there;
+    Py_buffer data;
+    ssize_t moved;
+    pid_t thread;
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "write_memory takes thread, address, data");
+    thread = PyLong_AsLong(arguments[0]);
+    there.iov_base = (void *)(uintptr_t)PyLong_AsUnsignedLongLong(arguments[1]);
+    if (PyErr_Occurred() || PyObject_GetBuffer(arguments[2], &data, PyBUF_SIMPLE)) return NULL;
+    here.iov_base = data.buf;
+    here.iov_len = there.iov_len = (size_t)data.len;
+    moved = process_vm_writev(thread, &here, 1, &there, 1, 0);
+    PyBuffer_Release(&data);
+    if (moved == (ssize_t)here.iov_len) Py_RETURN_NONE;
+    if (moved >= 0) errno = EFAULT;
+    return os_error();
+}
+
+static PyObject *hot_connect(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    Py_buffer address;
+    int descriptor, result;
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "connect takes descriptor and address");
+    descriptor = PyLong_AsLong(arguments[0]);
+    if ((descriptor == -1 && PyErr_Occurred()) || PyObject_GetBuffer(arguments[1], &address, PyBUF_SIMPLE)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    result = connect(descriptor, address.buf, (socklen_t)address.len) ? errno : 0;
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&address);
+    return PyLong_FromLong(result);
+}
+
+#define FAST(name) {#name, (PyCFunction)(void (*)(void))hot_##name, METH_FASTCALL, NULL}
+
+static PyMethodDef methods[] = {
+    FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
+    FAST(read_memory), FAST(write_memory), FAST(connect), {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "winsock._hot", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__hot(void) { return PyModule_Create(&module); }

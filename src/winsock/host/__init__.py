@@ -1,0 +1,32 @@
+"""The kernel calls that every supervised call costs: compiled where a compiler was at hand, in Python everywhere.
+
+Both have the same functions and the same answers (`winsock._hot`, `winsock.host.pure`; the same tests run over both).
+`WINSOCK_PURE=1` in the environment chooses Python.
+"""
+
+from __future__ import annotations
+
+import os
+
+from winsock.host import pure
+
+NOTHING, EVENT, HUNG_UP = pure.NOTHING, pure.EVENT, pure.HUNG_UP
+COMPILED = False
+"""Whether the compiled functions are in use."""
+
+receive = pure.receive
+answer = pure.answer
+valid = pure.valid
+take = pure.take
+kind = pure.kind
+read_memory = pure.read_memory
+write_memory = pure.write_memory
+connect = pure.connect
+
+if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
+    try:
+        from winsock._hot import answer, connect, kind, read_memory, receive, take, valid, write_memory  # noqa: F401
+
+        COMPILED = True
+    except ImportError:
+        pass  # built without a compiler

@@ -1,0 +1,187 @@
+"""The calls of `winsock.host` in Python: ctypes, ioctl and struct.
+
+Errors are `OSError` with the kernel's errno.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import struct
+import sys
+import threading
+from collections.abc import Callable
+
+from winsock.host import numbers
+
+_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_RESPONSE = struct.Struct("=QqiI")
+_ID = struct.Struct("=Q")
+_EMPTY = bytes(_NOTIFICATION.size)
+_LATE = frozenset({errno.ENOENT, errno.EINPROGRESS, errno.ESRCH})
+_AGAIN = frozenset({errno.ENOENT, errno.EINTR})
+_SOL_SOCKET, _SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 1, 3, 38, 39, 57
+NOTHING, EVENT, HUNG_UP = 0, 1, -1
+MOST = 4096
+"""The longest piece of memory that is moved at once: socket addresses and options are shorter."""
+
+if sys.platform != "win32":
+    from fcntl import ioctl
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
+
+
+def raw_call(name: str, words: int) -> Callable[..., int]:
+    """A system call of so many word arguments, prepared; it raises `OSError`."""
+    number = numbers.machine().calls[name]
+    prototype = ctypes.CFUNCTYPE(ctypes.c_long, *([ctypes.c_long] * (words + 1)), use_errno=True)
+    assert _libc is not None
+    function = prototype(("syscall", _libc))
+
+    def call(*arguments: int) -> int:
+        result: int = function(number, *arguments)
+        if result < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return result
+
+    return call
+
+
+class _Prepared:
+    """System calls by name, prepared when first used."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, Callable[..., int]] = {}
+
+    def __call__(self, name: str, *arguments: int) -> int:
+        call = self._calls.get(name)
+        if call is None:
+            call = self._calls[name] = raw_call(name, len(arguments))
+        return call(*arguments)
+
+
+_call = _Prepared()
+
+
+def receive(listener: int, events: int) -> tuple[int, int, int, int, tuple[int, ...]] | int:
+    """Wait for a trapped call: (id, thread, number, architecture, arguments).
+
+    `events` is a second descriptor to wait for, or -1.
+    EVENT where `events` became readable, HUNG_UP where the last process has ended, NOTHING where a caller went away.
+    """
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    if events >= 0:
+        poll.register(events, select.POLLIN)
+    ready = dict(poll.poll())
+    if not ready.get(listener, 0) & select.POLLIN:
+        return EVENT if events in ready else HUNG_UP
+    message = bytearray(_EMPTY)
+    try:
+        ioctl(listener, numbers.NOTIF_RECV, message, True)
+    except OSError as error:
+        if error.errno in _AGAIN:
+            return NOTHING
+        raise
+    fields = _NOTIFICATION.unpack(message)
+    return fields[0], fields[1], fields[3], fields[4], fields[6:]
+
+
+def answer(listener: int, id: int, value: int, error: int, flags: int) -> bool:
+    """Answer a call; whether anybody still waited for it."""
+    try:
+        ioctl(listener, numbers.NOTIF_SEND, _RESPONSE.pack(id, value, error, flags))
+    except OSError as problem:
+        if problem.errno in _LATE:
+            return False
+        raise
+    return True
+
+
+def valid(listener: int, id: int) -> bool:
+    """Whether the caller still waits, so that its number and memory are still its own."""
+    try:
+        ioctl(listener, numbers.NOTIF_ID_VALID, _ID.pack(id))
+    except OSError:
+        return False
+    return True
+
+
+def take(pidfd: int, descriptor: int) -> tuple[int, int]:
+    """A duplicate of another task's socket, close-on-exec, and its cookie; EBADF, ENOTSOCK, EPERM, ESRCH, EMFILE."""
+    taken = _call("pidfd_getfd", pidfd, descriptor, 0)
+    try:
+        return taken, _integer_option(taken, _SO_COOKIE, 8)
+    except OSError:
+        os.close(taken)
+        raise
+
+
+def kind(descriptor: int) -> tuple[int, int, int]:
+    """Domain, type and protocol of a socket."""
+    return (
+        _integer_option(descriptor, _SO_DOMAIN, 4),
+        _integer_option(descriptor, _SO_TYPE, 4),
+        _integer_option(descriptor, _SO_PROTOCOL, 4),
+    )
+
+
+def connect(descriptor: int, address: bytes) -> int:
+    """connect(2), once; 0 or an errno."""
+    assert _libc is not None
+    return ctypes.get_errno() if _libc.connect(descriptor, address, len(address)) else 0
+
+
+def read_memory(thread: int, address: int, length: int) -> bytes:
+    """A copy of a task's memory; EFAULT where not all of it is readable."""
+    scratch = _scratch
+    scratch.aim(address, length)
+    count = _call("process_vm_readv", thread, scratch.here_at, 1, scratch.there_at, 1, 0)
+    if count != length:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    return scratch.view[:length].tobytes()
+
+
+def write_memory(thread: int, address: int, data: bytes) -> None:
+    """Copy to a task's memory; EFAULT where it may not write itself."""
+    scratch = _scratch
+    scratch.aim(address, len(data))
+    scratch.view[: len(data)] = data
+    count = _call("process_vm_writev", thread, scratch.here_at, 1, scratch.there_at, 1, 0)
+    if count != len(data):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+
+class _Piece(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_size_t), ("length", ctypes.c_size_t))
+
+
+class _Scratch(threading.local):
+    """One buffer and its two vectors for each thread of ours, so that a copy costs one call and no allocation."""
+
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(MOST)
+        self._here = _Piece(ctypes.addressof(self.buffer), 0)
+        self._there = _Piece(0, 0)
+        self.here_at = ctypes.addressof(self._here)
+        self.there_at = ctypes.addressof(self._there)
+        self.view = memoryview(self.buffer).cast("B")
+
+    def aim(self, address: int, length: int) -> None:
+        """Let both vectors say how much, and one of them where."""
+        if length > MOST:
+            raise ValueError(f"at most {MOST} bytes at once, not {length}")
+        self._here.length = self._there.length = length
+        self._there.base = address
+
+
+_scratch = _Scratch()
+
+
+def _integer_option(descriptor: int, option: int, size: int) -> int:
+    value, length = ctypes.c_uint64(), ctypes.c_uint32(size)
+    _call("getsockopt", descriptor, _SOL_SOCKET, option, ctypes.addressof(value), ctypes.addressof(length))
+    return value.value
