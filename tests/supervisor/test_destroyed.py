@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -379,12 +380,7 @@ class Held(Watch):
         self.know(stopper := socket.socket())
         stopper.close()
         assert self.entered.wait(PATIENCE)
-        self.lose(1)
-
-    def lose(self, count: int) -> None:
-        """Close strangers until so many more notices were lost, and with them every one that came before."""
-        enough = self.lost() + count
-        while self.lost() < enough:
+        while not self.lost():
             strangers(100)
 
     def lost(self) -> int:
@@ -394,7 +390,7 @@ class Held(Watch):
         return next(int(row[8]) for row in rows if row[9] == inode)
 
 
-def test_lost_notices_are_made_up_for_by_counting() -> None:
+def test_an_overflow_loses_nobody() -> None:
     watch = Held()
     pairs = [pair() for _ in range(50)]
     gone = {watch.know(client) for client, _ in pairs[:49]}
@@ -403,10 +399,8 @@ def test_lost_notices_are_made_up_for_by_counting() -> None:
     for client, accepted in pairs[:49]:
         client.close()
         accepted.close()
-    watch.lose(1000)
     watch.go.set()
     assert watch.destroyed.flush(gone, PATIENCE) == set()
-    assert Closing() in {watch.told[cookie] for cookie in gone}
     assert watch.known == {kept}
     for end in pairs[49]:
         end.close()
@@ -415,24 +409,43 @@ def test_lost_notices_are_made_up_for_by_counting() -> None:
     assert watch.errors == []
 
 
-def test_a_socket_that_is_open_and_not_in_use_is_claimed() -> None:
+class Deaf(Watch):
+    """A watch that, once told to miss sockets, misses everything until their notices have gone by; then it is told."""
+
+    def miss(self, cookies: set[int]) -> None:
+        """Miss these; they are not closed yet."""
+        self.missed = set(cookies)
+        self.receive = self.destroyed._notices.receive
+        self.destroyed._notices.receive = self.receive_nothing  # type: ignore[method-assign]
+
+    def receive_nothing(self) -> tuple[int, ...]:
+        self.missed.difference_update(self.receive())
+        if self.missed:
+            return ()
+        self.destroyed._notices.receive = self.receive  # type: ignore[method-assign]
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+
+def test_a_lost_notice_is_made_up_for_by_counting() -> None:
     claimed: set[int] = set()
 
     def claim(cookie: int) -> bool:
         claimed.add(cookie)
         return cookie == fresh and unused.fileno() != -1
 
-    watch = Held(still_open=claim)
-    with socket.socket() as unused:
-        fresh = watch.know(unused)
-        gone = watch.know(other := socket.socket())
-        watch.overflow()
-        other.close()
-        watch.lose(1000)
-        watch.go.set()
-        assert watch.destroyed.flush({gone}, PATIENCE) == set()
-        assert claimed == {fresh, gone}
-        assert watch.known == {fresh}
+    watch = Deaf(still_open=claim)
+    client, accepted = pair()
+    with accepted, client, socket.socket() as unused:
+        fresh, used = watch.know(unused), watch.know(client)
+        others = [socket.socket() for _ in range(5)]
+        gone = {watch.know(other) for other in others}
+        watch.miss(gone)
+        for other in others:
+            other.close()
+        assert watch.destroyed.flush(gone, PATIENCE) == set()
+        assert {watch.told[cookie] for cookie in gone} == {Closing()}
+        assert claimed == {fresh, *gone}
+        assert watch.known == {fresh, used}
     assert watch.of(fresh) is watch.told[fresh]
     watch.destroyed.stop()
     assert watch.errors == []
