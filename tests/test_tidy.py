@@ -13,7 +13,9 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "winsock"
 
 FLOORS = {
+    "_hot": 0,
     "abi": 0,
+    "host": 1,
     "wire": 1,
     "core": 1,
     "spi": 2,

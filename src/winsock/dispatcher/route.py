@@ -18,17 +18,17 @@ A send goes the shortest way there is. While the handle's WSPSend is the base pr
 that provider calls itself (`winsock.spi.provider.SendsDirectly`); else `send` looks for a record and its slot, and
 learns:
 
-    if flags == 0:
-        try:
-            count = senders[s](data, NO_SIGNAL)
-        except KeyError:
-            return route.send(s, data, 0)
-        except Exception as error:
-            return route.after_direct_send(s, data, error)
-        if count == len(data):
-            return count
-        return route.after_direct_send(s, data, count)
-    return route.send(s, data, flags)
+    try:
+        direct = senders[s]
+    except (KeyError, TypeError):
+        return route.send(s, data, flags)
+    if flags:
+        return route.send(s, data, flags)
+    try:
+        count = direct(data, NO_SIGNAL)
+    except Exception as error:
+        return route.after_direct_send(s, data, error)
+    return count if count == len(data) else route.after_direct_send(s, data, count)
 
 The table of handles is empty until WSAStartup, so a started check costs nothing where a handle is looked up.
 """
@@ -49,7 +49,6 @@ R = TypeVar("R")
 
 NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 """The flags of a direct send: a broken connection is an error, and no signal."""
-senders = records.senders
 
 
 def function(body: Callable[P, R]) -> Callable[P, R]:
@@ -79,7 +78,7 @@ def find(s: int) -> records.Record:
     return records.find(s)
 
 
-def send(s: int, data: ReadBuffer, flags: int) -> int | None:
+def send(s: int, data: ReadBuffer, flags: int) -> int:
     """Send one buffer by the handle's slot, and learn whether there is a shorter way for the next."""
     try:
         record = records.records[s]
@@ -87,7 +86,7 @@ def send(s: int, data: ReadBuffer, flags: int) -> int | None:
         raise refusal(s) from None
     learn_to_send(record)
     try:
-        return record.table.WSPSend(s, (data,), flags)
+        return record.table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
     except WinsockError as error:
         note(error)
         raise

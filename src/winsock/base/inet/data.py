@@ -84,13 +84,29 @@ class Data(Sockets):
         buffer = buffers[0]
         try:
             count = record.send(buffer, _NOSIGNAL)
-        except OSError as error:
-            return self._after_send_error(record, buffers, _NOSIGNAL, None, error)
-        except _NO_BUFFER as error:
-            raise _no_buffer(error) from None
-        if count == len(buffer) or not record.blocking:
-            return count
-        return self._send_rest(record, buffers, _NOSIGNAL, count)
+        except Exception as error:
+            return self.after_direct_send(s, buffer, error)
+        return count if count == len(buffer) else self.after_direct_send(s, buffer, count)
+
+    def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
+        """The socket object's own method, for one of our sockets (`winsock.spi.provider.SendsDirectly`)."""
+        record = SOCKETS.get(s)
+        return None if record is None else record.send
+
+    def after_direct_send(self, s: int, buffer: ReadBuffer, outcome: int | Exception) -> int:
+        """Send the rest where the socket blocks, or raise what the exception is in Winsock."""
+        record = SOCKETS.get(s)
+        if record is None:
+            raise _closed()
+        if isinstance(outcome, OSError):
+            return self._after_send_error(record, (buffer,), _NOSIGNAL, None, outcome)
+        if isinstance(outcome, _NO_BUFFER):
+            raise _no_buffer(outcome) from None
+        if isinstance(outcome, Exception):
+            raise outcome
+        if not record.blocking or outcome == memoryview(buffer).nbytes:
+            return outcome
+        return self._send_rest(record, (buffer,), _NOSIGNAL, outcome)
 
     def WSPSendTo(
         self,
