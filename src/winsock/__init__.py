@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import SockaddrIn6 as SockaddrIn6
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
     from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
+    from winsock.api.byteorder import *  # noqa: F403
+    from winsock.api.names import *  # noqa: F403
+    from winsock.api.options import *  # noqa: F403
+    from winsock.api.sockets import *  # noqa: F403
+    from winsock.api.startup import *  # noqa: F403
+    from winsock.api.transfer import *  # noqa: F403
+    from winsock.api.waiting import *  # noqa: F403
     from winsock.catalog.entries import Catalog as Catalog
     from winsock.catalog.entries import LayerSpec as LayerSpec
     from winsock.dispatcher.process import WSADATA as WSADATA
@@ -50,12 +57,64 @@ _NAMES = {
     "SockaddrUn": "winsock.abi.sockaddr",
     "Stats": "winsock.spi.stats",
     "Upcalls": "winsock.spi.upcalls",
+    "WSAAccept": "winsock.api.sockets",
+    "WSAAddressToString": "winsock.api.names",
+    "WSACleanup": "winsock.api.startup",
+    "WSAConnect": "winsock.api.sockets",
     "WSADATA": "winsock.dispatcher.process",
+    "WSAEnumProtocols": "winsock.api.sockets",
+    "WSAGetLastError": "winsock.api.startup",
+    "WSAHtonl": "winsock.api.byteorder",
+    "WSAHtons": "winsock.api.byteorder",
+    "WSAIoctl": "winsock.api.options",
+    "WSANtohl": "winsock.api.byteorder",
+    "WSANtohs": "winsock.api.byteorder",
     "WSAPROTOCOLCHAIN": "winsock.abi.protocol_info",
     "WSAPROTOCOL_INFO": "winsock.abi.protocol_info",
+    "WSARecv": "winsock.api.transfer",
+    "WSARecvDisconnect": "winsock.api.transfer",
+    "WSARecvFrom": "winsock.api.transfer",
+    "WSASend": "winsock.api.transfer",
+    "WSASendDisconnect": "winsock.api.transfer",
+    "WSASendTo": "winsock.api.transfer",
+    "WSASetLastError": "winsock.api.startup",
+    "WSASocket": "winsock.api.sockets",
+    "WSAStartup": "winsock.api.startup",
+    "WSAStringToAddress": "winsock.api.names",
     "WSPDATA": "winsock.spi.provider",
     "WinsockError": "winsock.abi.errors",
+    "accept": "winsock.api.sockets",
+    "bind": "winsock.api.sockets",
+    "closesocket": "winsock.api.sockets",
+    "connect": "winsock.api.sockets",
     "current_call": "winsock.spi.calling",
+    "getpeername": "winsock.api.sockets",
+    "getsockname": "winsock.api.sockets",
+    "getsockopt": "winsock.api.options",
+    "htond": "winsock.api.byteorder",
+    "htonf": "winsock.api.byteorder",
+    "htonl": "winsock.api.byteorder",
+    "htonll": "winsock.api.byteorder",
+    "htons": "winsock.api.byteorder",
+    "inet_addr": "winsock.api.names",
+    "inet_ntoa": "winsock.api.names",
+    "inet_ntop": "winsock.api.names",
+    "inet_pton": "winsock.api.names",
+    "ioctlsocket": "winsock.api.options",
+    "listen": "winsock.api.sockets",
+    "ntohd": "winsock.api.byteorder",
+    "ntohf": "winsock.api.byteorder",
+    "ntohl": "winsock.api.byteorder",
+    "ntohll": "winsock.api.byteorder",
+    "ntohs": "winsock.api.byteorder",
+    "recv": "winsock.api.transfer",
+    "recvfrom": "winsock.api.transfer",
+    "select": "winsock.api.waiting",
+    "send": "winsock.api.transfer",
+    "sendto": "winsock.api.transfer",
+    "setsockopt": "winsock.api.options",
+    "shutdown": "winsock.api.sockets",
+    "socket": "winsock.api.sockets",
     "started": "winsock.dispatcher.process",
 }
 """Public name -> the module that it lives in."""
@@ -63,21 +122,23 @@ _NAMES = {
 _CONSTANTS = ("winsock.abi.constants", "winsock.abi.errors")
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
+if not TYPE_CHECKING:  # type checkers know every name
 
-    module = _NAMES.get(name)
-    if module is not None:
-        value: object = getattr(import_module(module), name)
-        globals()[name] = value
-        return value
-    if not name.startswith("_"):
-        for module in _CONSTANTS:
-            value = getattr(import_module(module), name, None)
-            if isinstance(value, int):
-                globals()[name] = value
-                return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        module = _NAMES.get(name)
+        if module is not None:
+            value: object = getattr(import_module(module), name)
+            globals()[name] = value
+            return value
+        if not name.startswith("_"):
+            for module in _CONSTANTS:
+                value = getattr(import_module(module), name, None)
+                if isinstance(value, int):
+                    globals()[name] = value
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
