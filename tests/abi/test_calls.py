@@ -10,6 +10,7 @@ import pytest
 from tests.spec.tables import read
 from winsock.abi.calls import HANDLE, ROWS, STARTED, Call, find
 from winsock.spi.provider import FUNCTIONS, Provider
+from winsock.spi.upcalls import Upcalls
 
 DOCUMENTED = {row["name"]: row for row in read("functions.csv")}
 STATUS = {"current": "current", "deprecated": "deprecated", "removed-on-modern-windows": "removed"}
@@ -55,13 +56,18 @@ def test_no_length_and_no_errno_is_left(row: Call) -> None:
     assert "errno" not in row.parameters.lower()
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_provider_functions_have_the_signature_of_the_contract(name: str) -> None:
+CONTRACTS: dict[str, type] = dict.fromkeys(("WSPStartup", *FUNCTIONS), Provider) | {
+    name: Upcalls for name in vars(Upcalls) if name.startswith("WPU")
+}
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_providers_and_upcalls_have_the_signatures_of_their_contracts(name: str) -> None:
     row = find(name)
     assert row is not None
     live = [
         parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
-        for parameter in list(inspect.signature(getattr(Provider, name)).parameters.values())[1:]
+        for parameter in list(inspect.signature(getattr(CONTRACTS[name], name)).parameters.values())[1:]
     ]
     assert row.parameters == ", ".join(live)
 

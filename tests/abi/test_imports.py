@@ -12,7 +12,7 @@ from winsock.abi import constants
 
 SOURCES = str(Path(constants.__file__).parents[2])
 DEAR = ("asyncio", "ctypes", "dataclasses", "inspect", "sqlite3", "uuid", "argparse", "importlib.metadata")
-LIGHT = ("calls", "constants", "errors", "guids", "ioctls", "ntstatus", "options", "sockaddr", "wskdefs")
+LIGHT = ("calls", "constants", "errors", "flags", "guids", "ioctls", "ntstatus", "options", "sockaddr", "wskdefs")
 
 
 @pytest.mark.parametrize("module", LIGHT)

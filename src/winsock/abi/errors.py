@@ -416,7 +416,7 @@ FROM_STATUS: dict[int, int] = {
 }
 """The code of each NTSTATUS that has several rows, or none."""
 
-UNKNOWN = WSASYSCALLFAILURE
+_UNKNOWN = WSASYSCALLFAILURE
 """The code of an errno or a status that Winsock has no word for."""
 
 
@@ -457,7 +457,7 @@ def text_of(code: int) -> str:
 
 def code_of(errno: int) -> int:
     """The Winsock code of an errno of this host; WSASYSCALLFAILURE where there is none."""
-    return _code_of.get(errno, UNKNOWN)
+    return _code_of.get(errno, _UNKNOWN)
 
 
 def errno_of(code: int) -> int:
@@ -473,7 +473,7 @@ def status_of(code: int) -> int:
 
 def code_of_status(status: int) -> int:
     """The Winsock code of an NTSTATUS; WSASYSCALLFAILURE where there is none."""
-    return _code_of_status.get(status, UNKNOWN)
+    return _code_of_status.get(status, _UNKNOWN)
 
 
 class WinsockError(OSError):

@@ -1,0 +1,370 @@
+"""Writes docs/map.md and docs/signatures.md from the tables of `winsock.abi` and from what the packages really hold.
+
+    python docs/generate.py           write both
+    python docs/generate.py --check   exit 1 if one of them is not current
+
+The tables know what Windows has; whether we have it is asked of the packages at the moment of writing: a function of
+the API works if a module of `winsock.api` defines it, a WSP function if the built-in base provider overrides it, an
+upcall if the dispatcher does. So nothing here can claim more than there is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from winsock.abi import calls, constants, errors, flags, guids, ioctls, ntstatus, options, structures, wskdefs
+from winsock.abi.calls import Call
+
+HERE = Path(__file__).parent
+GENERATED = "<!-- Written by docs/generate.py: do not edit, run `make docs`. -->"
+
+WORKS, NOT_YET, NOT_NEEDED = "works", "not yet", "not needed"
+
+PARTS = {
+    "api": "The socket API",
+    "api-extension": "Extensions: Mswsock, registered I/O, nspapi",
+    "spi-transport": "Transport providers (WSP)",
+    "spi-upcall": "Upcalls (WPU)",
+    "spi-config": "Configuration (WSC)",
+    "spi-namespace": "Name-space providers (NSP)",
+    "wsk-registration": "Winsock Kernel: registration",
+    "wsk-provider": "Winsock Kernel: the provider's functions",
+    "wsk-client-event": "Winsock Kernel: a client's callbacks",
+}
+
+PYTHON_HAS_IT = {
+    "FD_CLR": "a set of sockets is a list of handles",
+    "FD_ISSET": "a set of sockets is a list of handles",
+    "FD_SET": "a set of sockets is a list of handles",
+    "FD_ZERO": "a set of sockets is a list of handles",
+    "__WSAFDIsSet": "a set of sockets is a list of handles",
+}
+
+CALLED_BY = {
+    "LPCONDITIONPROC": "WSAAccept",
+    "LPWSAOVERLAPPED_COMPLETION_ROUTINE": "WPUCompleteOverlappedRequest",
+    "LPLOOKUPSERVICE_COMPLETION_ROUTINE": "GetAddrInfoExW",
+    "LPBLOCKINGCALLBACK": "WPUQueryBlockingCallback",
+    "LPWSAUSERAPC": "WPUQueueApc",
+}
+"""A callback is there if what calls it is."""
+
+LEVELS = {
+    constants.SOL_SOCKET: "SOL_SOCKET",
+    constants.IPPROTO_TCP: "IPPROTO_TCP",
+    constants.IPPROTO_UDP: "IPPROTO_UDP",
+    constants.IPPROTO_IP: "IPPROTO_IP",
+    constants.IPPROTO_IPV6: "IPPROTO_IPV6",
+    constants.SOL_IP: "SOL_IP",
+    constants.SOL_IPV6: "SOL_IPV6",
+    constants.SOL_RFCOMM: "SOL_RFCOMM",
+    constants.IPPROTO_RM: "IPPROTO_RM",
+    constants.NSPROTO_IPX: "NSPROTO_IPX",
+    constants.HV_PROTOCOL_RAW: "HV_PROTOCOL_RAW",
+    constants.SOL_IRLMP: "SOL_IRLMP",
+}
+
+HOST_LEVELS = {0: "IPPROTO_IP", 1: "SOL_SOCKET", 6: "IPPROTO_TCP", 17: "IPPROTO_UDP", 41: "IPPROTO_IPV6"}
+
+
+NO_ENGINE = """
+There are no overlapped operations yet: a function that is given an overlapped structure answers WSAEOPNOTSUPP.
+"""
+
+
+class Live(NamedTuple):
+    """Something that is really there."""
+
+    place: str
+    """The module, or the class, that it is found in."""
+    function: Callable[..., Any]
+
+
+def live_functions() -> dict[str, Live]:
+    """What the packages hold, by its name here."""
+    return {**live_api(), **live_provider(), **live_upcalls()}
+
+
+def live_api() -> dict[str, Live]:
+    """The functions that the modules of `winsock.api` define."""
+    package = importlib.import_module("winsock.api")
+    found = {}
+    for info in pkgutil.iter_modules(package.__path__, "winsock.api."):
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            if inspect.isfunction(value) and value.__module__ == info.name and not name.startswith("_"):
+                found[name] = Live(info.name, value)
+    return found
+
+
+def live_provider() -> dict[str, Live]:
+    """The functions of the contract that the provider of the first built-in entry does not leave as they are."""
+    entries = importlib.import_module("winsock.catalog.entries")
+    contract = importlib.import_module("winsock.spi.provider").Provider
+    module, _, name = entries.BUILTIN[0].path.partition(":")
+    provider = getattr(importlib.import_module(module), name)
+    return overridden(contract, provider, "WSP", "winsock.spi.provider.Provider")
+
+
+def live_upcalls() -> dict[str, Live]:
+    """The upcalls that the dispatcher does not leave as they are."""
+    contract = importlib.import_module("winsock.spi.upcalls").Upcalls
+    dispatcher = importlib.import_module("winsock.dispatcher.upcalls").ChainUpcalls
+    return overridden(contract, dispatcher, "WPU", "winsock.spi.upcalls.Upcalls")
+
+
+def overridden(contract: type, worker: type, prefix: str, place: str) -> dict[str, Live]:
+    """The functions of a contract that a class really does."""
+    return {
+        name: Live(place, stub)
+        for name, stub in vars(contract).items()
+        if name.startswith(prefix) and getattr(worker, name, stub) is not stub
+    }
+
+
+def status(call: Call, live: dict[str, Live]) -> str:
+    """Whether a function is there."""
+    if call.name in PYTHON_HAS_IT:
+        return NOT_NEEDED
+    caller = calls.find(CALLED_BY.get(call.name, ""))
+    return WORKS if (caller.function if caller else call.function) in live else NOT_YET
+
+
+# The map
+
+
+def map_text() -> str:
+    """docs/map.md."""
+    live = live_functions()
+    sections = [map_head(live)]
+    sections += [function_section(part, live) for part in PARTS]
+    sections += [flag_section(), *option_sections(), ioctl_section(), error_section(), names_section()]
+    return "\n\n".join(sections) + "\n"
+
+
+def map_head(live: dict[str, Live]) -> str:
+    """What the words mean, and how far we are."""
+    counts = []
+    for part, title in PARTS.items():
+        of_part = [call for call in calls.ROWS if call.part == part]
+        there = sum(status(call, live) != NOT_YET for call in of_part)
+        counts.append((title, str(there), str(len(of_part))))
+    no_engine = "" if "WSAGetOverlappedResult" in live else NO_ENGINE
+    return f"""\
+# The map
+
+{GENERATED}
+
+Every name of Windows Sockets 2, where it is here, and how far it is.
+
+- *works*: it is here; its signature is in [signatures.md](signatures.md)
+- *not yet*: it is not here
+- *not needed*: Python has it
+{no_engine}
+Where Linux and Windows differ, a flag, an option or a control code gets one of three answers:
+
+- *host*: what Linux does, described
+- *emulated*: done here as Windows documents it
+- *refused*: the documented error for what is not supported
+
+A handle is a real file descriptor, and plain `read`, `write` and `poll` work on it. One difference from Windows: the
+number of a handle that a provider made by WPUCreateSocketHandle holds a placeholder, on which `read` and `write` fail
+at once with EBADF; only the functions of Winsock work on it. An entry with such handles never carries XP1_IFS_HANDLES.
+
+{table(("Part", "There", "On Windows"), counts)}"""
+
+
+def function_section(part: str, live: dict[str, Live]) -> str:
+    """The functions of one part."""
+    rows = [
+        (
+            f"[{call.name}]({call.url})" + (f" ({call.status})" if call.status != "current" else ""),
+            f"`{live[call.function].place}`" if call.function in live else "",
+            call.spi,
+            call.prologue,
+            status(call, live) + (f": {PYTHON_HAS_IT[call.name]}" if call.name in PYTHON_HAS_IT else ""),
+        )
+        for call in calls.ROWS
+        if call.part == part
+    ]
+    return f"## {PARTS[part]}\n\n" + table(("Windows", "Here", "SPI function", "Checked before", "Status"), rows)
+
+
+def flag_section() -> str:
+    """The flags of what is here."""
+    rows = [(flag.name, f"0x{flag.value:X}", flag.functions, flag.host, flag.note) for flag in flags.ROWS]
+    head = "## Flags\n\nFlags of functions that are not here yet are not listed.\n\n"
+    return head + table(("Flag", "Value", "Functions", "Answer", "Note"), rows)
+
+
+def option_sections() -> Iterator[str]:
+    """The options, level by level."""
+    yield (
+        "## Options\n\n*Relay*: carried over to the outer socket where a relay stands between a program and its peer. "
+        "*Linux*: level and number there."
+    )
+    for level, title in LEVELS.items():
+        rows = [option_row(option) for option in options.ROWS if option.level == level]
+        yield f"### {title}\n\n" + table(
+            ("Option", "Number", "Type", "Access", "Answer", "Linux", "Relay", "Note"), rows
+        )
+
+
+def option_row(option: options.Option) -> tuple[str, ...]:
+    """One option."""
+    access = "get, set" if option.get and option.set else "get" if option.get else "set"
+    by = f" ({option.answered_by})" if option.answered_by != "base" else ""
+    host = "" if option.host_level is None else f"{HOST_LEVELS[option.host_level]} {option.host_optname}"
+    relay = "yes" if option.relay else ""
+    return option.name, f"0x{option.optname:X}", option.type, access, option.host + by, host, relay, option.note
+
+
+def ioctl_section() -> str:
+    """The control codes."""
+    rows = [
+        (row.name, f"0x{row.code:08X}", row.takes, row.gives, "yes" if row.overlapped else "", row.host, row.note)
+        for row in ioctls.ROWS
+    ]
+    return "## Control codes\n\n" + table(("Code", "Number", "Takes", "Gives", "Waits", "Answer", "Note"), rows)
+
+
+def error_section() -> str:
+    """The error table, and the way back from the kernel's errors."""
+    names = {value: name for name, value in vars(ntstatus).items() if name.startswith("STATUS_")}
+    rows = [(row.name, str(row.code), row.errno, names[row.status], row.text) for row in errors.ROWS]
+    back = [(host, errors.name_of(code)) for host, code in errors.FROM_HOST.items()]
+    return (
+        "## Errors\n\nAn error of the kernel keeps its number; one that a layer or we ourselves raise gets the errno "
+        "of its row.\n\n"
+        + table(("Code", "Number", "errno", "NTSTATUS", "Text"), rows)
+        + "\n\nErrors of the kernel become the code of their own name, and these:\n\n"
+        + table(("errno", "Code"), back)
+    )
+
+
+def names_section() -> str:
+    """Where everything else is."""
+    rows = [
+        ("Constants", "winsock.abi.constants", count_of(constants, int)),
+        ("Error codes", "winsock.abi.errors", count_of(errors, int)),
+        ("NTSTATUS values", "winsock.abi.ntstatus", count_of(ntstatus, int)),
+        ("Values of Winsock Kernel", "winsock.abi.wskdefs", count_of(wskdefs, int)),
+        ("GUIDs", "winsock.abi.guids", count_of(guids, guids.GUID)),
+        ("Structures, 64-bit and 32-bit", "winsock.abi.structures", count_of(structures, type(structures.GUID))),
+    ]
+    return "## Other names\n\n" + table(("What", "Module", "Names"), [(a, f"`{b}`", c) for a, b, c in rows])
+
+
+def count_of(module: object, kind: type) -> str:
+    """How many public names of a type a module has."""
+    return str(sum(isinstance(value, kind) for name, value in vars(module).items() if not name.startswith("_")))
+
+
+# The signatures
+
+
+def signatures_text() -> str:
+    """docs/signatures.md."""
+    live = live_functions()
+    modules = sorted({place.place for place in live.values() if place.place.startswith("winsock.api.")})
+    sections = [
+        f"# Signatures\n\n{GENERATED}\n\n"
+        "Every function that is here, as it is called: in-parameters in documented order, out-parameters as the "
+        "result, no lengths of buffers, no lpErrno. What fails raises a `WinsockError`."
+    ]
+    for module in modules:
+        rows = {name: one for name, one in live.items() if one.place == module and is_documented(name)}
+        if rows:
+            sections.append(signature_section(f"`{module}`", importlib.import_module(module).__doc__, rows))
+    for place, title in (
+        ("winsock.spi.provider.Provider", "Transport providers"),
+        ("winsock.spi.upcalls.Upcalls", "Upcalls"),
+    ):
+        rows = {name: one for name, one in live.items() if one.place == place}
+        sections.append(signature_section(f"{title}: `{place}`", None, rows))
+    return "\n\n".join(sections) + "\n"
+
+
+def is_documented(function: str) -> bool:
+    """Whether Windows has a function of this name."""
+    return any(call.function == function for call in calls.ROWS)
+
+
+def signature_section(title: str, doc: str | None, rows: dict[str, Live]) -> str:
+    """The functions of one place."""
+    parts = [f"## {title}"]
+    if doc:
+        parts.append(first_line(doc))
+    for name in sorted(rows, key=str.lower):
+        function = rows[name].function
+        parts.append(f"```python\n{name}{signature(function)}\n```\n\n{first_line(inspect.getdoc(function) or '')}")
+    return "\n\n".join(parts)
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """Parameters and result as the source has them, on one line where they fit."""
+    found = inspect.signature(function)
+    shown = [
+        parameter_text(parameter) for parameter in found.parameters.values() if parameter.name not in ("self", "cls")
+    ]
+    for index, parameter in enumerate(found.parameters.values()):
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            shown.insert(index, "*")
+            break
+    result = "" if found.return_annotation is found.empty else f" -> {annotation(found.return_annotation)}"
+    line = f"({', '.join(shown)}){result}"
+    if len(line) <= 100:
+        return line
+    return "(\n" + "".join(f"    {one},\n" for one in shown) + f"){result}"
+
+
+def parameter_text(parameter: inspect.Parameter) -> str:
+    """One parameter: "flags: int = 0"."""
+    text = parameter.name
+    if parameter.annotation is not parameter.empty:
+        text += f": {annotation(parameter.annotation)}"
+    return text if parameter.default is parameter.empty else f"{text} = {parameter.default!r}"
+
+
+def annotation(value: object) -> str:
+    """A type as the source spells it."""
+    return value if isinstance(value, str) else getattr(value, "__name__", str(value))
+
+
+def first_line(doc: str) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(doc.strip().split("\n\n", 1)[0].split())
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check."""
+    texts = {"map.md": map_text(), "signatures.md": signatures_text()}
+    if arguments not in ([], ["--check"]):
+        print("usage: python docs/generate.py [--check]", file=sys.stderr)
+        return 2
+    stale = []
+    for name, text in texts.items():
+        path = HERE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not arguments:
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"docs/{name} is not current: run `make docs`" if arguments else f"docs/{name} written")
+    return 1 if arguments and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,184 @@
+"""The generated pages are current, and what they say is true of real sockets."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import winsock
+from winsock import api
+from winsock.abi import calls, flags, ioctls, options
+from winsock.abi.constants import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM
+from winsock.abi.errors import WSAENOPROTOOPT, WSAEOPNOTSUPP, WinsockError, name_of
+from winsock.abi.sockaddr import SockaddrIn
+from winsock.api.options import WSAIoctl, getsockopt, setsockopt
+from winsock.api.sockets import WSASocket, closesocket, connect, socket
+from winsock.api.transfer import recv, send
+
+ROOT = Path(__file__).parent.parent
+GENERATE = ROOT / "docs" / "generate.py"
+
+
+def generate(*arguments: str, at: Path = GENERATE) -> subprocess.CompletedProcess[str]:
+    """Run the generator."""
+    return subprocess.run([sys.executable, str(at), *arguments], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_the_pages_are_current() -> None:
+    run = generate("--check")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_a_page_that_is_not_current_is_found_and_written(tmp_path: Path) -> None:
+    copy = tmp_path / "generate.py"
+    copy.write_bytes(GENERATE.read_bytes())
+    (tmp_path / "map.md").write_text("old")
+    check = generate("--check", at=copy)
+    assert check.returncode == 1
+    assert check.stdout.splitlines() == [
+        "docs/map.md is not current: run `make docs`",
+        "docs/signatures.md is not current: run `make docs`",
+    ]
+    assert (tmp_path / "map.md").read_text() == "old", "a check writes nothing"
+    assert generate(at=copy).returncode == 0
+    assert generate("--check", at=copy).returncode == 0
+    assert (tmp_path / "map.md").read_bytes() == (ROOT / "docs" / "map.md").read_bytes()
+
+
+def test_an_unknown_argument_is_refused() -> None:
+    run = generate("--chekc")
+    assert run.returncode == 2
+    assert "usage" in run.stderr
+
+
+def test_the_map_names_every_function_option_and_code() -> None:
+    text = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    for name in (row.name for rows in (calls.ROWS, options.ROWS, ioctls.ROWS, flags.ROWS) for row in rows):
+        assert f"| {name} |" in text or f"[{name}](" in text, name
+
+
+def test_the_map_does_not_claim_what_is_absent() -> None:
+    text = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    lines = {call.name: next(line for line in text.splitlines() if f"[{call.name}](" in line) for call in calls.ROWS}
+    assert lines["send"].endswith("| works |")
+    assert lines["WskSocket"].endswith("| not yet |")
+    assert lines["FD_SET"].endswith("| not needed: a set of sockets is a list of handles |")
+
+
+def test_functions_have_the_parameters_of_their_rows() -> None:
+    checked = 0
+    for call in calls.ROWS:
+        function = live(call.function)
+        if call.part in ("api", "api-extension") and function is not None:
+            names = [parameter.partition("=")[0] for parameter in call.parameters.split(", ")]
+            assert list(inspect.signature(function).parameters) == [name for name in names if name], call.name
+            checked += 1
+    assert checked > 40
+
+
+def live(name: str) -> object:
+    """A function of the API, wherever it is."""
+    for module in Path(api.__path__[0]).glob("*.py"):
+        found = vars(__import__(f"winsock.api.{module.stem}", fromlist=[module.stem])).get(name)
+        if inspect.isfunction(found) and found.__module__ == f"winsock.api.{module.stem}":
+            return found
+    return None
+
+
+@pytest.fixture(scope="module")
+def sockets() -> Iterator[list[int]]:
+    """One of each kind: TCP and UDP over IPv4 and IPv6; those of UDP are connected, to nobody."""
+    with winsock.started():
+        handles = []
+        for family, host in ((AF_INET, "127.0.0.1"), (AF_INET6, "::1")):
+            handles.append(socket(family, SOCK_STREAM, IPPROTO_TCP))
+            handles.append(socket(family, SOCK_DGRAM, IPPROTO_UDP))
+            connect(handles[-1], (host, 9))
+        yield handles
+        for handle in handles:
+            closesocket(handle)
+
+
+def answers(call: Callable[..., object], sockets: list[int], *arguments: object) -> set[str]:
+    """What each socket answers: "done", or the name of an error."""
+    found = set()
+    for s in sockets:
+        try:
+            call(s, *arguments)
+            found.add("done")
+        except WinsockError as error:
+            found.add(error.name)
+    return found
+
+
+REFUSED_OPTION = {name_of(WSAENOPROTOOPT)}
+REFUSED_CODE = {name_of(WSAEOPNOTSUPP)}
+RAW_ONLY = {"IP_HDRINCL", "IPV6_HDRINCL", "IPV6_CHECKSUM"}
+
+
+@pytest.mark.parametrize("row", options.ROWS, ids=lambda row: f"{row.level:#x}-{row.name}")
+def test_options_can_be_read_as_the_map_says(row: options.Option, sockets: list[int]) -> None:
+    found = answers(getsockopt, sockets, row.level, row.optname)
+    if row.host == "refused" or not row.get:
+        assert found == REFUSED_OPTION
+    elif row.name in RAW_ONLY:
+        assert "done" not in found
+        assert row.note == "raw sockets only"
+    else:
+        assert "done" in found
+
+
+@pytest.mark.parametrize("row", options.ROWS, ids=lambda row: f"{row.level:#x}-{row.name}")
+def test_options_can_be_set_as_the_map_says(row: options.Option, sockets: list[int]) -> None:
+    if row.host == "refused" or not row.set:
+        assert answers(setsockopt, sockets, row.level, row.optname, 0) == REFUSED_OPTION
+    elif row.get and row.name not in RAW_ONLY:
+        assert "done" in {kind for s in sockets for kind in answers(set_to_itself, [s], row)}
+
+
+def set_to_itself(s: int, row: options.Option) -> None:
+    """Set an option to what it is; the one that cannot be set to its default, to something else."""
+    value = 1 if row.name.endswith("MTU_DISCOVER") else getsockopt(s, row.level, row.optname)
+    setsockopt(s, row.level, row.optname, value)
+
+
+INPUTS = {"": b"", "DWORD": bytes(4), "BOOL": bytes(4), "tcp_keepalive": bytes(12)}
+
+
+@pytest.mark.parametrize("row", ioctls.ROWS, ids=lambda row: row.name)
+def test_control_codes_answer_as_the_map_says(row: ioctls.Ioctl, sockets: list[int]) -> None:
+    if row.host == "refused":
+        assert answers(WSAIoctl, sockets, row.code, bytes(64), 256) == REFUSED_CODE
+    else:
+        given = INPUTS.get(row.takes, SockaddrIn("127.0.0.1", 0).pack())
+        assert "done" in answers(WSAIoctl, sockets, row.code, given, 256)
+
+
+def flag_of(s: int, row: flags.Flag) -> None:
+    """Use a flag in one of its functions."""
+    if "WSASocket" in row.functions:
+        group, flag = (row.value, 0) if row.name.startswith("SG_") else (0, row.value)
+        closesocket(WSASocket(AF_INET, SOCK_DGRAM, IPPROTO_UDP, None, group, flag))
+    elif "WSASend" in row.functions:
+        send(s, b"", row.value)
+    else:
+        recv(s, 1, row.value)
+
+
+@pytest.mark.parametrize("row", [row for row in flags.ROWS if row.host == "refused"], ids=lambda row: row.name)
+def test_flags_are_refused_with_the_error_that_the_map_names(row: flags.Flag, sockets: list[int]) -> None:
+    assert answers(flag_of, sockets[1:2], row) == {row.note.partition(":")[0]}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in flags.ROWS if row.host != "refused" and row.functions == "WSASocket"],
+    ids=lambda row: row.name,
+)
+def test_flags_of_wsasocket_are_taken_as_the_map_says(row: flags.Flag, sockets: list[int]) -> None:
+    assert answers(flag_of, sockets[:1], row) == {"done"}
