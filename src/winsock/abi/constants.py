@@ -11,7 +11,7 @@ from __future__ import annotations
 # == Limits and special values ==
 
 # Sizes, versions and the special values of handles
-WINSOCK_VERSION = 514  # 2.2
+WINSOCK_VERSION = 514  # 2.2, minor version in the high byte
 INVALID_SOCKET = -1  # all bits set
 SOCKET_ERROR = -1
 FD_SETSIZE = 64  # default size of a descriptor set
@@ -22,7 +22,7 @@ _SS_MAXSIZE = 128
 _SS_ALIGNSIZE = 8
 _SS_PAD1SIZE = 6
 _SS_PAD2SIZE = 112
-SOMAXCONN = 0x7FFFFFFF  # backlog: provider picks a large value (Winsock 1.1 header: 5)
+SOMAXCONN = 0x7FFFFFFF  # the provider picks a large value; 5 in Winsock 1.1
 MAXGETHOSTSTRUCT = 1024  # buffer size for WSAAsyncGet*
 MAX_PROTOCOL_CHAIN = 7  # chain entries
 BASE_PROTOCOL = 1  # chain length of a base provider
@@ -34,15 +34,15 @@ SECURITY_PROTOCOL_NONE = 0
 GAI_STRERROR_BUFFER_SIZE = 1024
 NI_MAXHOST = 1025  # host buffer
 NI_MAXSERV = 32  # service buffer
-INET_ADDRSTRLEN = 22  # 22 on Windows (room for port)
-INET6_ADDRSTRLEN = 65  # 65 on Windows (room for scope and port)
+INET_ADDRSTRLEN = 22  # has room for a port
+INET6_ADDRSTRLEN = 65  # has room for a scope and a port
 WSPDESCRIPTION_LEN = 255  # characters in WSPDATA description
 UNIX_PATH_MAX = 108  # bytes in sun_path
 
 # Waiting for event objects: handles, results and timeouts
 WSA_INVALID_EVENT = 0  # null handle
 WSA_MAXIMUM_WAIT_EVENTS = 64
-WSA_WAIT_FAILED = 0xFFFFFFFF  # failed
+WSA_WAIT_FAILED = 0xFFFFFFFF
 WSA_WAIT_EVENT_0 = 0  # first event
 WSA_WAIT_IO_COMPLETION = 192  # a routine ran
 WSA_WAIT_TIMEOUT = 258  # time passed
@@ -156,11 +156,11 @@ IPPROTO_PIM = 103
 IPPROTO_PGM = 113  # PGM reliable multicast
 IPPROTO_L2TP = 115
 IPPROTO_SCTP = 132
-IPPROTO_RAW = 255  # raw IP
+IPPROTO_RAW = 255
 IPPROTO_MAX = 256
 NSPROTO_IPX = 1000  # base number, packet type is added
 NSPROTO_SPX = 1256
-NSPROTO_SPXII = 1257  # SPX II
+NSPROTO_SPXII = 1257
 ATMPROTO_AALUSER = 0
 ATMPROTO_AAL1 = 1
 ATMPROTO_AAL2 = 2
@@ -266,8 +266,8 @@ JL_RECEIVER_ONLY = 0x0002  # leaf only receives
 JL_BOTH = 0x0004  # leaf sends and receives
 
 # SG_*: reserved socket groups
-SG_UNCONSTRAINED_GROUP = 0x0001  # reserved group id
-SG_CONSTRAINED_GROUP = 0x0002  # reserved group id
+SG_UNCONSTRAINED_GROUP = 0x0001
+SG_CONSTRAINED_GROUP = 0x0002
 
 # XP1_*: dwServiceFlags1 of a protocol entry
 XP1_CONNECTIONLESS = 0x0001  # datagram service when set
@@ -279,8 +279,8 @@ XP1_GRACEFUL_CLOSE = 0x0020  # two phase close
 XP1_EXPEDITED_DATA = 0x0040  # urgent data
 XP1_CONNECT_DATA = 0x0080  # data with connect
 XP1_DISCONNECT_DATA = 0x0100  # data with disconnect
-XP1_SUPPORT_BROADCAST = 0x0200  # broadcast
-XP1_SUPPORT_MULTIPOINT = 0x0400  # multipoint
+XP1_SUPPORT_BROADCAST = 0x0200
+XP1_SUPPORT_MULTIPOINT = 0x0400
 XP1_MULTIPOINT_CONTROL_PLANE = 0x0800  # control plane rooted when set
 XP1_MULTIPOINT_DATA_PLANE = 0x1000  # data plane rooted when set
 XP1_QOS_SUPPORTED = 0x2000  # quality of service
@@ -296,7 +296,7 @@ PFL_MULTIPLE_PROTO_ENTRIES = 0x0001  # one of several entries for one protocol
 PFL_RECOMMENDED_PROTO_ENTRY = 0x0002  # preferred among several entries
 PFL_HIDDEN = 0x0004  # not returned by WSAEnumProtocols
 PFL_MATCHES_PROTOCOL_ZERO = 0x0008  # entry matches protocol 0
-PFL_NETWORKDIRECT_PROVIDER = 0x0010  # network direct provider
+PFL_NETWORKDIRECT_PROVIDER = 0x0010
 
 # LSP_*: categories of layered providers, and the kinds of provider information
 LSP_SYSTEM = 0x80000000  # base provider/system
@@ -392,7 +392,7 @@ IP_TOS = 3  # type of service
 IP_TTL = 4  # time to live
 IP_MULTICAST_IF = 9  # outgoing multicast interface
 IP_MULTICAST_TTL = 10
-IP_MULTICAST_LOOP = 11  # multicast loopback (receiver side on Windows)
+IP_MULTICAST_LOOP = 11  # multicast loopback, at the receiver's side
 IP_ADD_MEMBERSHIP = 12  # join group
 IP_DROP_MEMBERSHIP = 13  # leave group
 IP_DONTFRAGMENT = 14  # no fragmentation
@@ -480,7 +480,7 @@ IPV6_PROTECTION_LEVEL = 23  # scope restriction
 IPV6_RECVIF = 24
 IPV6_RECVDSTADDR = 25
 IPV6_CHECKSUM = 26  # checksum offset for raw
-IPV6_V6ONLY = 27  # default on: socket is IPv6 only
+IPV6_V6ONLY = 27  # IPv6 only, which is the default
 IPV6_IFLIST = 28
 IPV6_ADD_IFLIST = 29
 IPV6_DEL_IFLIST = 30
@@ -502,7 +502,7 @@ IPV6_USER_MTU = 76
 IPV6_RECVECN = 50
 
 # Options of the level IPPROTO_TCP
-TCP_NODELAY = 1  # disable Nagle
+TCP_NODELAY = 1  # disables the Nagle algorithm
 TCP_EXPEDITED_1122 = 2  # RFC 1122 urgent semantics
 TCP_BSDURGENT = 28672  # BSD urgent semantics
 TCP_KEEPALIVE = 3  # keep-alive idle time
@@ -516,7 +516,7 @@ TCP_TIMESTAMPS = 10  # RFC 1323 timestamps
 TCP_CONGESTION_ALGORITHM = 12
 TCP_DELAY_FIN_ACK = 13
 TCP_MAXRTMS = 14
-TCP_FASTOPEN = 15  # fast open
+TCP_FASTOPEN = 15
 TCP_KEEPCNT = 16  # keep-alive probe count
 TCP_KEEPIDLE = 3  # same option number as TCP_KEEPALIVE
 TCP_KEEPINTVL = 17  # keep-alive interval seconds
@@ -630,7 +630,7 @@ MSG_ERRQUEUE = 0x1000  # read error queue
 # SD_*: directions of shutdown
 SD_RECEIVE = 0  # no more receives
 SD_SEND = 1  # no more sends
-SD_BOTH = 2  # neither
+SD_BOTH = 2  # neither sends nor receives
 
 # CF_*: answers of a condition function
 CF_ACCEPT = 0
@@ -642,10 +642,10 @@ TF_DISCONNECT = 0x0001  # start disconnect after send
 TF_REUSE_SOCKET = 0x0002  # handle usable again
 TF_WRITE_BEHIND = 0x0004  # complete at once
 TF_USE_DEFAULT_WORKER = 0x0000  # default worker thread
-TF_USE_SYSTEM_THREAD = 0x0010  # system thread
-TF_USE_KERNEL_APC = 0x0020  # kernel APC
+TF_USE_SYSTEM_THREAD = 0x0010
+TF_USE_KERNEL_APC = 0x0020
 TP_ELEMENT_MEMORY = 0x0001  # buffer element
-TP_ELEMENT_FILE = 0x0002  # file element
+TP_ELEMENT_FILE = 0x0002
 TP_ELEMENT_EOP = 0x0004  # end of packet
 TP_DISCONNECT = 0x0001
 TP_REUSE_SOCKET = 0x0002
@@ -728,7 +728,7 @@ IOCPARM_MASK = 0x007F  # parameter length mask of Unix style codes
 IOC_VOID = 0x20000000  # no parameters
 IOC_OUT = 0x40000000  # output copied back
 IOC_IN = 0x80000000  # input copied in
-IOC_INOUT = 0xC0000000  # both
+IOC_INOUT = 0xC0000000
 FIONREAD = 0x4004667F  # bytes readable in one receive
 FIONBIO = 0x8004667E  # set nonblocking
 FIOASYNC = 0x8004667D  # BSD async, unused
@@ -971,7 +971,7 @@ AI_EXTRA_DNSSEC_REQUIRED = 0x0001
 
 # NI_*: flags of getnameinfo
 NI_NOFQDN = 0x0001  # host part only for local names
-NI_NUMERICHOST = 0x0002  # numeric host
+NI_NUMERICHOST = 0x0002
 NI_NAMEREQD = 0x0004  # fail when no name
 NI_NUMERICSERV = 0x0008  # numeric port
 NI_DGRAM = 0x0010  # datagram service
@@ -997,7 +997,7 @@ NS_NTDS = 32  # Active Directory
 NS_EMAIL = 37  # email, provider defined
 NS_PNRPNAME = 38  # peer names
 NS_PNRPCLOUD = 39  # peer clouds
-NS_X500 = 40  # X.500
+NS_X500 = 40
 NS_NIS = 41
 NS_NISPLUS = 42
 NS_WRQ = 50
@@ -1041,7 +1041,7 @@ LUP_FLUSHCACHE = 0x1000  # ignore cached data
 LUP_FLUSHPREVIOUS = 0x2000  # skip the item that did not fit
 LUP_NON_AUTHORITATIVE = 0x4000  # include non authoritative answers
 LUP_SECURE = 0x8000  # secure results only; shares a value with LUP_RES_SERVICE
-LUP_RETURN_PREFERRED_NAMES = 0x00010000  # preferred names
+LUP_RETURN_PREFERRED_NAMES = 0x00010000
 LUP_DNS_ONLY = 0x00020000
 LUP_ADDRCONFIG = 0x00100000  # only families configured locally
 LUP_DUAL_ADDR = 0x00200000  # IPv4 as mapped IPv6
@@ -1060,7 +1060,7 @@ LUP_RETURN_TTL = 0x20000000
 LUP_FORCE_CLEAR_TEXT = 0x40000000
 
 # RESULT_IS_*: flags of a result of WSALookupServiceNext
-RESULT_IS_ALIAS = 0x0001  # result flag: alias
-RESULT_IS_ADDED = 0x0010  # result flag: added
-RESULT_IS_CHANGED = 0x0020  # result flag: changed
-RESULT_IS_DELETED = 0x0040  # result flag: deleted
+RESULT_IS_ALIAS = 0x0001
+RESULT_IS_ADDED = 0x0010
+RESULT_IS_CHANGED = 0x0020
+RESULT_IS_DELETED = 0x0040
