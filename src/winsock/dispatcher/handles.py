@@ -9,12 +9,14 @@ from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
-from winsock.dispatcher.records import Record, enter, find, forget, identity_of, is_current, records
+from winsock.dispatcher.records import Identity, Record, enter, find, forget, identity_of, is_current, records
+from winsock.spi.guard import failure
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
+    from winsock.dispatcher.chains import Chain
 
-__all__ = ["Record", "adopt", "close", "close_all", "find", "release"]
+__all__ = ["Record", "adopt", "adopt_into", "close", "close_all", "find", "release"]
 
 _ABORTIVE = (1, 0)
 
@@ -25,14 +27,23 @@ def adopt(descriptor: int, entry: CatalogEntry) -> Record:
     The descriptor stays its owner's: `release` ends the association and closes nothing. Raises WSAENOTSOCK where it
     is not open, and what `loader.open_chain` raises.
     """
-    chain = loader.open_chain(entry)
-    try:
-        identity = identity_of(descriptor)
-    except OSError:
-        raise WinsockError(WSAENOTSOCK, f"{descriptor} is no open descriptor") from None
+    return adopt_into(loader.open_chain(entry), descriptor)
+
+
+def adopt_into(chain: Chain, descriptor: int, identity: Identity | None = None) -> Record:
+    """The same for a chain that is open already; `identity` for one who knows the file by other means."""
+    if identity is None:
+        try:
+            identity = identity_of(descriptor)
+        except OSError:
+            raise WinsockError(WSAENOTSOCK, f"{descriptor} is no open descriptor") from None
     record = enter(Record(descriptor, chain, chain.table, identity, adopted=True))
     for layer in chain.adopters:
-        layer.adopted(descriptor)
+        try:
+            layer.adopted(descriptor)
+        except Exception as error:
+            forget(descriptor)
+            raise error if isinstance(error, WinsockError) else failure(layer, "adopted", error) from error
     return record
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 from winsock.spi.provider import FUNCTIONS
@@ -31,16 +32,16 @@ class Call(NamedTuple):
 
 
 class _Local(threading.local):
-    call: Call | None = None
+    describe: Callable[[], Call] | None = None
 
 
 local = _Local()
-"""`local.call` is the call that this thread serves, where a supervisor said so."""
+"""`local.describe` tells of the call that this thread serves, where a supervisor said so: asked by few, so made late."""
 
 
 def current_call() -> Call:
     """The call being served by this thread."""
-    return local.call or _from_stack()
+    return local.describe() if local.describe is not None else _from_stack()
 
 
 def _from_stack() -> Call:

@@ -69,17 +69,18 @@ class Callers:
         self._on_started = on_started
         self._on_ended = on_ended
         self._by_thread = by_thread
-        self._threads: dict[int, Caller] = {}
+        self.known: dict[int, Caller] = {}
+        """The callers by thread id."""
         self._by_pidfd: dict[int, Caller] = {}
         self._processes: dict[int, Process] = {}
 
     def of(self, thread: int) -> Caller:
         """The caller of a notification; `OSError` ESRCH, or EPERM where its descriptors are out of reach."""
-        return self._threads.get(thread) or self._meet(thread)
+        return self.known.get(thread) or self._meet(thread)
 
     def again(self, thread: int) -> Caller:
         """The caller anew, after its kept pidfd turned out to be of a thread that has ended."""
-        self._forget(self._threads.get(thread))
+        self._forget(self.known.get(thread))
         return self._meet(thread)
 
     def owns(self, pidfd: int) -> bool:
@@ -103,7 +104,7 @@ class Callers:
             self._on_started(process)
         caller = Caller(thread, process, pidfd)
         process.threads.add(thread)
-        self._threads[thread] = self._by_pidfd[pidfd] = caller
+        self.known[thread] = self._by_pidfd[pidfd] = caller
         self._poll.register(pidfd, select.EPOLLIN)
         return caller
 
@@ -120,9 +121,9 @@ class Callers:
         return os.pidfd_open(process)
 
     def _forget(self, caller: Caller | None) -> None:
-        if caller is None or self._threads.get(caller.thread) is not caller:
+        if caller is None or self.known.get(caller.thread) is not caller:
             return
-        del self._threads[caller.thread], self._by_pidfd[caller.descriptors]
+        del self.known[caller.thread], self._by_pidfd[caller.descriptors]
         self._poll.unregister(caller.descriptors)
         os.close(caller.descriptors)
         process = caller.process

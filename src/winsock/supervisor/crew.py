@@ -41,11 +41,19 @@ class Worker(Generic[C]):
 
 
 class Crew(Generic[C]):
-    """The threads. `receive` waits for a call (None: something else happened), `perform` performs it."""
+    """The threads. `receive` waits for a call (None: something else happened), `perform` performs it.
+
+    `look` looks after calls that take long and says whether there are any; `hired` is called first in each thread.
+    """
 
     def __init__(
-        self, receive: Callable[[], C | None], perform: Callable[[Worker[C], C], None], look: Callable[[], bool]
+        self,
+        receive: Callable[[], C | None],
+        perform: Callable[[Worker[C], C], None],
+        look: Callable[[], bool],
+        hired: Callable[[Worker[C]], None],
     ) -> None:
+        self._hired = hired
         self._receive = receive
         self._perform = perform
         self._look = look
@@ -102,6 +110,7 @@ class Crew(Generic[C]):
 
     def _work(self, worker: Worker[C]) -> None:
         try:
+            self._hired(worker)
             while True:
                 self._promotions.acquire()
                 self._leader = worker

@@ -13,7 +13,6 @@ program's.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -43,37 +42,36 @@ class Kind(NamedTuple):
     protocol: int
 
 
+class Listening:
+    """What only a socket that accepts needs."""
+
+    __slots__ = ("accepting", "kept", "waiting")
+
+    def __init__(self) -> None:
+        self.accepting = threading.Lock()
+        self.waiting: list[Call] = []
+        """Accepts that wait for a connection."""
+        self.kept: list[tuple[int, Sockaddr | None]] = []
+        """Connections, with their peers, that were taken but could not be delivered: the next accept gets them."""
+
+
 class Socket:
     """One socket of the program's tree, from its first trapped call to the notice of its end."""
 
-    __slots__ = (
-        "accepting",
-        "cookie",
-        "kept",
-        "kind",
-        "met_at",
-        "process",
-        "record",
-        "slot",
-        "table",
-        "users",
-        "waiting",
-    )
+    __slots__ = ("accepted", "cookie", "kind", "listening", "met_at", "process", "record", "slot", "table", "users")
 
     def __init__(self, cookie: int, slot: int, kind: Kind, record: Record, process: Process, met_at: float) -> None:
         self.cookie = cookie
         self.slot = slot
+        """The number that is its handle for the chain."""
         self.kind = kind
         self.record = record
         self.table: ProcTable = record.table
         self.process = process
         self.met_at = met_at
         self.users = 1
-        self.accepting = threading.Lock()
-        self.waiting: list[Call] = []
-        """Accepts that wait for a connection."""
-        self.kept: list[tuple[int, Sockaddr | None]] = []
-        """Connections, with their peers, that were taken but could not be delivered: the next accept gets them."""
+        self.accepted = False
+        self.listening: Listening | None = None
 
 
 class Options:
@@ -113,11 +111,15 @@ class Options:
 
 
 class Leases:
-    """The sockets that the supervisor knows, by cookie."""
+    """The sockets that the supervisor knows, by cookie.
+
+    `adopt` puts a socket of a new kind under its chain, and answers None where there is none for it; `on_met` is told
+    of each socket that is met for the first time.
+    """
 
     def __init__(
         self,
-        adopt: Callable[[int, Kind], Record | None],
+        adopt: Callable[[int, Kind, int], Record | None],
         on_met: Callable[[Socket], None],
         clock: Callable[[], float],
     ) -> None:
@@ -139,11 +141,11 @@ class Leases:
         with self._lock:
             socket = self._by_cookie.get(cookie)
             if socket is None:
-                return self._meet(fetched, cookie, caller)
+                return self._meet(fetched, cookie, caller.process)
             if socket.users == 0:
                 os.dup2(fetched, socket.slot, False)
-            os.close(fetched)
             socket.users += 1
+        os.close(fetched)
         return socket
 
     def give_back(self, socket: Socket) -> None:
@@ -169,9 +171,17 @@ class Leases:
 
     def close(self, socket: Socket) -> None:
         """Close the slot of a socket that was forgotten, and what was kept for it."""
-        for handle, _ in socket.kept:
-            os.close(handle)
+        if socket.listening is not None:
+            for handle, _ in socket.listening.kept:
+                os.close(handle)
         os.close(socket.slot)
+
+    def listening(self, socket: Socket) -> Listening:
+        """What the socket needs to accept."""
+        with self._lock:
+            if socket.listening is None:
+                socket.listening = Listening()
+            return socket.listening
 
     def cookies(self) -> KeysView[int]:
         """The cookies of the known sockets: a live view."""
@@ -188,21 +198,20 @@ class Leases:
         """Domain, type and protocol of a socket."""
         return Kind(*host.kind(descriptor))
 
-    def _meet(self, fetched: int, cookie: int, caller: Caller) -> Socket | Kind:
+    def _meet(self, fetched: int, cookie: int, process: Process) -> Socket | Kind:
         """The first call on a socket: what was fetched is its slot."""
-        kind = self.kind_of(fetched)
-        record = self._adopt(fetched, kind)
+        kind = Kind._make(host.kind(fetched))
+        try:
+            record = self._adopt(fetched, kind, cookie)
+        except BaseException:
+            os.close(fetched)
+            raise
         if record is None:
             os.close(fetched)
             return kind
-        return self._enter(Socket(cookie, fetched, kind, record, caller.process, self._clock()))
+        return self._enter(Socket(cookie, fetched, kind, record, process, self._clock()))
 
     def _enter(self, socket: Socket) -> Socket:
         self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
         self._on_met(socket)
         return socket
-
-
-def out_of_reach(error: OSError) -> bool:
-    """Whether the caller itself could not be looked into, so that the error says nothing of its descriptor."""
-    return error.errno in (errno.EPERM, errno.ESRCH, errno.EACCES, errno.EMFILE, errno.ENFILE)

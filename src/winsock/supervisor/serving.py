@@ -30,7 +30,7 @@ from winsock.spi.guard import failure
 from winsock.spi.layer import Layer
 from winsock.supervisor.callers import Caller, Callers, Process
 from winsock.supervisor.calls import ROWS
-from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Row
+from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery
 from winsock.supervisor.crew import Crew, Worker
 from winsock.supervisor.lease import Kind, Leases, Socket
 from winsock.supervisor.notify import Listener
@@ -47,6 +47,7 @@ HELD_FOR_LONG_S = 0.02
 _WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 _UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
 _DATAGRAM = 2
+_UNREADABLE = "its process cannot be looked into"
 
 
 def _goes_on_waiting(worker: object) -> bool:
@@ -73,18 +74,19 @@ class Supervisor:
         self.rights = Rights()
         self.placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
         self.leases = Leases(self._adopt, self._met, time.monotonic)
-        self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look)
+        self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired)
         self._catalog = plan.catalog
         self._entries: dict[Kind, CatalogEntry | None] = {}
         self._events = select.epoll()
         self._events_descriptor = self._events.fileno()
         self._callers = Callers(self._events, self._process_started, self._process_ended)
         self._others: dict[int, Callable[[], None]] = {}
-        self._names = {number: name for name, number in numbers.machine().calls.items()}
+        self._rows = {numbers.machine().calls[row.call]: row for row in ROWS}
         self._arch = numbers.machine().arch
         self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
-        self._chains: dict[int, Chain] = {}
+        self._chains: dict[Kind, Chain | None] = {}
+        self._waiting: set[Call] = set()
         self.on_look: list[Callable[[], None]] = []
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------
@@ -100,7 +102,8 @@ class Supervisor:
         entry = self.entry_for(kind)
         assert entry is not None
         info = entry.info
-        chain = loader.open_chain(entry)
+        chain = self._open(kind)
+        assert chain is not None
         handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
         own.forget(handle)  # it becomes the program's, which was written for this kernel and not for Windows
         return handle, records.find(handle)
@@ -108,7 +111,9 @@ class Supervisor:
     def keep_accepted(self, call: Call, handle: int) -> Socket:
         """Know a connection that the chain accepted."""
         assert call.caller is not None
-        return self.leases.keep(handle, records.find(handle), call.caller.process)
+        socket = self.leases.keep(handle, records.find(handle), call.caller.process)
+        socket.accepted = True
+        return socket
 
     def drop(self, socket: Socket) -> None:
         """Close a socket of ours that the program never had."""
@@ -138,8 +143,8 @@ class Supervisor:
 
     def hold(self, call: Call, socket: Socket) -> None:
         """Let an accept wait for a connection, without thread and without lease."""
-        call.socket = socket
-        socket.waiting.append(call)
+        self.leases.listening(socket).waiting.append(call)
+        self._waiting.add(call)
         self.watch(socket)
         self.crew.rouse()
 
@@ -160,22 +165,22 @@ class Supervisor:
     def _receive(self) -> Call | None:
         """Wait for something; a call to perform, if it was one."""
         received = host.receive(self.listener.descriptor, self._events_descriptor)
-        if isinstance(received, int):
-            if received == host.EVENT:
-                return self._receive_event()
-            if received == host.HUNG_UP:
-                self.crew.stop()
-            return None
-        id, thread, number, arch, arguments = received
-        if arch != self._arch:
+        if isinstance(received, tuple):
+            id, thread, number, arch, arguments = received
+            if arch == self._arch:
+                return Call(id, self._rows[number], thread, arguments, time.monotonic())
             self._refuse_foreign(id, number)
-            return None
-        return Call(id, self._names[number], thread, arguments, time.monotonic())
+        elif received == host.EVENT:
+            return self._receive_event()
+        elif received == host.HUNG_UP:
+            self.crew.stop()
+        return None
 
     def _receive_event(self) -> Call | None:
         for descriptor, _ in self._events.poll(0, 1):
             if (socket := self.leases.at(descriptor)) is not None:
-                return socket.waiting.pop(0) if socket.waiting else None
+                waiting = socket.listening.waiting if socket.listening is not None else None
+                return waiting.pop(0) if waiting else None
             if self._callers.owns(descriptor):
                 self._callers.ended(descriptor)
             elif (handle := self._others.get(descriptor)) is not None:
@@ -191,51 +196,60 @@ class Supervisor:
 
     # --- performing -------------------------------------------------------------------------------------------------
 
+    def _hired(self, worker: Worker[Call]) -> None:
+        """A new thread: what blocks in it asks whether the caller still waits."""
+        state = threads.current()
+        state.blocking_callback, state.blocking_context = _goes_on_waiting, worker
+
     def _perform(self, worker: Worker[Call], call: Call) -> None:
         call.worker = worker
-        state = threads.current()
-        if state.blocking_callback is None:
-            state.blocking_callback, state.blocking_context = _goes_on_waiting, worker
-        row = ROWS[call.name]
         try:
-            self._settle(call, self._carry(call, row))
-        except WinsockError as error:
-            self.listener.fail(call.id, error.errno or errno.EIO)
-        except OSError as error:
-            self.listener.fail(call.id, error.errno or errno.EIO)
+            answer = self._on_socket(call) if call.row.on_socket is not None else self._alone(call)
+        except OSError as error:  # a WinsockError is one
+            host.answer(self.listener.descriptor, call.id, 0, -(error.errno or errno.EIO), 0)
         except Exception as error:
-            journal.audit("(supervisor)", call.name, error)
+            journal.audit("(supervisor)", call.row.call, error)
             self.report.refused("an error of winsock's own")
             self.listener.fail(call.id, errno.EIO)
+        else:
+            if type(answer) is int:
+                host.answer(self.listener.descriptor, call.id, answer, 0, 0)
+            else:
+                self._settle(call, answer)
 
-    def _carry(self, call: Call, row: Row) -> Answer | Interrupted:
-        caller = call.caller = self._caller(call)
-        if caller is None:
-            return self._out_of_reach(call)
-        if row.on_socket is None:
-            assert row.alone is not None
-            if row.asks_rights and self.rights.lends:
-                with self.rights.taken(call.thread):
-                    return row.alone(self, call)
-            return row.alone(self, call)
-        socket = self._lease(call, caller)
+    def _on_socket(self, call: Call) -> Answer | Interrupted:
+        """A call about a descriptor: the chain gets the program's own socket for as long as the call lasts."""
+        socket = self._lease(call)
         if not isinstance(socket, Socket):
             return self._strange(socket)
-        calling.local.call = calling.Call(
-            caller.process.id, call.thread, row.function, socket.cookie, caller.process.name(call.started)
-        )
+        row = call.row
+        call.socket = socket
+        calling.local.describe = call.describe
         try:
             if row.asks_rights and self.rights.lends:
                 with self.rights.taken(call.thread):
-                    return row.on_socket(self, call, socket)
-            return row.on_socket(self, call, socket)
+                    return row.on_socket(self, call, socket)  # type: ignore[misc]
+            return row.on_socket(self, call, socket)  # type: ignore[misc]
         except WinsockError as error:
             if call.abandoned and error.winerror == WSAEINTR:
                 return self._interrupted(call, socket)
             raise
         finally:
-            calling.local.call = None
+            calling.local.describe = None
             self.leases.give_back(socket)
+
+    def _alone(self, call: Call) -> Answer:
+        """A call about no descriptor."""
+        row = call.row
+        assert row.alone is not None
+        caller = call.caller = self._caller(call)
+        if caller is None:
+            self.report.passed(_UNREADABLE)
+            return PASSED
+        if row.asks_rights and self.rights.lends:
+            with self.rights.taken(call.thread):
+                return row.alone(self, call)
+        return row.alone(self, call)
 
     def _settle(self, call: Call, answer: Answer | Interrupted) -> None:
         """Tell the program. No lease is held any more."""
@@ -257,7 +271,7 @@ class Supervisor:
             self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
         except OSError as error:
             if delivery.listener is not None and error.errno == errno.ENOENT:
-                delivery.listener.kept.append((self._unkeep(socket), delivery.peer))  # type: ignore[arg-type]
+                self.leases.listening(delivery.listener).kept.append((self._unkeep(socket), delivery.peer))
                 return
             self.drop(socket)
             raise
@@ -276,9 +290,12 @@ class Supervisor:
                 return None
             raise
 
-    def _lease(self, call: Call, caller: Caller) -> Socket | Kind | None:
-        """The caller's socket; None where the kernel does not let us have it."""
-        descriptor = call.int_argument(0)
+    def _lease(self, call: Call) -> Socket | Kind | None:
+        """The caller's socket; its kind where no chain is for it; None where the kernel does not let us have it."""
+        caller = call.caller = self._callers.known.get(call.thread) or self._caller(call)
+        if caller is None:
+            return None
+        descriptor = call.arguments[0] & 0xFFFFFFFF
         try:
             return self.leases.take(caller, descriptor)
         except OSError as error:
@@ -295,18 +312,14 @@ class Supervisor:
     def _strange(self, kind: Kind | None) -> Answer:
         """A socket that no chain is for: the kernel performs the call, and the report says so unless it is local."""
         if kind is None:
-            self.report.passed("its process cannot be looked into")
+            self.report.passed(_UNREADABLE)
         elif kind.domain not in _UNTOUCHED:
             self.report.passed(f"family {kind.domain}, type {kind.type}, protocol {kind.protocol}")
         return PASSED
 
-    def _out_of_reach(self, call: Call) -> Answer:
-        self.report.passed("its process cannot be looked into")
-        return PASSED
-
     def _interrupted(self, call: Call, socket: Socket) -> Interrupted:
         options = self.leases.options
-        limit = options.receive_timeout if ROWS[call.name].function == "WSPAccept" else options.send_timeout
+        limit = options.receive_timeout if call.row.function == "WSPAccept" else options.send_timeout
         return Interrupted(restart=not limit(socket.slot))
 
     def _interrupt(self, call: Call, restart: bool) -> None:
@@ -327,19 +340,23 @@ class Supervisor:
                 if call.abandoned or self._must_leave(call):
                     call.abandoned = True
                     worker.wake()
-        for socket in self.leases:
-            for call in tuple(socket.waiting):
-                busy = True
-                self._look_at_waiting(socket, call)
+        for call in tuple(self._waiting):
+            busy = True
+            self._look_at_waiting(call)
         for look in self.on_look:
             look()
         return busy
 
-    def _look_at_waiting(self, socket: Socket, call: Call) -> None:
+    def _look_at_waiting(self, call: Call) -> None:
+        assert call.socket is not None
+        assert call.socket.listening is not None
+        if call not in call.socket.listening.waiting:
+            self._waiting.discard(call)
+            return
         if not self.overdue(call) and not self._must_leave(call):
             return
         try:
-            socket.waiting.remove(call)
+            call.socket.listening.waiting.remove(call)
         except ValueError:
             return  # the leader took it in this moment
         if self.overdue(call):
@@ -366,7 +383,8 @@ class Supervisor:
 
     def layers(self) -> list[Layer]:
         """The layer objects of all chains that were opened."""
-        return [layer for chain in self._chains.values() for layer in chain.layers]
+        chains = {id(chain): chain for chain in self._chains.values() if chain is not None}
+        return [layer for chain in chains.values() for layer in chain.layers]
 
     def _match(self, kind: Kind) -> CatalogEntry | None:
         family = _WINDOWS_FAMILIES.get(kind.domain)
@@ -377,14 +395,21 @@ class Supervisor:
         except WinsockError:
             return None
 
-    def _adopt(self, descriptor: int, kind: Kind) -> Record | None:
+    def _adopt(self, descriptor: int, kind: Kind, cookie: int) -> Record | None:
+        """Put a socket under the chain of its kind."""
+        try:
+            chain = self._chains[kind]
+        except KeyError:
+            chain = self._open(kind)
+        return None if chain is None else handles.adopt_into(chain, descriptor, (0, cookie))
+
+    def _open(self, kind: Kind) -> Chain | None:
         entry = self.entry_for(kind)
-        return None if entry is None else handles.adopt(descriptor, entry)
+        chain = self._chains[kind] = None if entry is None else loader.open_chain(entry)
+        return chain
 
     def _met(self, socket: Socket) -> None:
-        chain = socket.record.chain
-        self._chains.setdefault(id(chain), chain)
-        self.report.layered(socket.cookie, socket.kind.type == _DATAGRAM)
+        self.report.layered(socket.kind.type == _DATAGRAM)
 
     def _process_started(self, process: Process) -> None:
         for layer in self.layers():

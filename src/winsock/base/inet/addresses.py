@@ -7,6 +7,7 @@ a supervised connect() pays for each.
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from struct import Struct
 
 from winsock.abi.constants import AF_INET6
@@ -31,6 +32,7 @@ def host_family(family: int) -> int:
     return HOST_FAMILIES.get(family, family)
 
 
+@lru_cache(maxsize=1024)
 def pack(address: Sockaddr) -> bytes:
     """The address as this kernel reads it; raises WSAEFAULT where a part is out of its range."""
     try:

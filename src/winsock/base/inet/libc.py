@@ -15,6 +15,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_ssize_t, c_uint32, c_void_p, get_errno
 
+from winsock import host
 from winsock.abi.errors import from_errno
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet.addresses import pack, unpack
@@ -24,7 +25,6 @@ _ADDRESS_SIZE = 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Arguments that are all ints and bytes need no declaration, and the call is a third faster without.
-_connect = _libc.connect
 _bind = _libc.bind
 _listen = _libc.listen
 _shutdown = _libc.shutdown
@@ -61,8 +61,7 @@ _recvmsg.restype = c_ssize_t
 
 def connect(descriptor: int, address: Sockaddr) -> int:
     """connect(2); 0 or an errno."""
-    packed = pack(address)
-    return get_errno() if _connect(descriptor, packed, len(packed)) else 0
+    return host.connect(descriptor, pack(address))
 
 
 def bind(descriptor: int, address: Sockaddr) -> int:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 from collections.abc import Callable
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from winsock import host
-from winsock.abi.errors import WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrOther
 from winsock.base.inet import addresses
+from winsock.spi import calling
 
 if TYPE_CHECKING:
     from winsock.supervisor.callers import Caller
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.serving import Supervisor
 
-_AF_UNSPEC, _AF_INET6 = 0, 10
+_AF_UNSPEC, _AF_INET, _AF_INET6 = 0, 2, 10
+_SOCK_DGRAM = 2
+_FAMILY_SIZE = 2
 _SOCKADDR_MOST, _SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 128, 16, 24, 28
 _INT = struct.Struct("=i")
 
@@ -47,7 +51,7 @@ class Delivery(NamedTuple):
     close_on_exec: bool
     number: int | None
     """The number reserved for it, if one was."""
-    peer: object = None
+    peer: Sockaddr | None = None
     listener: Socket | None = None
     """Who keeps the connection where it cannot be delivered."""
 
@@ -58,7 +62,9 @@ Answer: TypeAlias = int | Delivery | Special
 class Row(NamedTuple):
     """How one system call is carried."""
 
+    call: str
     function: str
+    """The SPI function that it stands for."""
     on_socket: Callable[[Supervisor, Call, Socket], Answer] | None = None
     alone: Callable[[Supervisor, Call], Answer] | None = None
     asks_rights: bool = False
@@ -66,7 +72,10 @@ class Row(NamedTuple):
 
 
 class Call:
-    """A trapped call: who made it, its arguments, and how it stands."""
+    """A trapped call: who made it, its arguments, and how it stands.
+
+    The functions behind the rows run with the caller and the socket set.
+    """
 
     __slots__ = (
         "abandoned",
@@ -74,17 +83,17 @@ class Call:
         "caller",
         "deadline",
         "id",
-        "name",
         "reserved",
+        "row",
         "socket",
         "started",
         "thread",
         "worker",
     )
 
-    def __init__(self, id: int, name: str, thread: int, arguments: tuple[int, ...], started: float) -> None:
+    def __init__(self, id: int, row: Row, thread: int, arguments: tuple[int, ...], started: float) -> None:
         self.id = id
-        self.name = name
+        self.row = row
         self.thread = thread
         self.arguments = arguments
         self.started = started
@@ -95,6 +104,13 @@ class Call:
         """The thread must handle a signal, or is gone: give up, and let go of its socket."""
         self.reserved: int | None = None
         self.deadline: float | None = None
+
+    def describe(self) -> calling.Call:
+        """The call as a layer may ask for it."""
+        assert self.caller is not None
+        assert self.socket is not None
+        process = self.caller.process
+        return calling.Call(process.id, self.thread, self.row.function, self.socket.cookie, process.name(self.started))
 
     def int_argument(self, index: int) -> int:
         """An argument of C type int: its low word, signed."""
@@ -109,16 +125,14 @@ class Call:
         """Write to the program's memory; `OSError` EFAULT."""
         host.write_memory(self.thread, address, data)
 
-    def read_address(self, pointer: int, length: int) -> Sockaddr:
+    def read_name(self, pointer: int, length: int) -> bytes:
         """The socket address that the program passes, copied once; `OSError` EFAULT or EINVAL as the kernel gives."""
         if not 0 <= length <= _SOCKADDR_MOST:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return decode_address(self.read(pointer, length) if length else b"")
+        return self.read(pointer, length) if length else b""
 
     def write_address(self, pointer: int, length_pointer: int, address: Sockaddr) -> None:
         """Hand an address to the program, cut to its buffer, and tell how long it is."""
-        if not pointer:
-            return
         room = _INT.unpack(self.read(length_pointer, 4))[0]
         if room < 0:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -128,18 +142,16 @@ class Call:
         self.write(length_pointer, _INT.pack(len(packed)))
 
 
-def decode_address(data: bytes) -> Sockaddr:
-    """An address for an inet socket, from the bytes that a program gave."""
-    if len(data) < 2:
-        raise OSError(errno.EINVAL, "shorter than its family")
-    family = int.from_bytes(data[:2], "little")
+@lru_cache(maxsize=1024)
+def decode_address(data: bytes, kind: Kind) -> Sockaddr | None:
+    """The address in what a program gave; None where the kernel refuses those bytes for such a socket in any case."""
+    if len(data) < _FAMILY_SIZE:
+        return None
+    family = int.from_bytes(data[:_FAMILY_SIZE], sys.byteorder)
     if family == _AF_UNSPEC:
-        return SockaddrOther(_AF_UNSPEC, data[2:])
-    if len(data) < (_SOCKADDR_IN6_SHORT if family == _AF_INET6 else _SOCKADDR_IN):
-        raise OSError(errno.EINVAL, "shorter than the address of its family")
-    if family == _AF_INET6:
-        data = data.ljust(_SOCKADDR_IN6, b"\0")
-    try:
-        return addresses.unpack(data)
-    except WinsockError as error:
-        raise OSError(errno.EINVAL, str(error)) from None
+        return SockaddrOther(_AF_UNSPEC, data[_FAMILY_SIZE:])
+    if family == _AF_INET and len(data) >= _SOCKADDR_IN and (kind.domain == _AF_INET or kind.type == _SOCK_DGRAM):
+        return addresses.unpack(data)  # a datagram socket of IPv6 takes an IPv4 peer
+    if family == _AF_INET6 == kind.domain and len(data) >= _SOCKADDR_IN6_SHORT:
+        return addresses.unpack(data.ljust(_SOCKADDR_IN6, b"\0"))
+    return None

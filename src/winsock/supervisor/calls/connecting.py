@@ -65,7 +65,7 @@ def _opens(socket: Socket, name: int) -> bool:
 
 def _connect(run: Supervisor, call: Call, socket: Socket, address: Sockaddr) -> None:
     run.still_waiting(call)
-    if not fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK and not is_loopback(address):
+    if not is_loopback(address) and not fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK:
         run.about_to_wait(call)
     socket.table.WSPConnect(socket.slot, address)
 

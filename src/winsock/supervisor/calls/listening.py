@@ -20,7 +20,7 @@ from winsock.supervisor.lease import SO_ACCEPTCONN
 
 if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
-    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.lease import Listening, Socket
     from winsock.supervisor.serving import Supervisor
 
 _SOCK_CLOEXEC, _SOCK_NONBLOCK = os.O_CLOEXEC, os.O_NONBLOCK
@@ -43,15 +43,16 @@ def listen(run: Supervisor, call: Call, socket: Socket) -> Answer:
 
 def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """accept(descriptor, address, length) and accept4(..., flags)."""
-    flags = call.int_argument(3) if call.name == "accept4" else 0
+    flags = call.int_argument(3) if call.row.call == "accept4" else 0
     if flags & ~(_SOCK_CLOEXEC | _SOCK_NONBLOCK):
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-    with socket.accepting:
+    listening = run.leases.listening(socket)
+    with listening.accepting:
         listens = run.leases.options.read(socket.slot, SO_ACCEPTCONN)
-        if listens and not socket.kept and not _ready(socket):
+        if listens and not listening.kept and not _ready(socket):
             return _wait(run, call, socket)
-        handle, peer = _take(run, call, socket, bool(listens))
-    if socket.waiting:
+        handle, peer = _take(run, call, socket, listening, bool(listens))
+    if listening.waiting:
         run.watch(socket)
     return _deliver(run, call, socket, handle, peer, flags)
 
@@ -73,12 +74,14 @@ def _wait(run: Supervisor, call: Call, socket: Socket) -> Answer:
     return HELD
 
 
-def _take(run: Supervisor, call: Call, socket: Socket, listens: bool) -> tuple[int, Sockaddr | None]:
+def _take(
+    run: Supervisor, call: Call, socket: Socket, listening: Listening, listens: bool
+) -> tuple[int, Sockaddr | None]:
     """One connection: one that could not be delivered before, or the chain's next."""
     if listens and call.reserved is None and _address_is_writable(call):
         call.reserved = run.listener.reserve(call.id, run.placeholder)
-    if socket.kept:
-        return socket.kept.pop(0)
+    if listening.kept:
+        return listening.kept.pop(0)
     return socket.table.WSPAccept(socket.slot)
 
 

@@ -56,7 +56,7 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
 def _row(run: Supervisor, call: Call) -> Option | None:
     """The option's row, where this chain asked for it."""
     pair = call.int_argument(1), call.int_argument(2)
-    return find_host(*pair) if pair in run.wanted_options[call.name] else None
+    return find_host(*pair) if pair in run.wanted_options[call.row.call] else None
 
 
 def lay_out(row: Option, value: OptionValue) -> bytes:
