@@ -33,6 +33,11 @@ class Listening(RecordingBase):
         TOLD.append(("base", handle))
 
 
+class Failing(Layer):
+    def adopted(self, handle: int) -> None:
+        raise KeyError(handle)
+
+
 class Refusing(Layer):
     def WSPCloseSocket(self, s: int) -> None:
         raise e.WinsockError(e.WSAEWOULDBLOCK)
@@ -81,6 +86,14 @@ class TestAdopt:
         entry = loader.catalog().match(c.AF_INET, c.SOCK_STREAM, 0)
         handles.adopt(lent, entry)
         assert [name for name, _ in TOLD] == ["told", "base"]
+
+    def test_a_layer_that_fails_there_keeps_the_handle_out(self, lent: int, lines: list[str]) -> None:
+        chain = opened(Failing)
+        with pytest.raises(e.WinsockError) as caught:
+            handles.adopt(lent, chain.entry)
+        assert caught.value.winerror == e.WSASYSCALLFAILURE
+        assert lent not in records
+        assert "adopted" in lines[0]
 
     def test_it_opens_the_chain_where_needed(self, lent: int) -> None:
         process.startup(catalog=catalog())

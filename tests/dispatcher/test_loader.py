@@ -137,6 +137,13 @@ class TestChains:
         assert [type(layer) for layer in chain.layers] == [Upper, Lower]
         assert [layer.entry_id for layer in chain.layers] == [chain.entry.info.dwCatalogEntryId, chain.ids[1]]
 
+    def test_the_upcalls_are_handed_on_unchanged(self) -> None:
+        """LSP-011."""
+        chain = opened(catalog(Upper, Lower))
+        base = getattr(chain.table.WSPSend, "__self__", None)
+        assert isinstance(base, RecordingBase)
+        assert chain.layers[0].upcalls is chain.layers[1].upcalls is base.upcalls
+
     def test_the_same_layer_may_stand_twice(self) -> None:
         chain = opened(catalog(Upper, Upper, Upper))
         assert len({id(layer) for layer in chain.layers}) == 3

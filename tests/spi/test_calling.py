@@ -15,7 +15,7 @@ from winsock.spi.calling import Call, current_call
 @pytest.fixture(autouse=True)
 def nobody_calls() -> Iterator[None]:
     yield
-    calling.local.call = None
+    calling.local.describe = None
 
 
 def test_outside_of_any_call_there_is_no_function() -> None:
@@ -41,7 +41,7 @@ def test_the_innermost_function_of_the_stack_is_the_one() -> None:
 
 def test_what_the_supervisor_says_holds_for_its_thread_alone() -> None:
     told = Call(1, 2, "WSPConnect", 3, "curl")
-    calling.local.call = told
+    calling.local.describe = lambda: told
     elsewhere: list[Call] = []
     thread = threading.Thread(target=lambda: elsewhere.append(current_call()))
     thread.start()

@@ -132,10 +132,9 @@ def _undo(chain: Chain) -> None:
         journal.audit(repr(chain), "WSPCleanup", error)
 
 
-def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
+def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object, upcalls: Upcalls) -> StartedProvider:
     """Start what stands below a layer of the chain: another layer, given the same info, or the base, given its own."""
     entry = chain.catalog.find(_id_below(chain, layer))
-    upcalls = ChainUpcalls(chain, opened, _start_next)
     if entry.info.chain_length == BASE_PROTOCOL:
         below = open_chain(entry)
         data, _ = _start(_base(entry), entry.info, upcalls)

@@ -38,7 +38,7 @@ class ChainUpcalls(Upcalls):
         self,
         chain: Chain,
         opened: dict[int, Chain],
-        start_next: Callable[[Chain, WSAPROTOCOL_INFO, object], StartedProvider],
+        start_next: Callable[[Chain, WSAPROTOCOL_INFO, object, Upcalls], StartedProvider],
     ) -> None:
         self._chain = chain
         self._opened = opened
@@ -85,7 +85,7 @@ class ChainUpcalls(Upcalls):
         return state.blocking_callback, state.blocking_context
 
     def start_next(self, protocol_info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
-        return self._start_next(self._chain, protocol_info, layer)
+        return self._start_next(self._chain, protocol_info, layer, self)
 
     def release_handle(self, handle: int) -> None:
         record = records.get(handle)
