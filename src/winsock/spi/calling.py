@@ -1,6 +1,6 @@
 """Who is calling: the process, the thread, the function and the socket of the call that a layer is serving.
 
-Under `winsock run` the supervisor sets `local.describe` before it enters a chain, because the caller is another process.
+Under `winsock run` the supervisor sets `local.describe` before it enters a chain, since the caller is another process.
 In one process nothing is set, and nothing is paid: the answer is read from the stack when somebody asks.
 """
 
@@ -36,7 +36,7 @@ class _Local(threading.local):
 
 
 local = _Local()
-"""`local.describe` tells of the call that this thread serves, where a supervisor set it: few ask, so it is made late."""
+"""`local.describe` tells of the call that this thread serves, where a supervisor set it: few ask, so made late."""
 
 
 def current_call() -> Call:
