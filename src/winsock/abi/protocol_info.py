@@ -86,7 +86,7 @@ def unpack(data: bytes) -> WSAPROTOCOL_INFO:
         raise ValueError(f"a WSAPROTOCOL_INFOW has {SIZE} bytes, not {len(data)}")
     entry_id, length, *rest = _TAIL.unpack_from(data, _HEAD.size + 16)
     name = data[_NAME_AT:SIZE].decode("utf-16-le", "replace").partition("\0")[0]
-    return WSAPROTOCOL_INFO(
+    fields = (
         *_HEAD.unpack_from(data),
         GUID.unpack(data[_HEAD.size : _HEAD.size + 16]),
         entry_id,
@@ -94,3 +94,4 @@ def unpack(data: bytes) -> WSAPROTOCOL_INFO:
         *rest[MAX_PROTOCOL_CHAIN:],
         name,
     )
+    return WSAPROTOCOL_INFO._make(fields)
