@@ -116,6 +116,7 @@ class _Run:
         self._subscribe()
         supervisor.attend(self._serving.fileno(), self._handle_life)
         supervisor.on_look.append(self._lines.flush)
+        supervisor.on_hung_up.append(self._due.set)
         supervisor.crew.start()
         self._wait_until_due()
         self._end()
@@ -140,16 +141,8 @@ class _Run:
             self._due.set()
 
     def _wait_until_due(self) -> None:
-        """Until the program has ended. The listener may hang up before its end is reaped."""
-        crew = self._supervisor.crew
-        while not self._due.is_set():
-            if crew.finished.is_set():
-                self._reap()
-                break
-            self._due.wait(0.05 if crew.finished.is_set() else 1.0)
-
-    def _reap(self) -> None:
-        """Nobody receives any more: see the program's end ourselves."""
+        """Until the program has ended. The listener may hang up first; then nobody else receives any more."""
+        self._due.wait()
         poll = select.poll()
         poll.register(self._serving.fileno(), select.POLLIN)
         while not self._serving.due:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from winsock import host
 from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEINTR, WinsockError
-from winsock.base.inet import own
+from winsock.base.inet import own, raw
 from winsock.core import journal
 from winsock.dispatcher import handles, loader, records, threads
 from winsock.host import numbers
@@ -47,6 +48,7 @@ HELD_FOR_LONG_S = 0.02
 _WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 _UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
 _DATAGRAM = 2
+_IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 _UNREADABLE = "its process cannot be looked into"
 
 
@@ -54,6 +56,14 @@ def _goes_on_waiting(worker: object) -> bool:
     """The blocking callback of our threads: false once the call that the worker performs has been abandoned."""
     call = worker.call if isinstance(worker, Worker) else None
     return call is None or not call.abandoned
+
+
+def _make_plain(handle: int, family: int) -> None:
+    """Our socket becomes the program's, which was written for this kernel: undo what Windows would have otherwise."""
+    own.forget(handle)
+    if family == AF_INET6:
+        with open("/proc/sys/net/ipv6/bindv6only", "rb", 0) as file:
+            raw.setsockopt(handle, _IPPROTO_IPV6, _IPV6_V6ONLY, struct.pack("=i", int(file.read())))
 
 
 class Interrupted(NamedTuple):
@@ -72,7 +82,8 @@ class Supervisor:
         """For getsockopt and setsockopt, the (level, option) pairs of the host that the chain asked for."""
         self.report = report
         self.rights = Rights()
-        self.placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        """What reserves a number in the program."""
         self.leases = Leases(self._adopt, self._met, time.monotonic)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired)
         self._catalog = plan.catalog
@@ -88,6 +99,9 @@ class Supervisor:
         self._chains: dict[Kind, Chain | None] = {}
         self._waiting: set[Call] = set()
         self.on_look: list[Callable[[], None]] = []
+        """Called now and then, while anything happens."""
+        self.on_hung_up: list[Callable[[], None]] = []
+        """Called when the last process has ended."""
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------
 
@@ -105,7 +119,7 @@ class Supervisor:
         chain = self._open(kind)
         assert chain is not None
         handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
-        own.forget(handle)  # it becomes the program's, which was written for this kernel and not for Windows
+        _make_plain(handle, info.iAddressFamily)
         return handle, records.find(handle)
 
     def keep_accepted(self, call: Call, handle: int) -> Socket:
@@ -174,6 +188,8 @@ class Supervisor:
             return self._receive_event()
         elif received == host.HUNG_UP:
             self.crew.stop()
+            for hung_up in self.on_hung_up:
+                hung_up()
         return None
 
     def _receive_event(self) -> Call | None:
@@ -307,6 +323,8 @@ class Supervisor:
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)) from None
             if error.errno in (errno.EPERM, errno.EACCES):
                 return None
+            if error.errno == errno.ENOTSOCK and call.row.before is not None:
+                call.row.before(call)
             raise
 
     def _strange(self, kind: Kind | None) -> Answer:

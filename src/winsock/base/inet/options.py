@@ -51,6 +51,7 @@ from winsock.base.inet.ground import Ground
 from winsock.base.inet.option_values import CODECS, linger, number
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import is_bound
+from winsock.spi import calling
 from winsock.spi.provider import OptionValue
 
 _LINUX = sys.platform.startswith("linux")
@@ -111,11 +112,17 @@ class Options(Ground):
 
     def _get_host(self, s: int, row: options.Option) -> OptionValue:
         codec = CODECS[row.type]
-        return codec.decode(raw.getsockopt(s, *_host_numbers(row), codec.size))
+        data = raw.getsockopt(s, *_host_numbers(row), codec.size)
+        value = codec.decode(data)
+        calling.local.option = value, data
+        return value
 
     def _set_host(self, s: int, row: options.Option, value: OptionValue) -> None:
+        given = calling.local.option
+        same = given is not None and given[0] is value and s not in SOCKETS
+        data = given[1] if given is not None and same else CODECS[row.type].encode(value)
         try:
-            raw.setsockopt(s, *_host_numbers(row), CODECS[row.type].encode(value))
+            raw.setsockopt(s, *_host_numbers(row), data)
         except WinsockError as error:
             if error.from_kernel and error.errno == errno.EOPNOTSUPP:
                 raise WinsockError(

@@ -24,7 +24,7 @@ from winsock.spi import calling
 if TYPE_CHECKING:
     from winsock.supervisor.callers import Caller
     from winsock.supervisor.crew import Worker
-    from winsock.supervisor.lease import Socket
+    from winsock.supervisor.lease import Kind, Socket
     from winsock.supervisor.serving import Supervisor
 
 _AF_UNSPEC, _AF_INET, _AF_INET6 = 0, 2, 10
@@ -67,6 +67,8 @@ class Row(NamedTuple):
     """The SPI function that it stands for."""
     on_socket: Callable[[Supervisor, Call, Socket], Answer] | None = None
     alone: Callable[[Supervisor, Call], Answer] | None = None
+    before: Callable[[Call], object] | None = None
+    """What the kernel checks before it looks whether the descriptor is a socket."""
     asks_rights: bool = False
     """Whether the kernel asks for a right of the task's, so that the caller's are taken."""
 

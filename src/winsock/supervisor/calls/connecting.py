@@ -8,8 +8,9 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.supervisor.calls.call import PASSED, Answer, Call
+from winsock.supervisor.calls.call import PASSED, Answer, Call, decode_address
 from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_STREAM
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _MOST_VECTORS = 1024
 
 def connect(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """connect(descriptor, address, length): the chain connects the program's own socket."""
-    _connect(run, call, socket, call.read_address(call.arguments[1], call.int_argument(2)))
+    _connect(run, call, socket, call.read_name(call.arguments[1], call.int_argument(2)))
     return 0
 
 
@@ -32,22 +33,22 @@ def sendto(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """sendto with MSG_FASTOPEN: a connect and a send in one."""
     if not _opens(socket, call.arguments[4]):
         return PASSED
-    address = call.read_address(call.arguments[4], call.int_argument(5))
+    name = call.read_name(call.arguments[4], call.int_argument(5))
     data = _read_data(call, [(call.arguments[1], call.arguments[2])])
-    return _connect_and_send(run, call, socket, address, data, call.int_argument(3))
+    return _connect_and_send(run, call, socket, name, data, call.int_argument(3))
 
 
 def sendmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """sendmsg with MSG_FASTOPEN; a message with control data is refused as where fast open is switched off."""
-    name, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(call.read(call.arguments[1], _MSGHDR.size))
-    if not _opens(socket, name):
+    name_at, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(call.read(call.arguments[1], _MSGHDR.size))
+    if not _opens(socket, name_at):
         return PASSED
     if control_length or count > _MOST_VECTORS:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    address = call.read_address(name, name_length)
+    name = call.read_name(name_at, name_length)
     table = b"".join(call.read(vectors + at, _IOVEC.size) for at in range(0, count * _IOVEC.size, _IOVEC.size))
     data = _read_data(call, list(_IOVEC.iter_unpack(table)))
-    return _connect_and_send(run, call, socket, address, data, call.int_argument(2))
+    return _connect_and_send(run, call, socket, name, data, call.int_argument(2))
 
 
 def sendmmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
@@ -63,18 +64,29 @@ def _opens(socket: Socket, name: int) -> bool:
     return socket.kind.type == SOCK_STREAM and name != 0
 
 
-def _connect(run: Supervisor, call: Call, socket: Socket, address: Sockaddr) -> None:
+def _connect(run: Supervisor, call: Call, socket: Socket, name: bytes) -> None:
     run.still_waiting(call)
+    address = decode_address(name, socket.kind)
+    if address is None:
+        _be_refused(socket, name)
+        return
     if not is_loopback(address) and not fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK:
         run.about_to_wait(call)
     socket.table.WSPConnect(socket.slot, address)
 
 
+def _be_refused(socket: Socket, name: bytes) -> None:
+    """No address for this socket: only the kernel knows with which of its errors it says so."""
+    number = host.connect(socket.slot, name)
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
 def _connect_and_send(
-    run: Supervisor, call: Call, socket: Socket, address: Sockaddr, data: bytes, flags: int
+    run: Supervisor, call: Call, socket: Socket, name: bytes, data: bytes, flags: int
 ) -> Answer:
     """Without a cookie from an earlier connection this is what fast open does too, but for one round trip."""
-    _connect(run, call, socket, address)
+    _connect(run, call, socket, name)
     flags = flags & ~MSG_FASTOPEN
     sent = socket.table.WSPSend(socket.slot, (data,), flags & _SAME_FLAGS)
     return sent or 0

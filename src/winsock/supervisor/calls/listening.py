@@ -15,7 +15,8 @@ import select
 import struct
 from typing import TYPE_CHECKING
 
-from winsock.supervisor.calls.call import HELD, Answer, Call, Delivery
+from winsock.host import pure
+from winsock.supervisor.calls.call import HELD, Answer, Call, Delivery, decode_address
 from winsock.supervisor.lease import SO_ACCEPTCONN
 
 if TYPE_CHECKING:
@@ -29,9 +30,13 @@ _INT = struct.Struct("=i")
 
 def bind(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """bind(descriptor, address, length), with the caller's rights."""
-    address = call.read_address(call.arguments[1], call.int_argument(2))
+    name = call.read_name(call.arguments[1], call.int_argument(2))
     run.still_waiting(call)
-    socket.table.WSPBind(socket.slot, address)
+    address = decode_address(name, socket.kind)
+    if address is not None:
+        socket.table.WSPBind(socket.slot, address)
+    elif number := pure.bind(socket.slot, name):  # only the kernel knows which of its errors this is
+        raise OSError(number, os.strerror(number))
     return 0
 
 

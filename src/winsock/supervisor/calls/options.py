@@ -1,7 +1,8 @@
 """getsockopt and setsockopt of the rows that a layer names.
 
-What a layer did not change is answered, and set, exactly as the kernel would: in the kernel's own bytes. So a value
-travels with the bytes that it came from (`HostValue`), and only a value that a layer put in its place is laid out anew.
+What a layer did not change is answered, and set, exactly as the kernel would: in the kernel's own bytes. So the base
+provider and these functions hand each other the bytes beside the value (`calling.local.option`), and only a value that
+a layer put in its place is laid out anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.errors import ErrorCode
 from winsock.abi.options import Option, find_host
+from winsock.base.inet.option_values import CODECS
+from winsock.spi import calling
 from winsock.supervisor.calls.call import PASSED, Answer, Call
 
 if TYPE_CHECKING:
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
     from winsock.supervisor.serving import Supervisor
 
 _INT = struct.Struct("=i")
-_TWO_INTS = struct.Struct("=ii")
-_TIMEVAL = struct.Struct("=qq")
 _LONGEST = 512
 
 
@@ -34,10 +35,12 @@ def getsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
     length = _INT.unpack(call.read(call.arguments[4], 4))[0]
     if length < 0:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-    value = lay_out(row, socket.table.WSPGetSockOpt(socket.slot, row.level, row.optname))[:length]
-    if value:
-        call.write(call.arguments[3], value)
-    call.write(call.arguments[4], _INT.pack(len(value)))
+    calling.local.option = None
+    value = socket.table.WSPGetSockOpt(socket.slot, row.level, row.optname)
+    data = _bytes_of(row, value)[:length]
+    if data:
+        call.write(call.arguments[3], data)
+    call.write(call.arguments[4], _INT.pack(len(data)))
     return 0
 
 
@@ -49,7 +52,12 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
         return PASSED
     data = call.read(call.arguments[3], length)
     run.still_waiting(call)
-    socket.table.WSPSetSockOpt(socket.slot, row.level, row.optname, read_value(row, data))
+    value = _value_of(row, data)
+    calling.local.option = value, data
+    try:
+        socket.table.WSPSetSockOpt(socket.slot, row.level, row.optname, value)
+    finally:
+        calling.local.option = None
     return 0
 
 
@@ -59,26 +67,17 @@ def _row(run: Supervisor, call: Call) -> Option | None:
     return find_host(*pair) if pair in run.wanted_options[call.row.call] else None
 
 
-def lay_out(row: Option, value: OptionValue) -> bytes:
-    """A value as the kernel lays it out."""
-    if isinstance(value, bytes):
-        return value
-    if row.type == "timeval_ms" and isinstance(value, int):
-        return _TIMEVAL.pack(value // 1000, value % 1000 * 1000)
+def _bytes_of(row: Option, value: OptionValue) -> bytes:
+    """The value in the kernel's layout."""
+    told = calling.local.option
+    if told is not None and told[0] is value:
+        return told[1]
     if isinstance(value, ErrorCode):
         return _INT.pack(value.errno)
-    if isinstance(value, int):
-        return struct.pack("=I", value & 0xFFFFFFFF)
-    return _TWO_INTS.pack(*value)
+    return CODECS[row.type].encode(value)
 
 
-def read_value(row: Option, data: bytes) -> OptionValue:
-    """A value from the kernel's layout; bytes where it is not of the row's plain form."""
-    if row.type == "timeval_ms" and len(data) >= _TIMEVAL.size:
-        seconds, microseconds = _TIMEVAL.unpack_from(data)
-        return data if microseconds % 1000 else int(seconds * 1000 + microseconds // 1000)
-    if row.type == "linger" and len(data) >= _TWO_INTS.size:
-        return tuple(_TWO_INTS.unpack_from(data))
-    if len(data) >= _INT.size and row.type in ("bool", "int", "dword"):
-        return int(_INT.unpack_from(data)[0])
-    return data
+def _value_of(row: Option, data: bytes) -> OptionValue:
+    """The value that a program's bytes stand for; the bytes themselves where they are of another length."""
+    codec = CODECS[row.type]
+    return codec.decode(data[: codec.size]) if len(data) >= codec.size else data
