@@ -1,70 +1,24 @@
-"""Closed sockets: what the kernel counted against what was really sent, on loopback; and what a notice leaves open."""
+"""Closed sockets: what the kernel counted against what was really sent, on loopback."""
 
 from __future__ import annotations
 
 import ctypes
-import errno
-import os
 import select
 import socket
 import struct
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-import winsock
-from tests.supervisor.diag_messages import HERE, attribute, cookie_of, message, socket_id, tcp_info
+from tests.supervisor.diag_messages import cookie_of
+from tests.supervisor.watching import LOOPBACK, PATIENCE, Watch, carry, pair, strangers, wait_fin
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-from winsock.supervisor import destroyed, sockdiag
-from winsock.supervisor.destroyed import Closing, Destroyed, Past, at_end, still_counting
-from winsock.supervisor.sockdiag import Message
+from winsock.supervisor.destroyed import Closing, Past, still_counting
 
-PATIENCE = 10.0
 RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 FAMILIES = [socket.AF_INET, socket.AF_INET6]
-LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 SIZES = [0, 1, 1000, 1 << 20]
-
-
-class Watch:
-    """A `Destroyed` and what it told."""
-
-    def __init__(self, **options: object) -> None:
-        self.known: set[int] = set()
-        self.told: dict[int, Closing] = {}
-        self.errors: list[Exception] = []
-        self.pasts: dict[int, Past] = {}
-        defaults: dict[str, object] = {"past": self.past, "on_error": self.errors.append}
-        self.destroyed = Destroyed(self.closed, self.known, **{**defaults, **options})  # type: ignore[arg-type]
-
-    def past(self, cookie: int) -> Past:
-        return self.pasts.get(cookie, Past())
-
-    def closed(self, cookie: int, closing: Closing) -> None:
-        self.told[cookie] = closing
-        self.known.discard(cookie)
-
-    def know(self, held: socket.socket, past: Past | None = None) -> int:
-        cookie = cookie_of(held)
-        self.known.add(cookie)
-        if past:
-            self.pasts[cookie] = past
-        return cookie
-
-    def of(self, cookie: int) -> Closing:
-        """The closing, as soon as it is told."""
-        assert not self.destroyed.flush({cookie}, PATIENCE)
-        return self.told[cookie]
-
-    def closing(self, held: socket.socket, past: Past | None = None) -> Closing:
-        """Close the socket; what is told of it."""
-        cookie = self.know(held, past)
-        held.close()
-        return self.of(cookie)
 
 
 @pytest.fixture
@@ -73,31 +27,6 @@ def watch() -> Iterator[Watch]:
     yield watch
     watch.destroyed.stop()
     assert watch.errors == []
-
-
-def pair(family: socket.AddressFamily = socket.AF_INET) -> tuple[socket.socket, socket.socket]:
-    """A client and the socket that a server accepted for it."""
-    with socket.create_server((LOOPBACK[family], 0), family=family) as server:
-        client = socket.create_connection(server.getsockname()[:2])
-        accepted, _ = server.accept()
-    return client, accepted
-
-
-def carry(source: socket.socket, destination: socket.socket, size: int) -> None:
-    """Send so many bytes and receive them all."""
-    sender = threading.Thread(target=source.sendall, args=(bytes(size),))
-    sender.start()
-    left = size
-    while left:
-        left -= len(destination.recv(min(left, 1 << 16)))
-    sender.join()
-
-
-def wait_fin(held: socket.socket) -> None:
-    """Wait until the peer's FIN is there, without reading it."""
-    poll = select.poll()
-    poll.register(held, select.POLLRDHUP)
-    assert poll.poll(PATIENCE * 1000)
 
 
 def counts(closing: Closing) -> tuple[int | None, int | None, bool | None, bool]:
@@ -325,6 +254,25 @@ def test_unsent_data_keeps_the_socket_and_counts_so_far(watch: Watch) -> None:
     accepted.close()
 
 
+def test_a_closed_socket_that_waits_for_the_peers_end_alone_is_told(watch: Watch) -> None:
+    client, accepted = pair()
+    carry(client, accepted, 1000)
+    carry(accepted, client, 500)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 120)
+    with accepted:
+        assert counts(watch.closing(client)) == (1000, 500, True, False)
+
+
+def test_a_half_closed_socket_is_not_closed(watch: Watch) -> None:
+    client, accepted = pair()
+    with accepted, client:
+        cookie = watch.know(client)
+        client.shutdown(socket.SHUT_WR)
+        assert accepted.recv(1) == b""
+        assert watch.destroyed.flush({cookie}, 0.12) == {cookie}
+        watch.known.clear()
+
+
 def test_open_sockets_are_counted_too() -> None:
     client, accepted = pair()
     with client, accepted, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
@@ -343,11 +291,6 @@ def test_flush_of_what_was_told_or_never_known_returns_at_once(watch: Watch) -> 
     assert watch.destroyed.flush({*watch.told, 1 << 60}, PATIENCE) == set()
 
 
-def strangers(count: int) -> None:
-    for _ in range(count):
-        socket.socket().close()
-
-
 def test_none_is_lost_in_a_storm_of_strangers(watch: Watch) -> None:
     pairs = [pair() for _ in range(50)]
     cookies = [watch.know(client) for client, _ in pairs]
@@ -361,264 +304,3 @@ def test_none_is_lost_in_a_storm_of_strangers(watch: Watch) -> None:
     told = [watch.told[cookie] for cookie in cookies]
     assert [closing.connected or closing == Closing() for closing in told] == [True] * 50
     assert [closing.received for closing in told] == [i if c.message else None for i, c in enumerate(told)]
-
-
-class Held(Watch):
-    """A watch whose thread stands still in the first callback until `go` is set."""
-
-    def __init__(self, **options: object) -> None:
-        self.entered, self.go = threading.Event(), threading.Event()
-        super().__init__(buffer_size=1 << 16, **options)
-
-    def closed(self, cookie: int, closing: Closing) -> None:
-        super().closed(cookie, closing)
-        self.entered.set()
-        assert self.go.wait(PATIENCE)
-
-    def overflow(self) -> None:
-        """Make the thread stand still, and close strangers until there is no room for notices."""
-        self.know(stopper := socket.socket())
-        stopper.close()
-        assert self.entered.wait(PATIENCE)
-        while not self.lost():
-            strangers(100)
-
-    def lost(self) -> int:
-        """What the kernel counts as lost."""
-        inode = str(os.fstat(self.destroyed._socket.fileno()).st_ino)
-        rows = [line.split() for line in Path("/proc/net/netlink").read_text().splitlines()]
-        return next(int(row[8]) for row in rows if row[9] == inode)
-
-
-def test_an_overflow_loses_nobody() -> None:
-    watch = Held()
-    pairs = [pair() for _ in range(50)]
-    gone = {watch.know(client) for client, _ in pairs[:49]}
-    kept = watch.know(pairs[49][0])
-    watch.overflow()
-    for client, accepted in pairs[:49]:
-        client.close()
-        accepted.close()
-    watch.go.set()
-    assert watch.destroyed.flush(gone, PATIENCE) == set()
-    assert watch.known == {kept}
-    for end in pairs[49]:
-        end.close()
-    assert watch.of(kept) is watch.told[kept]
-    watch.destroyed.stop()
-    assert watch.errors == []
-
-
-class Deaf(Watch):
-    """A watch that, once told to miss sockets, misses everything until their notices have gone by; then it is told."""
-
-    def miss(self, cookies: set[int]) -> None:
-        """Miss these; they are not closed yet."""
-        self.missed = set(cookies)
-        self.receive = self.destroyed._notices.receive
-        self.destroyed._notices.receive = self.receive_nothing  # type: ignore[method-assign]
-
-    def receive_nothing(self) -> tuple[int, ...]:
-        self.missed.difference_update(self.receive())
-        if self.missed:
-            return ()
-        self.destroyed._notices.receive = self.receive  # type: ignore[method-assign]
-        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
-
-
-def test_a_lost_notice_is_made_up_for_by_counting() -> None:
-    claimed: set[int] = set()
-
-    def claim(cookie: int) -> bool:
-        claimed.add(cookie)
-        return cookie == fresh and unused.fileno() != -1
-
-    watch = Deaf(still_open=claim)
-    client, accepted = pair()
-    with accepted, client, socket.socket() as unused:
-        fresh, used = watch.know(unused), watch.know(client)
-        others = [socket.socket() for _ in range(5)]
-        gone = {watch.know(other) for other in others}
-        watch.miss(gone)
-        for other in others:
-            other.close()
-        assert watch.destroyed.flush(gone, PATIENCE) == set()
-        assert {watch.told[cookie] for cookie in gone} == {Closing()}
-        assert claimed == {fresh, *gone}
-        assert watch.known == {fresh, used}
-    assert watch.of(fresh) is watch.told[fresh]
-    watch.destroyed.stop()
-    assert watch.errors == []
-
-
-def test_a_count_that_fails_is_an_error_and_no_closing(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = threading.Event()
-    errors: list[Exception] = []
-
-    def fail(error: Exception) -> None:
-        errors.append(error)
-        failed.set()
-
-    watch = Held(on_error=fail)
-    monkeypatch.setattr(sockdiag, "_KINDS", [(socket.AF_INET, 255)])
-    with socket.socket() as unused:
-        cookie = watch.know(unused)
-        watch.overflow()
-        watch.go.set()
-        assert failed.wait(PATIENCE)
-        assert cookie in watch.known
-    watch.destroyed.stop()
-    assert {type(error) for error in errors} == {FileNotFoundError}
-
-
-def test_a_callback_that_raises_is_told_and_does_not_end_the_thread() -> None:
-    class Clumsy(Watch):
-        def closed(self, cookie: int, closing: Closing) -> None:
-            super().closed(cookie, closing)
-            raise ValueError(str(cookie))
-
-    watch = Clumsy()
-    cookies = []
-    for _ in range(2):
-        cookies.append(watch.know(one := socket.socket()))
-        one.close()
-        watch.of(cookies[-1])
-    watch.destroyed.stop()
-    assert [str(error) for error in watch.errors] == [str(cookie) for cookie in cookies]
-
-
-def test_a_failing_error_callback_does_not_end_the_thread() -> None:
-    def fail(*arguments: object) -> Past:
-        raise RuntimeError
-
-    watch = Watch(past=fail, on_error=fail)
-    cookie = watch.know(first := socket.socket())
-    first.close()
-    assert watch.destroyed.flush({cookie}, 0.05) == {cookie}
-    assert watch.destroyed._thread.is_alive()
-    watch.destroyed.stop()
-
-
-def test_stopping_twice_closes_everything_once() -> None:
-    before = set(os.listdir("/proc/self/fd"))
-    watch = Watch()
-    watch.destroyed.stop()
-    watch.destroyed.stop()
-    assert set(os.listdir("/proc/self/fd")) == before
-    assert not watch.destroyed._thread.is_alive()
-
-
-def test_the_thread_ends_when_its_socket_fails() -> None:
-    failed = threading.Event()
-    watch = Watch(on_error=lambda error: failed.set())
-    cookie = watch.know(held := socket.socket())
-
-    def fail() -> tuple[int, ...]:
-        raise OSError
-
-    watch.destroyed._notices.receive = fail  # type: ignore[method-assign]
-    held.close()
-    assert failed.wait(PATIENCE)
-    watch.destroyed._thread.join(PATIENCE)
-    assert watch.destroyed.flush({cookie}, PATIENCE) == {cookie}
-    watch.destroyed.stop()
-
-
-SCRIPT = """
-import os, socket, struct, sys
-sys.path.insert(0, {source!r})
-from winsock.supervisor.destroyed import Destroyed
-if os.getuid() == 0:
-    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-known = set()
-def closed(cookie, closing):
-    print(closing.sent, closing.received)
-    known.discard(cookie)
-watching = Destroyed(closed, known)
-server = socket.create_server(("127.0.0.1", 0))
-client = socket.create_connection(server.getsockname())
-accepted, _ = server.accept()
-accepted.sendall(bytes(12)); client.recv(12); client.sendall(bytes(34))
-known.add(struct.unpack("=Q", client.getsockopt(socket.SOL_SOCKET, 57, 8))[0])
-client.close()
-print(watching.flush(set(known), {patience}))
-"""
-
-
-def test_it_works_without_rights_and_dies_with_its_process() -> None:
-    source = str(Path(winsock.__path__[0]).parent)
-    script = SCRIPT.format(source=source, patience=PATIENCE)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr, done.returncode) == ("34 12\nset()\n", "", 0)
-
-
-# What the notice leaves open: made by hand, because which segment wins cannot be arranged.
-
-
-def notice(*, unread: int = 0, unacknowledged: int = 0, dport: int = 2, **counters: int) -> Message:
-    data = message(
-        socket.AF_INET,
-        socket_id(HERE, 1, HERE, dport, 3),
-        attribute(sockdiag.ATTRIBUTE_INFO, tcp_info(**counters)),
-        unread=unread,
-        unacknowledged=unacknowledged,
-    )
-    return sockdiag.unpack(data, sockdiag.HEADER.size, len(data))
-
-
-def stays(state: int | None) -> Callable[[Message], int | None]:
-    return lambda message: state
-
-
-TEN_AND_A_FIN = {"received": 11, "segments_in": 1}
-TEN = {"received": 10, "segments_in": 1}
-CONNECTED = Past(accepted=False)
-ACCEPTED = Past(accepted=True)
-
-
-@pytest.mark.parametrize(
-    ("told", "past", "state"),
-    [
-        (notice(**TEN, acked=2), CONNECTED, sockdiag.FIN_WAIT2),
-        (notice(**TEN, acked=2), Past(shut=False), sockdiag.TIME_WAIT),
-        (notice(**TEN, acked=2), Past(), sockdiag.TIME_WAIT),
-        (notice(**TEN_AND_A_FIN, acked=2, unread=1), Past(), sockdiag.TIME_WAIT),
-        (notice(**TEN_AND_A_FIN, acked=2, unread=1), Past(shut=False), sockdiag.TIME_WAIT),
-        (notice(**TEN_AND_A_FIN, acked=2), Past(shut=True), sockdiag.TIME_WAIT),
-        (notice(**TEN_AND_A_FIN, acked=2, last_ack=1000), Past(), sockdiag.TIME_WAIT),
-        (notice(**TEN_AND_A_FIN, acked=2), Past(), None),
-        (notice(**TEN_AND_A_FIN, acked=2), CONNECTED, None),
-        (notice(**TEN_AND_A_FIN, acked=1), ACCEPTED, None),
-        (notice(**TEN_AND_A_FIN, acked=1, delivered=2), Past(), None),
-        (notice(**TEN_AND_A_FIN, acked=6, sent=8, retransmitted=3, segments_out=3, delivered=5), Past(), None),
-        (notice(**TEN_AND_A_FIN, acked=1), ACCEPTED, sockdiag.LISTEN),
-        (notice(**TEN_AND_A_FIN, unread=1), ACCEPTED, None),
-        (notice(**TEN, acked=1, delivered=1), Past(), None),
-        (notice(**TEN, acked=1, delivered=2), CONNECTED, None),
-        (notice(**TEN, unread=10), ACCEPTED, None),
-    ],
-)
-def test_a_fin_is_told_from_a_byte(told: Message, past: Past, state: int | None) -> None:
-    assert at_end(told, past, stays(state)).received == 10
-
-
-def test_nothing_is_asked_where_no_data_came() -> None:
-    def ask(message: Message) -> int | None:
-        raise AssertionError("asked")
-
-    assert at_end(notice(received=1, acked=2), Past(), ask).received == 0
-
-
-def test_a_disconnected_socket_that_never_had_a_window_was_not_wiped() -> None:
-    for queue, wiped in ((0, False), (3, False), (4096, True)):
-        assert at_end(notice(dport=0, unacknowledged=queue), Past(), stays(None)).wiped is wiped
-
-
-def test_retransmitted_bytes_are_counted_once() -> None:
-    closing = at_end(notice(acked=1001, sent=1500, retransmitted=500, retransmits=3, rtt=20), Past(), stays(None))
-    assert (closing.sent, closing.retransmits, closing.rtt_us) == (1000, 3, 20)
-
-
-def test_a_closing_without_a_notice_has_no_addresses() -> None:
-    assert (Closing().local, Closing().peer) == (None, None)
-    assert destroyed.REST_MS < destroyed.AT_EXIT_SECONDS * 1000

@@ -5,12 +5,6 @@ reading is built for them: a thread of its own takes notices by the batch, compa
 supervisor knows in one step, and unpacks only what is known. It sleeps in `poll` until something comes, reads at once,
 and then rests a few milliseconds, so that a busy neighbour wakes it a few hundred times a second and no more.
 
-What a notice leaves open is whether the peer's FIN is counted in `bytes_received`: the state is always CLOSE. What is
-left in the kernel under the same addresses tells it in nearly every case, if it is asked at once: FIN_WAIT2, none had
-come; TIME_WAIT, one has come by now; nothing, then our FIN was the answer to one, or there was a reset. The count is
-exact for an orderly end, and else right within 1: where the peer's FIN overtakes the question, or a reset comes after
-or instead of it. `Past` narrows that down.
-
 This file must not know what a notice is good for, and it sends nothing to anyone but the kernel.
 """
 
@@ -22,56 +16,19 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
-from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
 from winsock.supervisor import sockdiag
-from winsock.supervisor.sockdiag import CLOSE_WAIT, CLOSING, LAST_ACK, Info, Message
+from winsock.supervisor.closing import Closing, Past, at_end, so_far
+from winsock.supervisor.sockdiag import Message
+
+__all__ = ["Closing", "Destroyed", "Past", "still_counting"]
 
 REST_MS = 3
 AT_EXIT_SECONDS = 0.2
-NEVER_HAD_A_WINDOW = 3
-"""Disconnecting adds 2 and the largest window seen to the send queue, so more than this proves a connection."""
-QUIET_MS = 20
-"""A socket whose last acknowledgement is older than this was not closed by it, whatever the clock's tick."""
-
-
-class Closing(NamedTuple):
-    """What the kernel knew of a socket at its end; None is unknown, or nothing of the kind (UDP has no counters)."""
-
-    sent: int | None = None
-    """Payload bytes handed to the network, each counted once."""
-    received: int | None = None
-    """Payload bytes that arrived, read or not."""
-    rtt_us: int | None = None
-    retransmits: int | None = None
-    connected: bool | None = None
-    """True proves that a connect succeeded, False that the handshake was not completed."""
-    wiped: bool = False
-    """The connection was dropped (SO_LINGER 0, connect to AF_UNSPEC), which clears the counters."""
-    message: Message | None = None
-    """The kernel's own description; None where its notice was lost."""
-
-    @property
-    def local(self) -> SockaddrIn | SockaddrIn6 | None:
-        """The socket's address; None if it never had one."""
-        return self.message.local if self.message else None
-
-    @property
-    def peer(self) -> SockaddrIn | SockaddrIn6 | None:
-        """The address it was connected to; None if unconnected or wiped."""
-        return self.message.peer if self.message else None
-
-
-class Past(NamedTuple):
-    """What the supervisor saw of a socket's life; None where it did not look."""
-
-    accepted: bool | None = None
-    """It came from accept, not from connect."""
-    shut: bool | None = None
-    """The program shut down sending."""
+LOOK_SECONDS = 0.05
+"""An acknowledgement may be delayed by 40 ms; what is not reported then may not be for long."""
 
 
 def _no_past(cookie: int) -> Past:
@@ -116,6 +73,7 @@ class Destroyed:
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._notices = sockdiag.Notices(self._socket.fileno())
         self._changed = threading.Condition()
+        self._reporting = threading.Lock()
         self._hurried = 0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="winsock-destroyed", daemon=True)
@@ -127,13 +85,33 @@ class Destroyed:
         with self._changed:
             self._hurried += 1
             os.eventfd_write(self._bell, 1)
-            while left := {cookie for cookie in cookies if cookie in self._wanted}:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or not self._thread.is_alive():
-                    break
-                self._changed.wait(remaining)
+        while left := self._left(cookies):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not self._thread.is_alive():
+                break
+            with self._changed:
+                heard = not self._left(left) or self._changed.wait(min(remaining, LOOK_SECONDS))
+            if not heard:
+                self._report_abandoned(left)
+        with self._changed:
             self._hurried -= 1
         return left
+
+    def _left(self, cookies: Collection[int]) -> set[int]:
+        return {cookie for cookie in cookies if cookie in self._wanted}
+
+    def _report_abandoned(self, cookies: Collection[int]) -> None:
+        """Report the closed sockets whose notice waits for the peer's FIN alone; nothing can be counted any more.
+
+        That is rare: a closed socket in FIN_WAIT2 is destroyed at once, unless TCP_LINGER2 is long or the last
+        acknowledgement came in the very moment of closing, when the kernel keeps it for a minute.
+        """
+        try:
+            for cookie, message in _in_use(cookies):
+                if message.state == sockdiag.FIN_WAIT2 and not message.inode:
+                    self._report(cookie, so_far(message))
+        except OSError as error:
+            self._tell(error)
 
     def stop(self) -> None:
         """End the thread and close what it read from; safe to call twice, not to be called from a callback."""
@@ -201,10 +179,21 @@ class Destroyed:
     def _notice(self, cookie: int, slot: int) -> None:
         try:
             message = self._notices.read(slot)
-            if message:
-                self._on_closed(cookie, at_end(message, self._past(cookie), self._questions.state))
+            closing = message and at_end(message, self._past(cookie), self._questions.state)
         except Exception as error:
             self._tell(error)
+            closing = Closing()
+        if closing:
+            self._report(cookie, closing)
+
+    def _report(self, cookie: int, closing: Closing) -> None:
+        """Once, whichever thread is first."""
+        with self._reporting:
+            try:
+                if cookie in self._wanted:
+                    self._on_closed(cookie, closing)
+            except Exception as error:
+                self._tell(error)
 
     def _recover(self) -> bool:
         """Report the known sockets that are gone, after what has come meanwhile; whether notices were lost again."""
@@ -215,12 +204,16 @@ class Destroyed:
             return False
         lost = self._drain()
         for cookie in missing:
-            try:
-                if cookie in self._wanted and not self._still_open(cookie):
-                    self._on_closed(cookie, Closing())
-            except Exception as error:
-                self._tell(error)
+            if not self._claimed(cookie):
+                self._report(cookie, Closing())
         return lost
+
+    def _claimed(self, cookie: int) -> bool:
+        try:
+            return self._still_open(cookie)
+        except Exception as error:
+            self._tell(error)
+            return True
 
     def _missing(self) -> set[int]:
         missing = set(self._wanted)
@@ -236,57 +229,17 @@ class Destroyed:
             pass  # nobody is left to tell
 
 
-def at_end(message: Message, past: Past, state: Callable[[Message], int | None]) -> Closing:
-    """What the notice of a destroyed socket says; `state` tells what the kernel has now under its addresses."""
-    info = message.info
-    if info is None:
-        return Closing(connected=message.has_peer, message=message)
-    if not message.has_peer and message.unacknowledged > NEVER_HAD_A_WINDOW:
-        return Closing(connected=True, wiped=True, message=message)
-    # Where no segment of data came there was nothing but a FIN, and no need to ask.
-    received = info.bytes_received - _fin_came(message, info, past, state) if info.data_segments_in else 0
-    return _counted(message, info, received)
-
-
 def still_counting(cookies: Collection[int]) -> dict[int, Closing]:
     """What the kernel has counted so far for those of these sockets that are in use. `OSError` if it does not tell."""
+    return {cookie: so_far(message) for cookie, message in _in_use(cookies)}
+
+
+def _in_use(cookies: Collection[int]) -> Iterator[tuple[int, Message]]:
     questions = sockdiag.Questions()
     try:
-        return {message.cookie: so_far(message) for message in questions.every() if message.cookie in cookies}
+        for message in questions.every():
+            cookie = message.cookie
+            if cookie in cookies:
+                yield cookie, message
     finally:
         questions.close()
-
-
-def so_far(message: Message) -> Closing:
-    """What a dump says of a socket that is still there."""
-    info = message.info
-    if info is None:
-        return Closing(connected=message.has_peer, message=message)
-    return _counted(message, info, info.bytes_received - (message.state in (CLOSE_WAIT, LAST_ACK, CLOSING)))
-
-
-def _counted(message: Message, info: Info, received: int) -> Closing:
-    connected = info.bytes_acked > 0 or info.bytes_received > 0
-    sent = info.bytes_sent - info.bytes_retransmitted
-    rtt = info.rtt_us if connected and info.rtt_us else None
-    return Closing(sent, received, rtt, info.retransmits, connected, False, message)
-
-
-def _fin_came(message: Message, info: Info, past: Past, state: Callable[[Message], int | None]) -> bool:
-    match state(message):
-        case sockdiag.FIN_WAIT2:
-            return False
-        case sockdiag.TIME_WAIT:
-            # Unread is only the FIN then: data would have meant a reset, and nothing would be in TIME_WAIT.
-            half_closed = past.shut if past.shut is not None else info.last_ack_age_ms > QUIET_MS
-            return message.unread > 0 or half_closed
-        case _:
-            return message.unread == 1 or _fin_acknowledged(info, past)
-
-
-def _fin_acknowledged(info: Info, past: Past) -> bool:
-    """Whether the peer acknowledged our FIN: then nothing was reset. bytes_acked counts FIN, and SYN of a connect."""
-    beyond = info.bytes_acked - (info.bytes_sent - info.bytes_retransmitted)
-    if past.accepted is not None:
-        return beyond == (1 if past.accepted else 2)
-    return beyond == 2 or (beyond == 1 and info.delivered > info.data_segments_out + 1)
