@@ -46,7 +46,7 @@ def _option_lines(options: type) -> list[str]:
 
     types = field_types(options)
     lines = []
-    for field in dataclasses.fields(options):  # type: ignore[arg-type]
+    for field in dataclasses.fields(options):
         kind = getattr(types[field.name], "__name__", str(types[field.name]))
         default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
         if field.default_factory is not dataclasses.MISSING:

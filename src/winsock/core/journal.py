@@ -39,9 +39,9 @@ class Journal:
         """Write a line of a layer's or of our own: event "log"."""
         self.record({"event": "log", "text": text, **fields}, text)
 
-    def audit(self, layer: str, function: str, error: BaseException) -> None:
+    def audit(self, layer: str, function: str, error: BaseException, where: str | None = None) -> None:
         """Tell that a layer's own code failed: which layer, which function, what was raised, in which file and line."""
-        where = _raised_at(error)
+        where = where or _raised_at(error)
         what = f"{type(error).__name__}: {error}"
         self.record(
             {"event": "layer-error", "layer": layer, "function": function, "error": what, "where": where},

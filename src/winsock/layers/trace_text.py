@@ -61,7 +61,7 @@ def _who(record: Any) -> str:
 
 def _result(record: Any) -> str:
     if record["error"] is None:
-        return _OUTCOMES.get(record["result"], record["result"])
+        return _OUTCOMES.get(record["result"], str(record["result"]))
     number = record["errno"]
     return f"{record['result']}: {record['error']} ({errno.errorcode.get(number, number)})"
 

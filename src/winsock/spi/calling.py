@@ -33,10 +33,12 @@ class Call(NamedTuple):
 
 class _Local(threading.local):
     describe: Callable[[], Call] | None = None
+    """Tells of the call that this thread serves, where a supervisor set it: few ask, so made late."""
+    option: tuple[object, bytes] | None = None
+    """An option's value and the kernel's own bytes for it: who still has this value needs no layout of his own."""
 
 
 local = _Local()
-"""`local.describe` tells of the call that this thread serves, where a supervisor set it: few ask, so made late."""
 
 
 def current_call() -> Call:

@@ -1,18 +1,29 @@
 """Failing closed: an exception in a layer's own code fails the call with a Winsock error, and a line says where.
 
-A `WinsockError` is an answer and passes as it is. Anything else is a defect of the layer: the call fails with
+A `WinsockError` is an answer and passes as it is, and so are Python's own `ConnectionRefusedError` and its kin: a layer
+refuses by raising one. Anything else is a defect of the layer: the call fails with
 WSASYSCALLFAILURE (a call that should never fail has failed), so that traffic never goes round the layer and a
 program never sees a Python exception that it cannot know.
 """
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError
+from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError, code_of
 from winsock.core import journal
+
+_ANSWERS: dict[type[OSError], int] = {
+    ConnectionRefusedError: errno.ECONNREFUSED,
+    ConnectionResetError: errno.ECONNRESET,
+    ConnectionAbortedError: errno.ECONNABORTED,
+    TimeoutError: errno.ETIMEDOUT,
+    PermissionError: errno.EACCES,
+}
+"""What a layer may raise to refuse, beside a `WinsockError`."""
 
 
 def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,19 +35,30 @@ def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[
         except WinsockError:
             raise
         except Exception as error:
-            raise failure(layer, name, error) from error
+            raise refusal(error) or failure(layer, name, error) from error
 
     slot.__name__ = slot.__qualname__ = f"guarded_{name}"
     return slot
 
 
+def refusal(error: Exception) -> WinsockError | None:
+    """The answer that a layer means by one of Python's own network errors; None for anything else.
+
+    A `PermissionError` over a file's name is a defect and no answer.
+    """
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    number = next((number for kind, number in _ANSWERS.items() if isinstance(error, kind)), None)
+    return None if number is None else WinsockError(code_of(number), str(error) or None, errno=number)
+
+
 def failure(layer: object, function: str, error: Exception) -> WinsockError:
     """Write the audit line; answer with the error that the caller gets."""
     layer_name = str(getattr(layer, "name", type(layer).__name__))
-    journal.audit(layer_name, function, error)
+    where = raised_at(layer, error)
+    journal.audit(layer_name, function, error, where)
     return WinsockError(
-        WSASYSCALLFAILURE,
-        f"layer {layer_name}: {function} raised {type(error).__name__}: {error} ({raised_at(layer, error)})",
+        WSASYSCALLFAILURE, f"layer {layer_name}: {function} raised {type(error).__name__}: {error} ({where})"
     )
 
 

@@ -36,7 +36,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAEAFNOSUPPORT, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
-from winsock.spi.guard import failure, guarded
+from winsock.spi.guard import failure, guarded, refusal
 from winsock.spi.provider import (
     FUNCTIONS,
     WSPDATA,
@@ -312,7 +312,8 @@ class Layer(Provider):
         except WinsockError:
             return False
         except Exception as error:
-            failure(self, "accepted", error)
+            if refusal(error) is None:
+                failure(self, "accepted", error)
             return False
         return True
 

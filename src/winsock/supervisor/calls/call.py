@@ -24,11 +24,10 @@ from winsock.spi import calling
 if TYPE_CHECKING:
     from winsock.supervisor.callers import Caller
     from winsock.supervisor.crew import Worker
-    from winsock.supervisor.lease import Kind, Socket
+    from winsock.supervisor.lease import Socket
     from winsock.supervisor.serving import Supervisor
 
 _AF_UNSPEC, _AF_INET, _AF_INET6 = 0, 2, 10
-_SOCK_DGRAM = 2
 _FAMILY_SIZE = 2
 _SOCKADDR_MOST, _SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 128, 16, 24, 28
 _INT = struct.Struct("=i")
@@ -145,15 +144,18 @@ class Call:
 
 
 @lru_cache(maxsize=1024)
-def decode_address(data: bytes, kind: Kind) -> Sockaddr | None:
-    """The address in what a program gave; None where the kernel refuses those bytes for such a socket in any case."""
+def decode_address(data: bytes, domain: int, takes_ipv4: bool = False) -> Sockaddr | None:
+    """The address in what a program gave; None where the kernel refuses those bytes for such a socket in any case.
+
+    `takes_ipv4`: also where the domain is IPv6, as connect does for datagrams.
+    """
     if len(data) < _FAMILY_SIZE:
         return None
     family = int.from_bytes(data[:_FAMILY_SIZE], sys.byteorder)
     if family == _AF_UNSPEC:
         return SockaddrOther(_AF_UNSPEC, data[_FAMILY_SIZE:])
-    if family == _AF_INET and len(data) >= _SOCKADDR_IN and (kind.domain == _AF_INET or kind.type == _SOCK_DGRAM):
-        return addresses.unpack(data)  # a datagram socket of IPv6 takes an IPv4 peer
-    if family == _AF_INET6 == kind.domain and len(data) >= _SOCKADDR_IN6_SHORT:
+    if family == _AF_INET and len(data) >= _SOCKADDR_IN and (domain == _AF_INET or takes_ipv4):
+        return addresses.unpack(data)
+    if family == _AF_INET6 == domain and len(data) >= _SOCKADDR_IN6_SHORT:
         return addresses.unpack(data.ljust(_SOCKADDR_IN6, b"\0"))
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.supervisor.calls.call import PASSED, Answer, Call, decode_address
-from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_STREAM
+from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_DGRAM, SOCK_STREAM
 
 if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
@@ -40,7 +40,8 @@ def sendto(run: Supervisor, call: Call, socket: Socket) -> Answer:
 
 def sendmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """sendmsg with MSG_FASTOPEN; a message with control data is refused as where fast open is switched off."""
-    name_at, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(call.read(call.arguments[1], _MSGHDR.size))
+    header = call.read(call.arguments[1], _MSGHDR.size)
+    name_at, name_length, vectors, count, _, control_length, _ = _MSGHDR.unpack(header)
     if not _opens(socket, name_at):
         return PASSED
     if control_length or count > _MOST_VECTORS:
@@ -66,7 +67,7 @@ def _opens(socket: Socket, name: int) -> bool:
 
 def _connect(run: Supervisor, call: Call, socket: Socket, name: bytes) -> None:
     run.still_waiting(call)
-    address = decode_address(name, socket.kind)
+    address = decode_address(name, socket.kind.domain, socket.kind.type == SOCK_DGRAM)
     if address is None:
         _be_refused(socket, name)
         return

@@ -6,6 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from winsock.host import pure
 from winsock.supervisor.calls.call import PASSED, Answer, Call, Delivery
 from winsock.supervisor.filter import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, SOCK_TYPE_MASK
 from winsock.supervisor.lease import Kind
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 _IPPROTO_MPTCP, _IPPROTO_SCTP, _AF_SMC = 262, 132, 43
 _SOCK_DGRAM, _SOCK_RAW = 2, 3
+_TYPE_BITS = SOCK_TYPE_MASK | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_SUCH_KIND = frozenset(
+    {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EPROTOTYPE, errno.ESOCKTNOSUPPORT, errno.EINVAL}
+)
+_make_socket = pure.raw_call("socket", 3)
 _TYPES = {_SOCK_DGRAM: "udp", _SOCK_RAW: "raw"}
 _REFUSED_KINDS = {_IPPROTO_MPTCP: "MPTCP socket"}
 """Protocols whose programs fall back to TCP, which a chain can carry."""
@@ -24,15 +30,14 @@ def socket(run: Supervisor, call: Call) -> Answer:
     """socket(domain, type, protocol): carried, passed and counted, or refused so that the program falls back."""
     domain, type_and_flags, protocol = call.int_argument(0), call.int_argument(1), call.int_argument(2)
     kind = Kind(domain, type_and_flags & SOCK_TYPE_MASK, protocol)
+    if type_and_flags & ~_TYPE_BITS or (domain in (AF_INET, AF_INET6) and not kind.type):
+        return PASSED  # there is no such socket
     if domain == _AF_SMC or (domain in (AF_INET, AF_INET6) and protocol in _REFUSED_KINDS):
         run.report.refused("SMC socket" if domain == _AF_SMC else _REFUSED_KINDS[protocol])
         raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
-    if domain not in (AF_INET, AF_INET6):
-        run.report.passed(f"address family {domain}")
-        return PASSED
-    entry = run.entry_for(kind)
-    if entry is None:
-        run.report.passed(_kind_name(kind))
+    if domain not in (AF_INET, AF_INET6) or run.entry_for(kind) is None:
+        if _exists(kind):
+            run.report.passed(_kind_name(kind))
         return PASSED
     if kind.type != SOCK_STREAM:
         run.report.created(_kind_name(kind))
@@ -53,7 +58,18 @@ def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Ans
     return Delivery(created, bool(type_and_flags & os.O_CLOEXEC), None)
 
 
+def _exists(kind: Kind) -> bool:
+    """Whether the kernel knows such sockets: what can only fail is none that went round the chain."""
+    try:
+        os.close(_make_socket(kind.domain, kind.type, kind.protocol))
+    except OSError as error:
+        return error.errno not in _NO_SUCH_KIND
+    return True
+
+
 def _kind_name(kind: Kind) -> str:
+    if kind.domain not in (AF_INET, AF_INET6):
+        return f"address family {kind.domain}"
     if kind.type == SOCK_STREAM:
         return "sctp" if kind.protocol == _IPPROTO_SCTP else f"stream of protocol {kind.protocol}"
     return _TYPES.get(kind.type, f"socket type {kind.type}") if kind.protocol != IPPROTO_TCP else "odd kind"

@@ -32,7 +32,7 @@ def bind(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """bind(descriptor, address, length), with the caller's rights."""
     name = call.read_name(call.arguments[1], call.int_argument(2))
     run.still_waiting(call)
-    address = decode_address(name, socket.kind)
+    address = decode_address(name, socket.kind.domain)
     if address is not None:
         socket.table.WSPBind(socket.slot, address)
     elif number := pure.bind(socket.slot, name):  # only the kernel knows which of its errors this is
@@ -103,7 +103,7 @@ def _address_is_writable(call: Call) -> bool:
 def _deliver(run: Supervisor, call: Call, listener: Socket, handle: int, peer: Sockaddr | None, flags: int) -> Delivery:
     accepted = run.keep_accepted(call, handle)
     try:
-        if peer is not None:
+        if peer is not None and call.arguments[1]:
             call.write_address(call.arguments[1], call.arguments[2], peer)
     except OSError as error:
         if error.errno != errno.ESRCH:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.serving import Supervisor
 
 _INT = struct.Struct("=i")
-_LONGEST = 512
+_IPPROTO_IP = 0
 
 
 def getsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
@@ -37,7 +37,10 @@ def getsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     calling.local.option = None
     value = socket.table.WSPGetSockOpt(socket.slot, row.level, row.optname)
-    data = _bytes_of(row, value)[:length]
+    data = _bytes_of(row, value)
+    if row.host_level == _IPPROTO_IP and length < _INT.size == len(data) and _INT.unpack(data)[0] in range(0x100):
+        length = min(length, 1)  # the kernel's own shorthand
+    data = data[:length]
     if data:
         call.write(call.arguments[3], data)
     call.write(call.arguments[4], _INT.pack(len(data)))
@@ -48,9 +51,9 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """setsockopt(descriptor, level, option, value, length)."""
     row = _row(run, call)
     length = call.int_argument(4)
-    if row is None or not 0 < length <= _LONGEST:
-        return PASSED
-    data = call.read(call.arguments[3], length)
+    if row is None or not row.set or length <= 0:
+        return PASSED  # in the last two cases to be refused by the kernel
+    data = call.read(call.arguments[3], min(length, CODECS[row.type].size))
     run.still_waiting(call)
     value = _value_of(row, data)
     calling.local.option = value, data
@@ -80,4 +83,4 @@ def _bytes_of(row: Option, value: OptionValue) -> bytes:
 def _value_of(row: Option, data: bytes) -> OptionValue:
     """The value that a program's bytes stand for; the bytes themselves where they are of another length."""
     codec = CODECS[row.type]
-    return codec.decode(data[: codec.size]) if len(data) >= codec.size else data
+    return codec.decode(data) if len(data) == codec.size else data
