@@ -135,6 +135,12 @@ def connect(descriptor: int, address: bytes) -> int:
     return ctypes.get_errno() if _libc.connect(descriptor, address, len(address)) else 0
 
 
+def bind(descriptor: int, address: bytes) -> int:
+    """bind(2); 0 or an errno."""
+    assert _libc is not None
+    return ctypes.get_errno() if _libc.bind(descriptor, address, len(address)) else 0
+
+
 def read_memory(thread: int, address: int, length: int) -> bytes:
     """A copy of a task's memory; EFAULT where not all of it is readable."""
     scratch = _scratch

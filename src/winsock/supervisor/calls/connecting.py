@@ -83,9 +83,7 @@ def _be_refused(socket: Socket, name: bytes) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _connect_and_send(
-    run: Supervisor, call: Call, socket: Socket, name: bytes, data: bytes, flags: int
-) -> Answer:
+def _connect_and_send(run: Supervisor, call: Call, socket: Socket, name: bytes, data: bytes, flags: int) -> Answer:
     """Without a cookie from an earlier connection this is what fast open does too, but for one round trip."""
     _connect(run, call, socket, name)
     flags = flags & ~MSG_FASTOPEN
