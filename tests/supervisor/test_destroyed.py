@@ -263,6 +263,17 @@ def test_a_closed_socket_that_waits_for_the_peers_end_alone_is_told(watch: Watch
         assert counts(watch.closing(client)) == (1000, 500, True, False)
 
 
+def test_without_counters_the_end_alone_is_told() -> None:
+    watch = Watch(counters=False)
+    for linger in (60, 120):
+        client, accepted = pair()
+        with accepted:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, linger)
+            assert watch.closing(client) == Closing()
+    watch.destroyed.stop()
+    assert watch.errors == []
+
+
 def test_a_half_closed_socket_is_not_closed(watch: Watch) -> None:
     client, accepted = pair()
     with accepted, client:
