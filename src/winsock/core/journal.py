@@ -13,6 +13,8 @@ from typing import Any
 
 Record = Mapping[str, Any]
 Sink = Callable[[str], None]
+Text = str | Callable[[Record], str]
+"""A line, or the function that makes one of its record."""
 
 
 def _to_stderr(line: str) -> None:
@@ -27,13 +29,21 @@ class Journal:
     def __init__(self) -> None:
         self.sink: Sink = _to_stderr
         self.json = False
+        self.later: Callable[[Record, Text], None] | None = None
+        """Takes records instead of the sink, for one who renders them when there is time (`render`)."""
 
-    def record(self, record: Record, text: str | Callable[[Record], str]) -> None:
+    def record(self, record: Record, text: Text) -> None:
         """Write one event: as a JSON object a line, or as `text` (a string, or a function that renders the record)."""
-        if self.json:
-            self.sink(to_json(record))
+        if self.later is not None:
+            self.later(record, text)
         else:
-            self.sink(text if isinstance(text, str) else text(record))
+            self.sink(self.render(record, text))
+
+    def render(self, record: Record, text: Text) -> str:
+        """The line, or lines, of a record in the chosen format."""
+        if self.json:
+            return to_json(record)
+        return text if isinstance(text, str) else text(record)
 
     def log(self, text: str, **fields: Any) -> None:
         """Write a line of a layer's or of our own: event "log"."""

@@ -7,11 +7,12 @@ program asks for SO_ERROR, when it calls connect again, or when the socket close
 Each event is one record: `event`, `time` (seconds since 1970), `process`, `thread`, `name` (the command), `socket`,
 `protocol`, then by event
 
-    connect   peer, result ("connected", "failed", "unknown"), error, errno, duration_us
+    connect   peer, result ("connected", "failed", "abandoned", "unknown"), error, errno, duration_us
     bind      local, result ("bound", "failed"), error, errno
     listen    local, backlog, result ("listening", "failed"), error, errno
     accept    peer, result ("accepted", "failed"), error, errno
-    close     local, peer, sent, received, rtt_us, retransmits, duration_s; null where it is not known
+    close     local, peer, sent, received, rtt_us, retransmits, duration_s; null where it is not known;
+              final (false: the kernel is still sending what the program left behind)
     summary   rows: process, name, peer, direction, connections, failed, sent, received
 """
 
@@ -22,13 +23,15 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from winsock.abi.constants import IPPROTO_TCP, SO_ERROR, SOL_SOCKET
+from winsock.abi.constants import AF_UNSPEC, IPPROTO_TCP, SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEALREADY,
     WSAEINPROGRESS,
+    WSAEINTR,
     WSAEINVAL,
     WSAEISCONN,
     WSAEWOULDBLOCK,
+    ErrorCode,
     WinsockError,
     errno_of,
     name_of,
@@ -52,41 +55,40 @@ class Attempt(NamedTuple):
     call: Call
 
 
+class Place(NamedTuple):
+    """A row of the summary: whose connections, with whom, and who began them."""
+
+    process: int
+    name: str
+    peer: str
+    direction: str
+
+
 class Summary:
     """Connections by process and peer, over all chains of a run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[tuple[int, str, str, str], list[int]] = {}
-        self._peers: dict[int, tuple[int, str, str, str]] = {}
+        self._rows: dict[Place, list[int]] = {}
         self.told = False
 
-    def connection(self, call: Call, peer: str, direction: str, failed: bool) -> None:
-        """One more connection of a process with a peer, or one that failed."""
-        key = (call.process, call.process_name, peer, direction)
+    def connection(self, place: Place, failed: bool) -> None:
+        """One more connection, or one that failed."""
         with self._lock:
-            row = self._rows.setdefault(key, [0, 0, 0, 0])
-            row[1 if failed else 0] += 1
-            if not failed and call.socket_id is not None:
-                self._peers[call.socket_id] = key
+            self._rows.setdefault(place, [0, 0, 0, 0])[1 if failed else 0] += 1
 
-    def closed(self, stats: Stats) -> None:
-        """Add a closed socket's bytes to its row."""
+    def moved(self, place: Place, sent: int, received: int) -> None:
+        """Add a closed socket's bytes."""
         with self._lock:
-            key = self._peers.pop(stats.socket, None)
-            if key is not None:
-                self._rows[key][2] += stats.sent or 0
-                self._rows[key][3] += stats.received or 0
+            row = self._rows[place]
+            row[2] += sent
+            row[3] += received
 
     def rows(self) -> list[dict[str, Any]]:
         """The table, in the order of first sight."""
         names = ("connections", "failed", "sent", "received")
         with self._lock:
-            return [
-                {"process": key[0], "name": key[1], "peer": key[2], "direction": key[3]}
-                | dict(zip(names, row, strict=True))
-                for key, row in self._rows.items()
-            ]
+            return [place._asdict() | dict(zip(names, row, strict=True)) for place, row in self._rows.items()]
 
 
 class Trace(Layer):
@@ -98,6 +100,7 @@ class Trace(Layer):
 
     def __init__(self) -> None:
         self._pending: dict[int, Attempt] = {}
+        self._connections: dict[int, tuple[Sockaddr | None, Place]] = {}
 
     def WSPConnect(
         self,
@@ -108,26 +111,27 @@ class Trace(Layer):
         sqos: object = None,
         gqos: object = None,
     ) -> bytes | None:
-        call = current_call()
-        attempt = self._pending.get(call.socket_id or s) or Attempt(name, time.monotonic(), call)
+        attempt = self._pending.get(s) or Attempt(name, time.monotonic(), current_call())
         try:
             result = self.next.WSPConnect(s, name, caller_data, callee_data, sqos, gqos)
         except WinsockError as error:
             self._connect_raised(s, attempt, error)
             raise
-        if self._is_connected(s):
-            self._outcome(attempt, None)
+        if name.family == AF_UNSPEC:
+            self._pending.pop(s, None)
+        elif self._is_connected(s):
+            self._outcome(s, attempt, None)
         else:
-            self._pending[call.socket_id or s] = attempt
+            self._pending[s] = attempt
         return result
 
     def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
         value = super().WSPGetSockOpt(s, level, optname)
-        if optname == SO_ERROR and level == SOL_SOCKET:
-            attempt = self._pending.get(current_call().socket_id or s)
-            if attempt is not None and (value or self._is_connected(s)):
-                assert isinstance(value, int)
-                self._outcome(attempt, value or None, getattr(value, "errno", None))
+        if optname == SO_ERROR and level == SOL_SOCKET and s in self._pending:
+            if isinstance(value, ErrorCode) and value:
+                self._outcome(s, self._pending[s], value, value.errno)
+            elif self._is_connected(s):
+                self._outcome(s, self._pending[s], None)
         return value
 
     def WSPBind(self, s: int, name: Sockaddr) -> None:
@@ -148,16 +152,19 @@ class Trace(Layer):
             raise
         call = current_call()
         self._tell("accept", call, {"peer": str(peer)} | _result("accepted"))
-        self.summary.connection(_of_socket(call, handle), _host(peer), "accepted", False)
+        self._established(handle, peer, Place(call.process, call.process_name, _host(peer), "accepted"))
         return handle, peer
 
     def closed(self, stats: Stats) -> None:
-        attempt = self._pending.pop(stats.socket, None)
+        handle = stats.socket if stats.handle is None else stats.handle
+        attempt = self._pending.pop(handle, None)
         if attempt is not None:
-            self._ended_pending(attempt, stats)
+            self._ended_pending(handle, attempt, stats.connected)
+        peer, place = self._connections.pop(handle, (None, None))
         call = Call(stats.process, stats.process, "", stats.socket, stats.process_name)
-        self._tell("close", call, _closing(stats))
-        self.summary.closed(stats)
+        self._tell("close", call, _closing(stats, peer))
+        if place is not None:
+            self.summary.moved(place, stats.sent or 0, stats.received or 0)
 
     def run_ended(self) -> None:
         if not self.summary.told:
@@ -168,40 +175,49 @@ class Trace(Layer):
     # --- reporting --------------------------------------------------------------------------------------------------
 
     def _connect_raised(self, s: int, attempt: Attempt, error: WinsockError) -> None:
-        socket = attempt.call.socket_id or s
-        if error.winerror == WSAEISCONN and socket in self._pending:
-            self._outcome(attempt, None)
-        elif error.winerror in _STILL_PENDING and (error.winerror == WSAEWOULDBLOCK or socket in self._pending):
-            self._pending[socket] = attempt
+        waits = s in self._pending
+        if error.winerror == WSAEISCONN and waits:
+            self._outcome(s, attempt, None)
+        elif error.winerror == WSAEWOULDBLOCK or (waits and error.winerror in _STILL_PENDING):
+            self._pending[s] = attempt
+        elif error.winerror != WSAEINTR:  # an interrupted connect goes on, and is made again
+            self._outcome(s, attempt, error.winerror, error.errno)
         else:
-            self._outcome(attempt, error.winerror, error.errno)
+            self._pending[s] = attempt
 
     def _is_connected(self, s: int) -> bool:
-        """Whether the peer has answered: no success of connect proves it where TCP_FASTOPEN_CONNECT is set."""
+        """Whether the peer has answered: success of connect proves nothing where TCP_FASTOPEN_CONNECT is set."""
         try:
             self.next.WSPGetPeerName(s)
         except WinsockError:
             return False
         return True
 
-    def _outcome(self, attempt: Attempt, error: int | None, errno: int | None = None) -> None:
-        call = attempt.call
-        if call.socket_id is not None:
-            self._pending.pop(call.socket_id, None)
-        fields = {"peer": str(attempt.peer)} | _result("failed" if error else "connected", error, errno)
-        fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
-        self._tell("connect", call, fields)
-        self.summary.connection(call, str(attempt.peer), "connected", bool(error))
+    def _outcome(self, s: int, attempt: Attempt, error: int | None, errno: int | None = None) -> None:
+        """Report how a connect ended; no error is success."""
+        self._pending.pop(s, None)
+        self._tell_connect(attempt, _result("failed" if error else "connected", error, errno))
+        place = _place(attempt)
+        if error:
+            self.summary.connection(place, failed=True)
+        else:
+            self._established(s, attempt.peer, place)
 
-    def _ended_pending(self, attempt: Attempt, stats: Stats) -> None:
+    def _ended_pending(self, s: int, attempt: Attempt, connected: bool | None) -> None:
         """The program closed the socket before it asked: the kernel's counters may know."""
-        if stats.connected:
-            self._outcome(attempt, None)
-            return
-        fields = {"peer": str(attempt.peer)} | _result("unknown" if stats.connected is None else "abandoned")
-        fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
-        self._tell("connect", attempt.call, fields)
-        self.summary.connection(attempt.call, str(attempt.peer), "connected", True)
+        if connected:
+            self._outcome(s, attempt, None)
+        else:
+            self._tell_connect(attempt, _result("unknown" if connected is None else "abandoned"))
+            self.summary.connection(_place(attempt), failed=True)
+
+    def _established(self, s: int, peer: Sockaddr | None, place: Place) -> None:
+        self._connections[s] = peer, place
+        self.summary.connection(place, failed=False)
+
+    def _tell_connect(self, attempt: Attempt, result: dict[str, Any]) -> None:
+        took = round((time.monotonic() - attempt.started) * 1e6)
+        self._tell("connect", attempt.call, {"peer": str(attempt.peer)} | result | {"duration_us": took})
 
     def _reporting(self, event: str, success: str, fields: dict[str, Any], perform: Callable[[], None]) -> None:
         try:
@@ -224,27 +240,29 @@ class Trace(Layer):
         journal.record(record | fields, render)
 
 
+def _place(attempt: Attempt) -> Place:
+    return Place(attempt.call.process, attempt.call.process_name, str(attempt.peer), "connected")
+
+
 def _result(result: str, error: int | None = None, errno: int | None = None) -> dict[str, Any]:
     if error is None:
         return {"result": result, "error": None, "errno": None}
     return {"result": result, "error": name_of(error), "errno": errno if errno is not None else errno_of(error)}
 
 
-def _closing(stats: Stats) -> dict[str, Any]:
+def _closing(stats: Stats, peer: Sockaddr | None) -> dict[str, Any]:
+    """What is known at the end; the peer from the connect where the kernel has forgotten it."""
+    peer = stats.peer or peer
     return {
         "local": None if stats.local is None else str(stats.local),
-        "peer": None if stats.peer is None else str(stats.peer),
+        "peer": None if peer is None else str(peer),
         "sent": stats.sent,
         "received": stats.received,
         "rtt_us": stats.rtt_us,
         "retransmits": stats.retransmits,
         "duration_s": stats.duration_s,
+        "final": stats.final,
     }
-
-
-def _of_socket(call: Call, handle: int) -> Call:
-    """The same caller, for the socket that its accept made."""
-    return call._replace(socket_id=handle)
 
 
 def _host(peer: Sockaddr | None) -> str:

@@ -40,10 +40,11 @@ def _close(record: Any) -> str:
     where = f"{record['peer'] or record['local'] or '?':<24}"
     if record["protocol"] != "tcp":
         return f"{where} open {_duration(record['duration_s'])}"
+    still = "" if record["final"] else ", still closing"
     return (
         f"{where} sent {_bytes(record['sent'])}, received {_bytes(record['received'])}, "
         f"rtt {_duration(_seconds(record['rtt_us']))}, retransmits {_or_unknown(record['retransmits'])}, "
-        f"open {_duration(record['duration_s'])}"
+        f"open {_duration(record['duration_s'])}{still}"
     )
 
 

@@ -44,6 +44,10 @@ class Stats(NamedTuple):
     """Whether a connection was ever established, where the kernel's counters prove it either way."""
     process_name: str = ""
     """The name of that process, under `winsock run`."""
+    handle: int | None = None
+    """The socket's handle in this chain."""
+    final: bool = True
+    """False where the kernel still sends what the program left behind: the numbers may grow."""
 
 
 def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -> Stats:
@@ -66,6 +70,7 @@ def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -
         rtt_us=rtt,
         retransmits=resent,
         duration_s=duration_s,
+        handle=s,
     )
 
 

@@ -187,6 +187,10 @@ class Leases:
         """The cookies of the known sockets: a live view."""
         return self._by_cookie.keys()
 
+    def find(self, cookie: int) -> Socket | None:
+        """The socket of a cookie."""
+        return self._by_cookie.get(cookie)
+
     def at(self, slot: int) -> Socket | None:
         """The socket of a slot."""
         return self._by_slot.get(slot)

@@ -36,7 +36,7 @@ class PlannedLayer(NamedTuple):
     """One layer of the chain, the uppermost first."""
 
     spec: LayerSpec
-    kind: type
+    kind: type[Layer]
     functions: frozenset[str]
 
     @property
@@ -81,8 +81,8 @@ def make(specs: Sequence[LayerSpec]) -> Plan:
 
 def _planned(spec: LayerSpec) -> PlannedLayer:
     kind = loader.resolve(spec.path)
-    if not isinstance(kind, type):
-        kind = type(kind)
+    if not isinstance(kind, type) or not issubclass(kind, Layer):
+        raise PlanError(f"{spec.path} is not a subclass of winsock.Layer; winsock run takes no other providers")
     functions = overridden(kind)
     refusal = _refusal(kind, functions)
     if refusal:
@@ -96,8 +96,6 @@ def _refusal(kind: type, functions: Iterable[str]) -> str | None:
     hooks = [hook for hook in BYTE_HOOKS if hasattr(kind, hook)]
     if hooks:
         return f"wants the bytes of connections ({', '.join(hooks)})"
-    if not issubclass(kind, Layer):
-        return "is not a subclass of winsock.Layer"
     wanted = [f"{name} ({NOT_YET_CARRIED[name]})" for name in sorted(functions) if name in NOT_YET_CARRIED]
     return f"overrides {', '.join(wanted)}" if wanted else None
 

@@ -11,16 +11,20 @@ from __future__ import annotations
 import select
 import threading
 import time
+from collections import deque
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import WINSOCK_VERSION
 from winsock.core import journal
+from winsock.core.journal import Record, Text
 from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
 from winsock.host import numbers
+from winsock.spi.layer import Layer
 from winsock.spi.stats import Stats
 from winsock.supervisor import filter, launch
-from winsock.supervisor.destroyed import Closing, Destroyed
+from winsock.supervisor.closing import Closing, Past
+from winsock.supervisor.destroyed import Destroyed, still_counting
 from winsock.supervisor.life import RunOptions, Serving
 from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
@@ -60,26 +64,24 @@ def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inher
 
 
 class Lines:
-    """Our lines on their way out: gathered, and handed on every few milliseconds, so that no call pays for each."""
+    """Our lines on their way out: gathered as records, rendered and handed on a little later, so that no call waits."""
 
     def __init__(self, serving: Serving, file: IO[str] | None) -> None:
         self._serving = serving
         self._file = file
-        self._lines: list[str] = []
-        self._lock = threading.Lock()
+        self._records: deque[tuple[Record, Text]] = deque()
+        self._flushing = threading.Lock()
 
-    def add(self, line: str) -> None:
-        """Take one line, or several."""
-        with self._lock:
-            self._lines.append(line)
+    def add(self, record: Record, text: Text) -> None:
+        """Take one record."""
+        self._records.append((record, text))
 
     def flush(self) -> None:
         """Hand on what was taken."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-            if not lines:
-                return
-            text = "\n".join(lines) + "\n"
+        if not self._records:
+            return
+        with self._flushing:
+            text = "".join(the_journal.render(*self._records.popleft()) + "\n" for _ in range(len(self._records)))
             if self._file is None:
                 self._serving.line(text)
                 return
@@ -103,11 +105,12 @@ class _Run:
         self._due = threading.Event()
         self._supervisor: Supervisor
         self._notices: Destroyed | None = None
+        self._wants_closed = any(layer.kind.closed is not Layer.closed for layer in plan.layers)
 
     def serve(self) -> None:
         """Until the last process of the tree has ended."""
         the_journal.json = self._choices.json
-        the_journal.sink = self._take_line
+        the_journal.later = self._take_record
         process.startup(WINSOCK_VERSION, self._plan.catalog)
         supervisor = Supervisor(self._serving.listener, self._plan, self._report)
         self._supervisor = supervisor
@@ -123,13 +126,19 @@ class _Run:
         supervisor.crew.finished.wait()
         self._lines.flush()
 
-    def _take_line(self, line: str) -> None:
-        self._lines.add(line)
+    def _take_record(self, record: Record, text: Text) -> None:
+        self._lines.add(record, text)
         self._supervisor.crew.rouse()
 
     def _subscribe(self) -> None:
         try:
-            self._notices = Destroyed(self._closed, self._supervisor.leases.cookies())
+            self._notices = Destroyed(
+                self._closed,
+                self._supervisor.leases.cookies(),
+                past=self._past,
+                on_error=lambda error: journal.audit("(supervisor)", "closed", error),
+                counters=self._wants_closed,
+            )
         except OSError as error:
             journal.log(f"winsock: no notices of closed sockets here ({error.strerror}); winsock doctor says more")
 
@@ -170,8 +179,22 @@ class _Run:
         if self._notices is None:
             return
         streams = [socket.cookie for socket in self._supervisor.leases if socket.kind.type == _STREAM]
-        if streams:
-            self._notices.flush(streams, CLOSING_WAIT_S)
+        if not streams:
+            return
+        left = self._notices.flush(streams, CLOSING_WAIT_S)
+        if left and self._serving.alone:
+            self._tell_of_closing(left)
+
+    def _tell_of_closing(self, cookies: set[int]) -> None:
+        """No process has these sockets any more, but the kernel does: it still sends, or waits for the peer."""
+        for cookie, closing in still_counting(cookies).items():
+            socket = self._supervisor.leases.forget(cookie)
+            if socket is not None:
+                self._tell_closed(socket, self._stats(socket, closing)._replace(final=False))
+
+    def _past(self, cookie: int) -> Past:
+        socket = self._supervisor.leases.find(cookie)
+        return Past() if socket is None else Past(accepted=socket.accepted)
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
 
@@ -179,11 +202,14 @@ class _Run:
         socket = self._supervisor.leases.forget(cookie)
         if socket is None:
             return
-        stats = self._stats(socket, closing)
-        for layer in socket.record.chain.layers:
-            tell(layer, "closed", stats)
+        if self._wants_closed:
+            self._tell_closed(socket, self._stats(socket, closing))
         handles.release(socket.slot)
         self._supervisor.leases.close(socket)
+
+    def _tell_closed(self, socket: Socket, stats: Stats) -> None:
+        for layer in socket.record.chain.layers:
+            tell(layer, "closed", stats)
 
     def _stats(self, socket: Socket, closing: Closing) -> Stats:
         now = time.monotonic()
@@ -200,4 +226,5 @@ class _Run:
             duration_s=now - socket.met_at,
             connected=closing.connected,
             process_name=socket.process.name(now),
+            handle=socket.slot,
         )
