@@ -54,9 +54,9 @@ class Destroyed:
     counted: one that is not among those in use, and that `still_open(cookie)` does not claim either, is reported with
     nothing known. (A socket that was never bound or whose connection was reset is open and not in use.)
 
-    Without `counters` every socket is reported with nothing known, at a third of the cost: enough for somebody who only
-    forgets it. Errors of the callbacks and of the kernel go to `on_error`. The constructor raises `OSError` where the
-    kernel has no such notices. One network namespace is covered, that of the constructing thread.
+    Without `counters` every socket is reported with nothing known, at a quarter of the cost, which is enough for those
+    who only forget it. Errors of the callbacks and of the kernel go to `on_error`. The constructor raises `OSError`
+    where the kernel has no such notices. One network namespace is covered, that of the constructing thread.
     """
 
     def __init__(
