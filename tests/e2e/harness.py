@@ -27,7 +27,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "programs"
-WINSOCK = (sys.executable, "-m", "winsock.cli")
+PYTHON = sys.executable
+WINSOCK = (PYTHON, "-m", "winsock.cli")
 DEADLINE_S = 30.0
 LOCALHOST = "127.0.0.1"
 
@@ -244,6 +245,14 @@ def _environ(pid: str) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return ""
 
 
 def kill_marked(mark: str) -> None:

@@ -1,7 +1,7 @@
 """Absurd arguments: a supervised program is answered exactly what the kernel answers a bare one.
 
-The oracle is the same program, run bare on the same kernel. It is run under trace, and under a layer through which every
-function goes that can be carried.
+The oracle is the same program, run bare on the same kernel. It is run under trace, and under a layer through which
+every function goes that can be carried.
 """
 
 from __future__ import annotations
