@@ -1,4 +1,5 @@
 /* local PATH: what programs do with sockets that are no network: netlink (getifaddrs), AF_UNIX by path and in pairs. */
+#define _GNU_SOURCE
 #include <ifaddrs.h>
 #include <stdio.h>
 #include <string.h>
