@@ -112,10 +112,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
-def bare(*program: str | Path, **more: Any) -> Finished:
+def bare(*program: str | Path, timeout: float = DEADLINE_S, **more: Any) -> Finished:
     """Run a program as it is."""
     with running(program, **more) as started:
-        return started.wait()
+        return started.wait(timeout)
 
 
 def winsock(*arguments: str | Path, **more: Any) -> Finished:
@@ -377,10 +377,17 @@ class SameAsBare(NamedTuple):
     exchanges: list[Exchange]
 
 
-def same_as_bare(server: WebServer, *program: str | Path, connections: int = 1, **more: Any) -> SameAsBare:
+def same_as_bare(
+    server: WebServer,
+    *program: str | Path,
+    connections: int = 1,
+    between: Callable[[], None] = lambda: None,
+    **more: Any,
+) -> SameAsBare:
     """Run a client bare and supervised: stdout, status and the bytes that the server saw must be the same."""
     plain = bare(*program, **more)
     expected = sorted(server.taken(connections))
+    between()
     finished = supervised(*program, **more)
     assert finished.same == plain.same, (finished, plain)
     exchanges = sorted(server.taken(connections))
