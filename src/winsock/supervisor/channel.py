@@ -21,8 +21,6 @@ FAILED = b"x"
 """The program could not be started: exit status and reason."""
 LINES = b"l"
 """Text for the user."""
-EXITED = b"e"
-"""The program has ended and is reaped."""
 FINISH = b"f"
 """Leave now: the program's wait status, another exit status or -1, and whether nothing of the tree is left."""
 
@@ -111,10 +109,6 @@ class Sender:
         for start in range(0, len(data), _CHUNK_BYTES):
             self._post(LINES + data[start : start + _CHUNK_BYTES])
 
-    def exited(self) -> None:
-        """The program has ended."""
-        self._post(EXITED)
-
     def finish(self, order: Finish) -> None:
         """The front shall leave."""
         exit_status = -1 if order.exit_status is None else order.exit_status
@@ -127,12 +121,12 @@ class Sender:
                 self._queued_bytes -= len(self._queue.popleft())
             return bool(self._queue)
 
-    def drain(self) -> None:
-        """Wait until everything has been sent or the front is gone."""
+    def drain(self, patience_ms: int | None = None) -> None:
+        """Wait until everything has been sent or the front is gone; or until it has taken nothing for so long."""
         poll = select.poll()
         poll.register(self._connection, select.POLLOUT)
-        while self.flush():
-            poll.poll()
+        while self.flush() and poll.poll(patience_ms):
+            pass
 
     @property
     def queued(self) -> bool:

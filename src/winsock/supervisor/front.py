@@ -18,8 +18,8 @@ import signal
 import socket
 from collections.abc import Callable, Collection
 
-from winsock.supervisor import channel, signals, system
-from winsock.supervisor.life import descendants
+from winsock.supervisor import channel, mirror, signals, system
+from winsock.supervisor.processes import descendants, state_of
 
 STDERR = 2
 SUPERVISOR_DIED = 125
@@ -27,6 +27,9 @@ SUPERVISOR_DIED = 125
 _PIECE_BYTES = 4096
 """What a pipe takes without waiting, when poll has said that it takes something (PIPE_BUF)."""
 _LAST_LOOK_MS = 1000
+_ANSWER_BYTES = 1024
+_ROUNDS = 16
+"""Times that we look for more signals before we look at anything else."""
 
 
 class Witness:
@@ -44,17 +47,18 @@ class Witness:
                 os._exit(0)
         answer.close()
 
-    def shared(self) -> set[int]:
-        """The signals it has got since the last question. None where it was killed: then all seem sent to us alone."""
+    def shared(self) -> list[int]:
+        """The signals it has got since the last question; none where it was killed: then all seem sent to us alone."""
         try:
             self._question.send(b"?", socket.MSG_NOSIGNAL)
-            return set(self._question.recv(256)[1:])
+            return list(self._question.recv(_ANSWER_BYTES)[1:])
         except OSError:
-            return set()
+            return []
 
     def wake(self) -> None:
         """Continue it, if it was stopped together with its group."""
-        _try_kill(os.kill, self.pid, signal.SIGCONT)
+        if state_of(self.pid) == b"T":
+            _try_kill(os.kill, self.pid, signal.SIGCONT)
 
     def forget(self) -> None:
         """For the process that is not the front."""
@@ -78,8 +82,9 @@ def _stand(answer: socket.socket) -> None:
 class Front:
     """The front's loop, from the supervisor's start to the status."""
 
-    def __init__(self, receiver: channel.Receiver, supervisor: int, witness: Witness) -> None:
+    def __init__(self, receiver: channel.Receiver, image: mirror.Image, supervisor: int, witness: Witness) -> None:
         self._receiver = receiver
+        self._image = image
         self._supervisor = supervisor
         self._witness = witness
         self._signals = system.signalfd(signals.TO_PASS_ON)
@@ -91,10 +96,16 @@ class Front:
         self._left: int | None = None
         self._poll = select.poll()
         self._poll.register(receiver.fileno(), select.POLLIN)
+        self._poll.register(image.fileno(), select.POLLIN)
 
     def attend(self) -> int:
         """Stand for the program until it has ended; the exit status. Where a signal ended it, dies of that signal."""
-        act = {self._receiver.fileno(): self._hear, self._signals: self._pass_signals, STDERR: self._write}
+        act = {
+            self._receiver.fileno(): self._hear,
+            self._image.fileno(): self._reflect,
+            self._signals: self._pass_signals,
+            STDERR: self._write,
+        }
         while self._left is None:
             for descriptor, _ in self._poll.poll():
                 act[descriptor]()
@@ -107,15 +118,22 @@ class Front:
         elif kind == channel.STARTED and descriptor is not None:
             self._program, self._pidfd = channel.number(content), descriptor
             self._poll.register(self._signals, select.POLLIN)
-        elif kind == channel.EXITED:
-            self._pass_signals()  # those sent before the end were for the program
-            self._exited = True
         elif kind == channel.FINISH:
             self._left = self._finish(channel.order(content))
         elif kind == channel.FAILED:
             self._left = self._fail(channel.number(content), channel.reason(content))
         else:
             self._left = self._mourn()
+
+    def _reflect(self) -> None:
+        news = self._image.hear()
+        self._pass_signals()  # what was sent before the program stopped or ended was for the program
+        if news == mirror.STOPPED:
+            self._image.answer()
+        elif news == mirror.EXITED:
+            self._exited = True
+        else:
+            self._poll.unregister(self._image.fileno())
 
     # Lines: written as the terminal or pipe takes them, so that signals are seen to meanwhile.
 
@@ -146,17 +164,32 @@ class Front:
     # Signals
 
     def _pass_signals(self) -> None:
+        """Take what came, ask the witness, pass on; again for what came meanwhile.
+
+        What came while we asked, and the witness told, is one with what it told, as two equal pending signals are one.
+        Of stops and SIGCONT the last one counts, on either side: the kernel discards the others. So they are compared
+        when no more of them comes.
+        """
         ours = {os.getpid(), self._supervisor}  # SIGPIPE by our own writing; SIGCONT when the program goes on
-        pending = signals.take_pending(not_from=ours)
-        while pending:
+        jobs: list[int] = []
+        shared_jobs: list[int] = []
+        shared: list[int] = []
+        for _ in range(_ROUNDS):
+            pending = [n for n in signals.take_pending(ours) if n in signals.JOB_CONTROL or n not in shared]
+            if not pending:
+                break
             signals.await_group_delivery()
             if signal.SIGCONT in pending:
                 self._witness.wake()
             shared = self._witness.shared()
-            for number in sorted(pending):
-                self._pass(number, number in shared)
-            # What came while we asked is one with what the witness told, as two equal pending signals are one.
-            pending = signals.take_pending(not_from=ours) - shared
+            jobs += filter(signals.JOB_CONTROL.__contains__, pending)
+            shared_jobs += filter(signals.JOB_CONTROL.__contains__, shared)
+            for number in pending:
+                if number not in signals.JOB_CONTROL:
+                    self._pass(number, number in shared)
+            signals.await_group_delivery()
+        if jobs:
+            self._pass(jobs[-1], jobs[-1:] == shared_jobs[-1:])
 
     def _pass(self, number: int, shared: bool) -> None:
         if self._exited:
@@ -172,8 +205,12 @@ class Front:
             group = os.getpgid(self._program)
         except ProcessLookupError:
             return
-        if not shared or group != os.getpgrp():
-            _try_kill(os.killpg, group, number)
+        if group != os.getpgrp():
+            if number == signal.SIGCONT:
+                _give_terminal_to(group)
+        elif shared:
+            return
+        _try_kill(os.killpg, group, number)
 
     # Ends
 
@@ -228,6 +265,21 @@ def _manner(wait_status: int) -> str:
     if os.WIFSIGNALED(wait_status):
         return f"was killed by {signals.name_of(os.WTERMSIG(wait_status))}"
     return f"ended too early, with status {os.WEXITSTATUS(wait_status)}"
+
+
+def _give_terminal_to(group: int) -> None:
+    """Where a shell has put our group in the foreground, it means the program, whatever group that has made."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if os.tcgetpgrp(terminal) == os.getpgrp():
+            os.tcsetpgrp(terminal, group)
+    except OSError:
+        pass  # another session's group
+    finally:
+        os.close(terminal)
 
 
 def _try_kill(kill: Callable[[int, int], None], target: int, number: int) -> None:

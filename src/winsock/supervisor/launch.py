@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
-from winsock.supervisor import channel, kernel, signals, system
+from winsock.supervisor import channel, kernel, mirror, signals, system
 from winsock.supervisor.front import Front, Witness, drop
 from winsock.supervisor.life import RunOptions, Serving, redirect_python_output
 
@@ -35,6 +35,7 @@ NOT_EXECUTABLE = 126
 CANNOT_SUPERVISE = 125
 
 _DEFAULT_OPTIONS = RunOptions()
+_LAST_WORDS_MS = 2000
 _DEFAULT_PATH = b"/bin:/usr/bin"
 _REPORT = struct.Struct("<BI")
 _LISTENING, _INSTALL_FAILED, _EXEC_FAILED = range(3)
@@ -184,18 +185,20 @@ def run(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would have the kernel throw statuses away
     system.prctl(system.PR_SET_CHILD_SUBREAPER)
     plan = _Plan(path, tuple(os.fsencode(argument) for argument in argv), filter_program, inheritance)
-    front = os.pidfd_open(os.getpid())
     witness = Witness(lambda: drop(inheritance.descriptors))
-    receiver, sender = channel.pair()  # after the witness, which must not hold the ends of it open
+    # Links come after the witness, which must not hold their ends open.
+    receiver, sender = channel.pair()
+    image, reflector = mirror.pair()
     supervisor = os.fork()
     if supervisor == 0:
         receiver.close()
+        image.close()
         witness.forget()
-        _supervise(plan, front, witness.pid, sender, serve, options)
+        _supervise(plan, reflector, witness.pid, sender, serve, options)
     sender.close()
-    os.close(front)
+    reflector.close()
     drop(inheritance.descriptors, keep={2})
-    return Front(receiver, supervisor, witness).attend()
+    return Front(receiver, image, supervisor, witness).attend()
 
 
 class _Plan(NamedTuple):
@@ -209,7 +212,7 @@ class _Plan(NamedTuple):
 
 def _supervise(
     plan: _Plan,
-    front: int,
+    reflector: mirror.Mirror,
     witness: int,
     sender: channel.Sender,
     serve: Callable[[Serving], None],
@@ -217,13 +220,14 @@ def _supervise(
 ) -> NoReturn:
     """The supervisor's life."""
     status = 1
+    listener = -1
     try:
         system.prctl(system.PR_SET_CHILD_SUBREAPER)
         program, listener, pidfd = _give_birth(plan, witness)
         drop(plan.inheritance.descriptors)
         sender.started(program, pidfd)
         os.close(pidfd)
-        serving = Serving(listener, program, front, sender, options)
+        serving = Serving(listener, program, reflector, sender, options)
         redirect_python_output(serving.line)
         serve(serving)
         serving.leave()
@@ -231,8 +235,10 @@ def _supervise(
     except LaunchError as error:
         sender.failed(error.status, str(error))
     except BaseException:
+        if listener >= 0:
+            os.close(listener)  # first of all let the calls fail that wait for an answer
         sender.lines("winsock: internal error in the supervisor, please report it:\n" + traceback.format_exc())
-        sender.drain()
+        sender.drain(_LAST_WORDS_MS)
     finally:
         os._exit(status)
 

@@ -17,9 +17,8 @@
 The supervisor is a subreaper, so every process of the tree whose parent has ended becomes its child. When no child is
 left, the tree is empty.
 
-The front follows the program's stops by our hand, not by its own: only one process decides, in the order in which the
-kernel tells it, so a stop and a continuation that cross each other cannot leave the front stopped beside a running
-program. And because to the user the front *is* the program, a front that was killed takes the program with it.
+Because to the user the front *is* the program, it stops and goes on with it (mirror.py), and a front that was killed
+takes the program with it.
 """
 
 from __future__ import annotations
@@ -30,11 +29,13 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.supervisor import system
 from winsock.supervisor.channel import Finish, Sender
+from winsock.supervisor.mirror import Mirror
+from winsock.supervisor.processes import Process, descendants
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -49,17 +50,10 @@ class RunOptions(NamedTuple):
     """Whether the front waits for all processes of the tree."""
 
 
-class Process(NamedTuple):
-    """A living process: its id, and its name as ps shows it."""
-
-    pid: int
-    name: str
-
-
 class Serving:
     """A program under supervision, as the notification side sees it."""
 
-    def __init__(self, listener: int, program: int, front: int, channel: Sender, options: RunOptions) -> None:
+    def __init__(self, listener: int, program: int, mirror: Mirror, channel: Sender, options: RunOptions) -> None:
         self.listener = listener
         """The seccomp listener; POLLHUP on it means that no process of the tree is left."""
         self.program = program
@@ -69,14 +63,14 @@ class Serving:
         """The program's wait status (see os.WIFEXITED), once it has ended."""
         self.alone = False
         """Whether no process of the tree is left."""
-        self._front = front
-        self._front_stopped = False
+        self._mirror = mirror
         self._finished = False
         self._channel = channel
         self._children = system.signalfd({signal.SIGCHLD})
         self._poll = select.epoll()
         self._poll.register(self._children, select.EPOLLIN)
         self._poll.register(channel.fileno(), select.EPOLLIN)
+        self._poll.register(mirror.fileno(), select.EPOLLIN)
         self._registration = threading.Lock()
         self._registered = select.EPOLLIN
 
@@ -91,6 +85,9 @@ class Serving:
             if descriptor == self._children:
                 signal.sigtimedwait({signal.SIGCHLD}, 0)
                 ended += self._reap()
+            elif descriptor == self._mirror.fileno():
+                if not self._mirror.answered():
+                    self._poll.unregister(descriptor)
             elif events & ~select.EPOLLOUT:
                 self._front_is_gone()
             else:
@@ -150,23 +147,12 @@ class Serving:
 
     def _program_changed(self, status: int) -> None:
         if os.WIFSTOPPED(status):
-            if _state(self.program) == b"T":
-                self._front_stopped = self._tell_front(signal.SIGSTOP)
-            return
-        if self._front_stopped:
-            self._front_stopped = False
-            self._tell_front(signal.SIGCONT)
-        if not os.WIFCONTINUED(status):
+            self._mirror.program_stopped(self.program)
+        elif os.WIFCONTINUED(status):
+            self._mirror.program_went_on()
+        else:
             self.exited = status
-            self._channel.exited()
-            self._watch_queue()
-
-    def _tell_front(self, number: int) -> bool:
-        try:
-            signal.pidfd_send_signal(self._front, number)
-        except OSError:
-            return False
-        return True
+            self._mirror.program_ended()
 
     def _front_is_gone(self) -> None:
         with self._registration:
@@ -204,38 +190,3 @@ def redirect_python_output(line: Callable[[str], None]) -> None:
     """Let what Python code of the supervisor prints (a layer's print, a traceback) reach the user as lines."""
     buffer = io.BufferedWriter(_LineStream(line))
     sys.stdout = sys.stderr = io.TextIOWrapper(buffer, "utf-8", "backslashreplace", line_buffering=True)
-
-
-def descendants(root: int, besides: Collection[int] = ()) -> list[Process]:
-    """The living processes below `root`; those `besides` and what is below them left out."""
-    children: dict[int, list[tuple[int, Process, bool]]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (row := _read_stat(int(entry))) is not None:
-            name, state, parent = row
-            children.setdefault(parent, []).append((int(entry), Process(int(entry), name), state in b"ZX"))
-    found: list[Process] = []
-    heirs = [root]
-    while heirs:
-        for pid, process, dead in children.get(heirs.pop(), []):
-            if pid in besides:
-                continue
-            heirs.append(pid)
-            if not dead:
-                found.append(process)
-    return sorted(found)
-
-
-def _state(pid: int) -> bytes:
-    row = _read_stat(pid)
-    return b"" if row is None else row[1]
-
-
-def _read_stat(pid: int) -> tuple[str, bytes, int] | None:
-    """Name, state and parent of a process; None if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb", 0) as file:
-            head, _, rest = file.read(1024).rpartition(b") ")
-    except OSError:
-        return None
-    fields = rest.split(None, 2)
-    return head.partition(b"(")[2].decode(errors="replace"), fields[0], int(fields[1])

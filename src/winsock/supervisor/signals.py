@@ -15,6 +15,9 @@ EVERY = frozenset(int(number) for number in signal.valid_signals())
 TO_PASS_ON = EVERY - {int(signal.SIGCHLD)}
 """What is not about our own children."""
 
+JOB_CONTROL = frozenset({int(signal.SIGCONT), int(signal.SIGTSTP), int(signal.SIGTTIN), int(signal.SIGTTOU)})
+"""Signals of which one that is sent makes the kernel discard another that waits."""
+
 PYTHON_IGNORES = frozenset({int(signal.SIGPIPE), int(signal.SIGXFSZ)})
 """What the interpreter itself ignores at its start; whether it was ignored before that cannot be known."""
 
@@ -24,23 +27,27 @@ def block_all() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, EVERY)
 
 
-def take_pending(not_from: Collection[int] = ()) -> set[int]:
-    """Take the blocked signals that wait for this process; those that `not_from` sent are taken and forgotten."""
-    taken: set[int] = set()
+def take_pending(not_from: Collection[int] = ()) -> list[int]:
+    """Take the blocked signals that wait for this process; those that `not_from` sent are taken and forgotten.
+
+    Stops and SIGCONT come in the order in which they were sent, since the kernel lets each discard the other.
+    """
+    taken: list[int] = []
     while (info := signal.sigtimedwait(TO_PASS_ON, 0)) is not None:
         if info.si_pid not in not_from:
-            taken.add(info.si_signo)
+            taken.append(info.si_signo)
     return taken
 
 
 def pending_of(pid: int) -> set[int]:
-    """The signals that wait for another process as a whole (ShdPnd of /proc/PID/status)."""
-    with open(f"/proc/{pid}/status", "rb") as status:
-        for line in status:
-            if line.startswith(b"ShdPnd:"):
-                mask = int(line.split()[1], 16)
-                return {number for number in EVERY if mask >> (number - 1) & 1}
-    return set()
+    """The signals that wait for another process as a whole (ShdPnd of /proc/PID/status); none if it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as status:
+            (line,) = [line for line in status if line.startswith(b"ShdPnd:")]
+    except (OSError, ValueError):
+        return set()
+    mask = int(line.split()[1], 16)
+    return {number for number in EVERY if mask >> (number - 1) & 1}
 
 
 def await_group_delivery() -> None:

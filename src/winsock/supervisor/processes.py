@@ -1,0 +1,56 @@
+"""Living processes, as /proc shows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import NamedTuple
+
+_DEAD = b"ZX"
+
+
+class Process(NamedTuple):
+    """A living process: its id, and its name as ps shows it."""
+
+    pid: int
+    name: str
+
+
+class _Row(NamedTuple):
+    name: str
+    state: bytes
+    parent: int
+
+
+def descendants(root: int, besides: Collection[int] = ()) -> list[Process]:
+    """The living processes below `root`; those `besides` and what is below them left out."""
+    rows = {int(entry): _read(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()}
+    children: dict[int, list[int]] = {}
+    for pid, row in rows.items():
+        if row is not None and pid not in besides:
+            children.setdefault(row.parent, []).append(pid)
+    found: list[Process] = []
+    parents = [root]
+    while parents:
+        for pid in children.get(parents.pop(), ()):
+            parents.append(pid)
+            row = rows[pid]
+            if row is not None and row.state not in _DEAD:
+                found.append(Process(pid, row.name))
+    return sorted(found)
+
+
+def state_of(pid: int) -> bytes:
+    """The state letter of a process; empty when it is gone."""
+    row = _read(pid)
+    return b"" if row is None else row.state
+
+
+def _read(pid: int) -> _Row | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as file:
+            head, _, rest = file.read(1024).rpartition(b") ")
+    except OSError:
+        return None
+    fields = rest.split(None, 2)
+    return _Row(head.partition(b"(")[2].decode(errors="replace"), fields[0], int(fields[1]))
