@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.calls.call import Call
 
 SOL_SOCKET = 1
+MOST_REMEMBERED = 1 << 17
 SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_COOKIE = 20, 21, 30, 57
 
 
@@ -113,19 +114,27 @@ class Options:
 class Leases:
     """The sockets that the supervisor knows, by cookie.
 
-    `adopt` puts a socket of a new kind under its chain, and answers None where there is none for it; `on_met` is told
-    of each socket that is met for the first time.
+    `adopt` puts a socket under the chain of its kind, and answers None where there is none for it; `on_met` is told
+    of each socket that is met for the first time, `release` ends what `adopt` began.
+
+    A chain that remembers nothing of a socket between two calls needs no stable handle: then (`lasting` false) each
+    lease is a socket of its own, and nobody has to be told of its end.
     """
 
     def __init__(
         self,
         adopt: Callable[[int, Kind, int], Record | None],
         on_met: Callable[[Socket], None],
+        release: Callable[[int], object],
         clock: Callable[[], float],
+        lasting: bool = True,
     ) -> None:
         self._adopt = adopt
         self._on_met = on_met
+        self._release = release
         self._clock = clock
+        self._lasting = lasting
+        self._lately: dict[int, None] = {}
         self._lock = threading.Lock()
         self._by_cookie: dict[int, Socket] = {}
         self._by_slot: dict[int, Socket] = {}
@@ -150,6 +159,10 @@ class Leases:
 
     def give_back(self, socket: Socket) -> None:
         """End one lease; with the last one the placeholder returns to the slot."""
+        if not self._lasting:
+            self._release(socket.slot)
+            os.close(socket.slot)
+            return
         with self._lock:
             socket.users -= 1
             if socket.users == 0:
@@ -203,7 +216,7 @@ class Leases:
         return Kind(*host.kind(descriptor))
 
     def _meet(self, fetched: int, cookie: int, process: Process) -> Socket | Kind:
-        """The first call on a socket: what was fetched is its slot."""
+        """The first call on a socket: what was fetched is its slot. (The first as far as we know: see `lasting`.)"""
         kind = Kind._make(host.kind(fetched))
         try:
             record = self._adopt(fetched, kind, cookie)
@@ -216,6 +229,19 @@ class Leases:
         return self._enter(Socket(cookie, fetched, kind, record, process, self._clock()))
 
     def _enter(self, socket: Socket) -> Socket:
+        if not self._lasting:
+            self._count_once(socket)
+            return socket
         self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
         self._on_met(socket)
         return socket
+
+    def _count_once(self, socket: Socket) -> None:
+        """Tell of a socket that was not told of lately; the memory of it is bounded, like everything that lasts."""
+        lately = self._lately
+        if socket.cookie in lately:
+            return
+        lately[socket.cookie] = None
+        if len(lately) > MOST_REMEMBERED:
+            del lately[next(iter(lately))]
+        self._on_met(socket)

@@ -12,6 +12,7 @@ from winsock.abi import options
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.dispatcher import loader
 from winsock.spi.layer import Layer, overridden
+from winsock.spi.provider import FUNCTIONS
 from winsock.supervisor import filter
 from winsock.supervisor.filter import Rule
 
@@ -23,6 +24,7 @@ NOT_YET_CARRIED = {
 }
 """Functions that system calls stand for, which this version does not take from a program."""
 
+_SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
 _WITH_OPTIONS = ("WSPGetSockOpt", "WSPSetSockOpt")
 _WITHOUT_CALL = {"WSPCloseSocket": "; override the hook `closed` instead"}
@@ -38,6 +40,11 @@ class PlannedLayer(NamedTuple):
     spec: LayerSpec
     kind: type[Layer]
     functions: frozenset[str]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the layer sees handles, or the life of a socket; `connecting` alone sees addresses."""
+        return any(getattr(self.kind, name) is not getattr(Layer, name) for name in _SEEING_SOCKETS)
 
     @property
     def carried(self) -> list[str]:
@@ -59,6 +66,11 @@ class Plan(NamedTuple):
     rules: tuple[Rule, ...]
     options: dict[str, frozenset[tuple[int, int]]]
     """For getsockopt and setsockopt, the (level, option) pairs of the host that the chain asks for."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the chain may know a socket again: by its handle, or at its end."""
+        return any(layer.remembers for layer in self.layers)
 
     def not_called_lines(self) -> list[str]:
         """A line for each function that is overridden in vain."""

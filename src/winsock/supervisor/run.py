@@ -131,6 +131,8 @@ class _Run:
         self._supervisor.crew.rouse()
 
     def _subscribe(self) -> None:
+        if not self._plan.remembers:
+            return
         try:
             self._notices = Destroyed(
                 self._closed,

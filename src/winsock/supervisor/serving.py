@@ -84,7 +84,7 @@ class Supervisor:
         self.rights = Rights()
         self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         """What reserves a number in the program."""
-        self.leases = Leases(self._adopt, self._met, time.monotonic)
+        self.leases = Leases(self._adopt, self._met, handles.release, time.monotonic, plan.remembers)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired)
         self._catalog = plan.catalog
         self._entries: dict[Kind, CatalogEntry | None] = {}
