@@ -6,14 +6,14 @@ from winsock.supervisor.calls import connecting, creating, listening, names, opt
 from winsock.supervisor.calls.call import Row
 
 ROWS: tuple[Row, ...] = (
-    Row("connect", "WSPConnect", on_socket=connecting.connect),
+    Row("connect", "WSPConnect", on_socket=connecting.connect, before=connecting.check_name),
     Row("sendto", "WSPConnect", on_socket=connecting.sendto),
     Row("sendmsg", "WSPConnect", on_socket=connecting.sendmsg),
     Row("sendmmsg", "WSPConnect", on_socket=connecting.sendmmsg),
     Row("bind", "WSPBind", on_socket=listening.bind, asks_rights=True),
     Row("listen", "WSPListen", on_socket=listening.listen),
     Row("accept", "WSPAccept", on_socket=listening.accept),
-    Row("accept4", "WSPAccept", on_socket=listening.accept),
+    Row("accept4", "WSPAccept", on_socket=listening.accept, before=listening.check_flags),
     Row("shutdown", "WSPShutdown", on_socket=names.shutdown),
     Row("getpeername", "WSPGetPeerName", on_socket=names.getpeername),
     Row("getsockname", "WSPGetSockName", on_socket=names.getsockname),

@@ -29,6 +29,11 @@ def connect(run: Supervisor, call: Call, socket: Socket) -> Answer:
     return 0
 
 
+def check_name(call: Call) -> None:
+    """The kernel reads the address before it looks for a socket."""
+    call.read_name(call.arguments[1], call.int_argument(2))
+
+
 def sendto(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """sendto with MSG_FASTOPEN: a connect and a send in one."""
     if not _opens(socket, call.arguments[4]):

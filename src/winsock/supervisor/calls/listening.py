@@ -48,18 +48,28 @@ def listen(run: Supervisor, call: Call, socket: Socket) -> Answer:
 
 def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """accept(descriptor, address, length) and accept4(..., flags)."""
-    flags = call.int_argument(3) if call.row.call == "accept4" else 0
-    if flags & ~(_SOCK_CLOEXEC | _SOCK_NONBLOCK):
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    check_flags(call)
     listening = run.leases.listening(socket)
     with listening.accepting:
         listens = run.leases.options.read(socket.slot, SO_ACCEPTCONN)
         if listens and not listening.kept and not _ready(socket):
             return _wait(run, call, socket)
-        handle, peer = _take(run, call, socket, listening, bool(listens))
-    if listening.waiting:
-        run.watch(socket)
-    return _deliver(run, call, socket, handle, peer, flags)
+        try:
+            handle, peer = _take(run, call, socket, listening, bool(listens))
+        finally:  # what ends this accept, a shutdown say, is news to the others too
+            if listening.waiting:
+                run.watch(socket)
+    return _deliver(run, call, socket, handle, peer, _flags(call))
+
+
+def check_flags(call: Call) -> None:
+    """Of accept4; the kernel looks at them before it looks for a socket."""
+    if _flags(call) & ~(_SOCK_CLOEXEC | _SOCK_NONBLOCK):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def _flags(call: Call) -> int:
+    return call.int_argument(3) if call.row.call == "accept4" else 0
 
 
 def _ready(socket: Socket) -> bool:
