@@ -1,4 +1,4 @@
-"""Shows what a program does with its sockets: every connect, bind, listen, accept and close, and how it went.
+"""Shows what a program does with its sockets: every connect, bind, listen, accept, shutdown and close, and how it went.
 
 The calls that move data are left alone: bytes, round-trip time and retransmits are the kernel's own counters, read when
 a socket closes. A non-blocking connect is reported when its outcome is known, with the full time it took: when the
@@ -11,6 +11,7 @@ Each event is one record: `event`, `time` (seconds since 1970), `process`, `thre
     bind      local, result ("bound", "failed"), error, errno
     listen    local, backlog, result ("listening", "failed"), error, errno
     accept    peer, result ("accepted", "failed"), error, errno
+    shutdown  peer, how ("sending", "receiving", "both"), result ("done", "failed"), error, errno
     close     local, peer, sent, received, rtt_us, retransmits, duration_s; null where it is not known;
               final (false: the kernel is still sending what the program left behind)
     summary   rows: process, name, peer, direction, connections, failed, sent, received
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from winsock.abi.constants import AF_UNSPEC, IPPROTO_TCP, SO_ERROR, SOL_SOCKET
+from winsock.abi.constants import AF_UNSPEC, IPPROTO_TCP, SD_BOTH, SD_RECEIVE, SD_SEND, SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEALREADY,
     WSAEINPROGRESS,
@@ -45,6 +46,9 @@ from winsock.spi.provider import OptionValue, ReadBuffer, WriteBuffer
 from winsock.spi.stats import Stats
 
 _STILL_PENDING = frozenset({WSAEWOULDBLOCK, WSAEINPROGRESS, WSAEALREADY, WSAEINVAL})
+
+
+_HOW = {SD_SEND: "sending", SD_RECEIVE: "receiving", SD_BOTH: "both"}
 
 
 class Attempt(NamedTuple):
@@ -92,7 +96,7 @@ class Summary:
 
 
 class Trace(Layer):
-    """Show each connect, bind, listen, accept and close of a program, with its outcome."""
+    """Show each connect, bind, listen, accept, shutdown and close of a program, with its outcome."""
 
     name = "trace"
     sockopts = ((SOL_SOCKET, SO_ERROR),)
@@ -140,6 +144,11 @@ class Trace(Layer):
     def WSPListen(self, s: int, backlog: int) -> None:
         fields = {"local": str(self.next.WSPGetSockName(s)), "backlog": backlog}
         self._reporting("listen", "listening", fields, lambda: self.next.WSPListen(s, backlog))
+
+    def WSPShutdown(self, s: int, how: int) -> None:
+        peer, _ = self._connections.get(s, (None, None))
+        fields = {"peer": None if peer is None else str(peer), "how": _HOW.get(how, str(how))}
+        self._reporting("shutdown", "done", fields, lambda: self.next.WSPShutdown(s, how))
 
     def WSPAccept(
         self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None

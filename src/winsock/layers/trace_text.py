@@ -16,7 +16,7 @@ def render(record: Any) -> str:
     """One line for an event; a table for the summary."""
     if record["event"] == "summary":
         return _summary(record["rows"])
-    head = f"{_clock(record['time'])} {_who(record):<20} {record['event']:<7} {record['protocol']}"
+    head = f"{_clock(record['time'])} {_who(record):<20} {record['event']:<8} {record['protocol']}"
     return f"{head} {_BODIES[record['event']](record)}"
 
 
@@ -48,7 +48,18 @@ def _close(record: Any) -> str:
     )
 
 
-_BODIES = {"connect": _connect, "bind": _bind, "listen": _listen, "accept": _accept, "close": _close}
+def _shutdown(record: Any) -> str:
+    return f"{record['peer'] or '?':<24} of {record['how']} {_result(record)}"
+
+
+_BODIES = {
+    "connect": _connect,
+    "bind": _bind,
+    "listen": _listen,
+    "accept": _accept,
+    "shutdown": _shutdown,
+    "close": _close,
+}
 
 
 def _clock(seconds: float) -> str:

@@ -151,3 +151,19 @@ def _process_of(thread: int) -> int:
         raise ProcessLookupError(errno.ESRCH, "the thread has ended") from error
     start = text.index(b"\nTgid:") + 6
     return int(text[start : text.index(b"\n", start)])
+
+
+def descriptors_of(thread: int, inode: int) -> list[int]:
+    """The thread's numbers for the socket with that inode."""
+    wanted, folder = f"socket:[{inode}]", f"/proc/{thread}/fd"
+    try:
+        return [int(number) for number in os.listdir(folder) if _link(f"{folder}/{number}") == wanted]
+    except OSError:
+        return []
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -59,7 +59,20 @@ class Listening:
 class Socket:
     """One socket of the program's tree, from its first trapped call to the notice of its end."""
 
-    __slots__ = ("accepted", "cookie", "kind", "listening", "met_at", "process", "record", "slot", "table", "users")
+    __slots__ = (
+        "accepted",
+        "cookie",
+        "inode",
+        "kind",
+        "listening",
+        "met_at",
+        "process",
+        "record",
+        "shut",
+        "slot",
+        "table",
+        "users",
+    )
 
     def __init__(self, cookie: int, slot: int, kind: Kind, record: Record, process: Process, met_at: float) -> None:
         self.cookie = cookie
@@ -72,6 +85,11 @@ class Socket:
         self.met_at = met_at
         self.users = 1
         self.accepted = False
+        """Whether it came from an accept."""
+        self.shut = False
+        """Whether the program was seen to shut down sending."""
+        self.inode = 0
+        """Of a listener that calls wait for."""
         self.listening: Listening | None = None
 
 

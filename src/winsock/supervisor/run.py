@@ -196,7 +196,9 @@ class _Run:
 
     def _past(self, cookie: int) -> Past:
         socket = self._supervisor.leases.find(cookie)
-        return Past() if socket is None else Past(accepted=socket.accepted)
+        if socket is None:
+            return Past()
+        return Past(accepted=socket.accepted, shut=socket.shut if "WSPShutdown" in self._plan.functions else None)
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
 

@@ -29,9 +29,9 @@ from winsock.host import numbers
 from winsock.spi import calling
 from winsock.spi.guard import failure
 from winsock.spi.layer import Layer
-from winsock.supervisor.callers import Caller, Callers, Process
+from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of
 from winsock.supervisor.calls import ROWS
-from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery
+from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Special
 from winsock.supervisor.crew import Crew, Worker
 from winsock.supervisor.lease import Kind, Leases, Socket
 from winsock.supervisor.notify import Listener
@@ -157,6 +157,7 @@ class Supervisor:
 
     def hold(self, call: Call, socket: Socket) -> None:
         """Let an accept wait for a connection, without thread and without lease."""
+        socket.inode = os.fstat(socket.slot).st_ino
         self.leases.listening(socket).waiting.append(call)
         self._waiting.add(call)
         self.watch(socket)
@@ -195,12 +196,21 @@ class Supervisor:
     def _receive_event(self) -> Call | None:
         for descriptor, _ in self._events.poll(0, 1):
             if (socket := self.leases.at(descriptor)) is not None:
-                waiting = socket.listening.waiting if socket.listening is not None else None
-                return waiting.pop(0) if waiting else None
+                return self._next_waiting(socket)
             if self._callers.owns(descriptor):
                 self._callers.ended(descriptor)
             elif (handle := self._others.get(descriptor)) is not None:
                 handle()
+        return None
+
+    def _next_waiting(self, socket: Socket) -> Call | None:
+        """The listener is ready: the first call that waits for it and still has a caller."""
+        waiting = socket.listening.waiting if socket.listening is not None else []
+        while waiting:
+            call = waiting.pop(0)
+            self._waiting.discard(call)
+            if self.listener.valid(call.id):
+                return call
         return None
 
     def _refuse_foreign(self, id: int, number: int) -> None:
@@ -235,7 +245,9 @@ class Supervisor:
 
     def _on_socket(self, call: Call) -> Answer | Interrupted:
         """A call about a descriptor: the chain gets the program's own socket for as long as the call lasts."""
-        socket = self._lease(call)
+        socket = self._lease(call) if call.socket is None else self._lease_again(call, call.socket)
+        if isinstance(socket, Special):
+            return socket
         if not isinstance(socket, Socket):
             return self._strange(socket)
         row = call.row
@@ -326,6 +338,29 @@ class Supervisor:
             if error.errno == errno.ENOTSOCK and call.row.before is not None:
                 call.row.before(call)
             raise
+
+    def _lease_again(self, call: Call, listener: Socket) -> Socket | Special:
+        """The listener of an accept that waited, whatever its number stands for by now.
+
+        Where its process has no number for it any more, the call waits on, and the next one that waits has a try.
+        """
+        caller = call.caller
+        assert caller is not None
+        for number in (call.arguments[0] & 0xFFFFFFFF, *descriptors_of(call.thread, listener.inode)):
+            try:
+                found = self.leases.take(caller, number)
+            except OSError:
+                continue
+            if found is listener:
+                return listener
+            if isinstance(found, Socket):
+                self.leases.give_back(found)
+        following = self._next_waiting(listener)
+        self.leases.listening(listener).waiting.append(call)
+        self._waiting.add(call)
+        if following is not None and call.worker is not None:
+            self._perform(call.worker, following)
+        return HELD
 
     def _strange(self, kind: Kind | None) -> Answer:
         """A socket that no chain is for: the kernel performs the call, and the report says so unless it is local."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.serving import Supervisor
 
+_SHUT_RD = 0
+
 
 def getpeername(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """getpeername(descriptor, address, length)."""
@@ -25,5 +27,7 @@ def getsockname(run: Supervisor, call: Call, socket: Socket) -> Answer:
 
 def shutdown(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """shutdown(descriptor, how): the numbers are the same on both sides."""
-    socket.table.WSPShutdown(socket.slot, call.int_argument(1))
+    how = call.int_argument(1)
+    socket.table.WSPShutdown(socket.slot, how)
+    socket.shut = socket.shut or how != _SHUT_RD
     return 0
