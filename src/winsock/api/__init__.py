@@ -1,0 +1,1 @@
+"""The application interface: what Ws2_32.dll exports, by topic."""

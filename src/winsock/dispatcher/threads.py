@@ -17,6 +17,8 @@ class ThreadState(threading.local):
     blocking_callback: BlockingCallback | None = None
     """Called while a call of this thread blocks; without one the thread waits natively."""
     blocking_context: object = None
+    open_type: int = 0
+    """SO_OPENTYPE: not 0 where `socket` makes sockets without the overlapped attribute."""
 
 
 _state = ThreadState()

@@ -1,0 +1,191 @@
+"""Sockets: making, binding, connecting, accepting, shutting down, closing; and which protocols there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from winsock.abi.constants import FROM_PROTOCOL_INFO, WSA_FLAG_OVERLAPPED
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.sockaddr import Sockaddr
+from winsock.api.addresses import Address, address_for
+from winsock.catalog.entries import Catalog, CatalogEntry
+from winsock.catalog.matching import fits
+from winsock.dispatcher import handles, loader, threads
+from winsock.dispatcher.route import find, function, require_started
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+# `socket` is a function here: the module of that name is not used on this floor.
+
+
+@function
+def socket(af: int, type: int, protocol: int) -> int:
+    """A new blocking socket of the first installed protocol that fits; its handle, a file descriptor.
+
+    Zero is a wildcard for `af` and `type`; zero for `protocol` fits the protocols that say so. Numbers are Windows':
+    AF_INET6 is 23. Raises WSANOTINITIALISED, WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE,
+    WSAEINVAL, WSAEMFILE, WSAENOBUFS, WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT. Source:
+    nf-winsock2-socket.
+    """
+    require_started()
+    entry = loader.catalog().match(af, type, protocol)
+    flags = 0 if threads.current().open_type else WSA_FLAG_OVERLAPPED
+    return loader.open_chain(entry).table.WSPSocket(af, type, protocol, entry.info, 0, flags)
+
+
+@function
+def WSASocket(
+    af: int,
+    type: int,
+    protocol: int,
+    protocol_info: WSAPROTOCOL_INFO | None = None,
+    g: int = 0,
+    flags: int = 0,
+) -> int:
+    """A new socket of the first protocol that fits, or of the one described; its handle.
+
+    With `protocol_info`, FROM_PROTOCOL_INFO (-1) takes a value from it. Raises what `socket` does, and WSAEINVAL for
+    a description of no installed protocol. Source: nf-winsock2-wsasocketw.
+    """
+    require_started()
+    catalog = loader.catalog()
+    if protocol_info is None:
+        entry = catalog.match(af, type, protocol)
+    else:
+        entry = _described(catalog, protocol_info, af, type, protocol)
+    info = entry.info if protocol_info is None else protocol_info
+    return loader.open_chain(entry).table.WSPSocket(af, type, protocol, info, g, flags)
+
+
+def _described(catalog: Catalog, info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int) -> CatalogEntry:
+    """The entry of a description; where the caller asks for another protocol of the same provider, that one's."""
+    if not isinstance(info, WSAPROTOCOL_INFO):
+        raise WinsockError(WSAEFAULT, f"protocol_info: {info!r} is no WSAPROTOCOL_INFO")
+    entry = catalog.find(info.dwCatalogEntryId)
+    af = info.iAddressFamily if af == FROM_PROTOCOL_INFO else af
+    type = info.iSocketType if type == FROM_PROTOCOL_INFO else type
+    protocol = info.iProtocol if protocol == FROM_PROTOCOL_INFO else protocol
+    candidates = (entry, *(other for other in catalog if _same_provider(entry.info, other.info)))
+    return next((other for other in candidates if fits(other.info, af, type, protocol)), entry)
+
+
+def _same_provider(one: WSAPROTOCOL_INFO, other: WSAPROTOCOL_INFO) -> bool:
+    layers = one.ProtocolChain.ChainEntries[:-1]
+    same_layers = bool(layers) and layers == other.ProtocolChain.ChainEntries[:-1]
+    return same_layers or one.ProviderId == other.ProviderId
+
+
+@function
+def bind(s: int, name: Address) -> None:
+    """Give the socket its local address; port 0 lets the host choose.
+
+    Raises WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEACCES, WSAEFAULT, WSAEAFNOSUPPORT, WSAEINVAL where it is bound,
+    WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-bind.
+    """
+    record = find(s)
+    record.table.WSPBind(s, address_for(record, name))
+
+
+@function
+def listen(s: int, backlog: int) -> None:
+    """Wait for connections, as many as `backlog` of them (SOMAXCONN: many).
+
+    Raises WSAEINVAL for an unbound socket, WSAEISCONN, WSAEADDRINUSE, WSAEOPNOTSUPP, WSAENOTSOCK, WSANOTINITIALISED.
+    Source: nf-winsock2-listen.
+    """
+    find(s).table.WSPListen(s, backlog)
+
+
+@function
+def accept(s: int) -> tuple[int, Sockaddr | None]:
+    """Take the first waiting connection: (handle, address of the peer).
+
+    Raises WSAEWOULDBLOCK, WSAEINVAL where the socket does not listen, WSAEOPNOTSUPP, WSAECONNRESET, WSAEMFILE,
+    WSAEINTR, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-accept.
+    """
+    return find(s).table.WSPAccept(s)
+
+
+@function
+def WSAAccept(
+    s: int, condition: Callable[..., int] | None = None, callback_data: object = None
+) -> tuple[int, Sockaddr | None]:
+    """The same, where a condition function says so: CF_ACCEPT, CF_REJECT or CF_DEFER.
+
+    It is called with (caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data). Raises what
+    `accept` does, WSAECONNREFUSED where it rejects and WSATRY_AGAIN where it defers. Source: nf-winsock2-wsaaccept.
+    """
+    return find(s).table.WSPAccept(s, condition, callback_data)
+
+
+@function
+def connect(s: int, name: Address) -> None:
+    """Connect to a peer; of a datagram socket, choose the peer.
+
+    Raises WSAEWOULDBLOCK for a non-blocking connect that is on its way, WSAEALREADY, WSAEISCONN, WSAECONNREFUSED,
+    WSAETIMEDOUT, WSAENETUNREACH, WSAEHOSTUNREACH, WSAEADDRNOTAVAIL, WSAEADDRINUSE, WSAEACCES, WSAEAFNOSUPPORT,
+    WSAEFAULT, WSAEINVAL for a listening socket, WSAEINTR, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-connect.
+    """
+    record = find(s)
+    record.table.WSPConnect(s, address_for(record, name))
+
+
+@function
+def WSAConnect(
+    s: int,
+    name: Address,
+    caller_data: ReadBuffer | None = None,
+    callee_data: WriteBuffer | None = None,
+    sqos: object = None,
+    gqos: object = None,
+) -> bytes | None:
+    """The same, with connect data and quality of service, for protocols that have them; the callee's data.
+
+    Raises what `connect` does, WSAEPROTONOSUPPORT for connect data and WSAEOPNOTSUPP for quality of service where
+    there is none, and WSAEINVAL for `gqos`. Source: nf-winsock2-wsaconnect.
+    """
+    record = find(s)
+    data: bytes | None = record.table.WSPConnect(s, address_for(record, name), caller_data, callee_data, sqos, gqos)
+    return data
+
+
+@function
+def shutdown(s: int, how: int) -> None:
+    """End receiving (SD_RECEIVE, 0), sending (SD_SEND, 1) or both (SD_BOTH, 2).
+
+    Raises WSAEINVAL, WSAENOTCONN, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-shutdown.
+    """
+    find(s).table.WSPShutdown(s, how)
+
+
+@function
+def closesocket(s: int) -> None:
+    """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
+    find(s)
+    handles.close(s)
+
+
+@function
+def getsockname(s: int) -> Sockaddr:
+    """The local address. Raises WSAEINVAL where there is none, WSAENOTSOCK. Source: nf-winsock2-getsockname."""
+    return find(s).table.WSPGetSockName(s)
+
+
+@function
+def getpeername(s: int) -> Sockaddr:
+    """The address of the peer. Raises WSAENOTCONN, WSAENOTSOCK. Source: nf-winsock2-getpeername."""
+    return find(s).table.WSPGetPeerName(s)
+
+
+@function
+def WSAEnumProtocols(protocols: Collection[int] | None = None) -> list[WSAPROTOCOL_INFO]:
+    """The installed protocols and chains in catalog order, or those whose number is among `protocols`.
+
+    Layered protocols by themselves and hidden entries are not shown. Raises WSAEINVAL, WSANOTINITIALISED. Source:
+    nf-winsock2-wsaenumprotocolsw.
+    """
+    require_started()
+    if protocols is not None and not isinstance(protocols, Collection):
+        raise WinsockError(WSAEINVAL, f"protocols: {protocols!r} is no collection of protocol numbers")
+    infos = (entry.info for entry in loader.catalog().visible())
+    return [info for info in infos if protocols is None or info.iProtocol in protocols]

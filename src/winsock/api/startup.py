@@ -1,0 +1,40 @@
+"""Start-up, clean-up, and the thread's last error."""
+
+from __future__ import annotations
+
+from winsock.dispatcher import process, threads
+from winsock.dispatcher.process import WSADATA, started
+from winsock.dispatcher.route import function, require_started
+
+__all__ = ["WSADATA", "WSACleanup", "WSAGetLastError", "WSASetLastError", "WSAStartup", "started"]
+
+
+def WSAStartup(version_requested: int) -> WSADATA:
+    """Start using Winsock; each call needs one WSACleanup. `with winsock.started():` does both.
+
+    `version_requested` is a word, 0x0202 for 2.2: the major number in its low byte. Raises WSAVERNOTSUPPORTED, which
+    does not become the thread's last error. Source: nf-winsock2-wsastartup.
+    """
+    return process.startup(version_requested)
+
+
+@function
+def WSACleanup() -> None:
+    """Undo one WSAStartup; the last one resets all sockets still open. Raises WSANOTINITIALISED.
+
+    Source: nf-winsock2-wsacleanup.
+    """
+    process.cleanup()
+    threads.current().last_error = 0
+
+
+def WSAGetLastError() -> int:
+    """The last error of this thread, a code; it works before WSAStartup too. Source: nf-winsock2-wsagetlasterror."""
+    return threads.current().last_error
+
+
+@function
+def WSASetLastError(error: int) -> None:
+    """Set the last error of this thread. Raises WSANOTINITIALISED. Source: nf-winsock-wsasetlasterror."""
+    require_started()
+    threads.current().last_error = error

@@ -1,0 +1,165 @@
+"""Sending and receiving.
+
+What the prologue in `dispatcher.route` does for other functions stands here in each body, because a function call more
+is what counts at this place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from winsock.abi.errors import WSAEFAULT, WinsockError
+from winsock.abi.sockaddr import Sockaddr
+from winsock.api.addresses import Address, address_for
+from winsock.dispatcher import route
+from winsock.dispatcher.records import Record, records, senders
+from winsock.dispatcher.route import NO_SIGNAL, find, function, note, refusal
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+
+def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
+    """Send; how many bytes went, which is all of them where the socket blocks.
+
+    Raises WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEMSGSIZE,
+    WSAEACCES, WSAEOPNOTSUPP, WSAEINVAL, WSAEFAULT, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-send.
+    """
+    try:
+        direct = senders[s]
+    except (KeyError, TypeError):
+        return route.send(s, data, flags)
+    if flags:
+        return route.send(s, data, flags)
+    try:
+        count = direct(data, NO_SIGNAL)
+    except Exception as error:
+        return route.after_direct_send(s, data, error)
+    return count if count == len(data) else route.after_direct_send(s, data, count)
+
+
+def recv(s: int, length: int, flags: int = 0) -> bytes:
+    """Receive `length` bytes at the most; no bytes at the end of a stream.
+
+    Raises WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEINVAL for an
+    unbound socket, WSAEMSGSIZE where a datagram was longer, WSAEOPNOTSUPP, WSAEFAULT, WSAENOTSOCK, WSANOTINITIALISED.
+    Source: nf-winsock2-recv.
+    """
+    record = _record(s)
+    try:
+        buffer = _room(length)
+        count, _ = record.table.WSPRecv(s, (buffer,), flags)  # type: ignore[misc]
+    except WinsockError as error:
+        note(error)
+        raise
+    return bytes(buffer) if count == length else bytes(memoryview(buffer)[:count])
+
+
+def sendto(s: int, data: ReadBuffer, flags: int, to: Address | None) -> int:
+    """Send a datagram to an address; how many bytes went.
+
+    Raises what `send` does, WSAEDESTADDRREQ, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT and WSAENETUNREACH. Source:
+    nf-winsock2-sendto.
+    """
+    record = _record(s)
+    try:
+        address = None if to is None else address_for(record, to)
+        return record.table.WSPSendTo(s, (data,), flags, address)  # type: ignore[return-value]
+    except WinsockError as error:
+        note(error)
+        raise
+
+
+def recvfrom(s: int, length: int, flags: int = 0) -> tuple[bytes, Sockaddr | None]:
+    """Receive a datagram: (bytes, source); of a stream the source is None.
+
+    Raises what `recv` does; its WSAEMSGSIZE carries `.address`. Source: nf-winsock2-recvfrom.
+    """
+    record = _record(s)
+    try:
+        buffer = _room(length)
+        count, _, source = record.table.WSPRecvFrom(s, (buffer,), flags)  # type: ignore[misc]
+    except WinsockError as error:
+        note(error)
+        raise
+    return bytes(memoryview(buffer)[:count]), source
+
+
+@function
+def WSASend(
+    s: int,
+    buffers: Sequence[ReadBuffer],
+    flags: int = 0,
+    overlapped: object = None,
+    completion_routine: Callable[..., None] | None = None,
+) -> int | None:
+    """Send several buffers in order; how many bytes went. Raises what `send` does. Source: nf-winsock2-wsasend."""
+    return find(s).table.WSPSend(s, buffers, flags, overlapped, completion_routine)
+
+
+@function
+def WSARecv(
+    s: int,
+    buffers: Sequence[WriteBuffer],
+    flags: int = 0,
+    overlapped: object = None,
+    completion_routine: Callable[..., None] | None = None,
+) -> tuple[int, int] | None:
+    """Fill several buffers in order: (count, flags). Raises what `recv` does; its WSAEMSGSIZE carries `.count`.
+
+    Source: nf-winsock2-wsarecv.
+    """
+    return find(s).table.WSPRecv(s, buffers, flags, overlapped, completion_routine)
+
+
+@function
+def WSASendTo(
+    s: int,
+    buffers: Sequence[ReadBuffer],
+    flags: int = 0,
+    to: Address | None = None,
+    overlapped: object = None,
+    completion_routine: Callable[..., None] | None = None,
+) -> int | None:
+    """Send several buffers as one datagram. Raises what `sendto` does. Source: nf-winsock2-wsasendto."""
+    record = find(s)
+    address = None if to is None else address_for(record, to)
+    return record.table.WSPSendTo(s, buffers, flags, address, overlapped, completion_routine)
+
+
+@function
+def WSARecvFrom(
+    s: int,
+    buffers: Sequence[WriteBuffer],
+    flags: int = 0,
+    overlapped: object = None,
+    completion_routine: Callable[..., None] | None = None,
+) -> tuple[int, int, Sockaddr | None] | None:
+    """Receive one datagram into several buffers: (count, flags, source). Raises what `recvfrom` does.
+
+    Source: nf-winsock2-wsarecvfrom.
+    """
+    return find(s).table.WSPRecvFrom(s, buffers, flags, overlapped, completion_routine)
+
+
+@function
+def WSASendDisconnect(s: int, data: ReadBuffer | None = None) -> None:
+    """End sending. Raises WSAENOPROTOOPT for disconnect data, WSAENOTCONN. Source: nf-winsock2-wsasenddisconnect."""
+    find(s).table.WSPSendDisconnect(s, data)
+
+
+@function
+def WSARecvDisconnect(s: int) -> bytes:
+    """End receiving; the peer's disconnect data. Raises WSAENOTCONN. Source: nf-winsock2-wsarecvdisconnect."""
+    return find(s).table.WSPRecvDisconnect(s)
+
+
+def _record(s: int) -> Record:
+    try:
+        return records[s]
+    except (KeyError, TypeError):
+        raise refusal(s) from None
+
+
+def _room(length: int) -> bytearray:
+    if not isinstance(length, int) or length < 0:
+        raise WinsockError(WSAEFAULT, f"length: {length!r} is no number of bytes")
+    return bytearray(length)
