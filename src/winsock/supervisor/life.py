@@ -71,6 +71,7 @@ class Serving:
         self._poll.register(self._children, select.EPOLLIN)
         self._poll.register(channel.fileno(), select.EPOLLIN)
         self._poll.register(mirror.fileno(), select.EPOLLIN)
+        self._handling = threading.Lock()
         self._registration = threading.Lock()
         self._registered = select.EPOLLIN
 
@@ -80,6 +81,10 @@ class Serving:
 
     def handle(self) -> list[tuple[int, int]]:
         """Do what is due, without waiting: reap, pass on, send. Returns who ended: (pid, wait status)."""
+        with self._handling:
+            return self._handle()
+
+    def _handle(self) -> list[tuple[int, int]]:
         ended: list[tuple[int, int]] = []
         for descriptor, events in self._poll.poll(0):
             if descriptor == self._children:
