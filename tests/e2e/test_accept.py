@@ -1,0 +1,71 @@
+"""accept, in all its ways: threads, processes, time limits, lack of descriptors, bad places for the address.
+
+The oracle is the same program, run bare on the same kernel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Build
+from tests.e2e.harness import Finished, bare, supervised
+
+EVERYTHING = Path(__file__).parent / "layers_everything.py"
+CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
+CASES = (
+    "plain",
+    "places",
+    "strangers",
+    "no_descriptors",
+    "timeouts",
+    "many_threads",
+    "woken_by_shutdown",
+    "closed_with_copy",
+    "prefork",
+    "killed",
+    "executed",
+    "events",
+)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("case", CASES)
+def test_accept_answers_as_the_kernel_does(build: Build, case: str, chain: str) -> None:
+    same_accept(build, case, chain)
+
+
+def same_accept(build: Build, case: str, chain: str = "trace") -> Finished:
+    """Run a case bare and supervised, and find it equal."""
+    program = build("accepting", "-pthread")
+    plain = bare(program, case)
+    assert plain.status == 0, plain.text
+    ran = supervised(program, case, options=CHAINS[chain])
+    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
+    assert ran.same == plain.same
+    return ran
+
+
+def test_each_connection_is_shown_once_with_its_thread(build: Build) -> None:
+    accepts = same_accept(build, "many_threads").events("accept", result="accepted")
+    assert len(accepts) == 200
+    assert set(Counter(record["peer"] for record in accepts).values()) == {1}
+    assert not {record["thread"] for record in accepts} & {record["process"] for record in accepts}
+
+
+def test_prefork_shows_which_process_accepted(build: Build) -> None:
+    accepts = same_accept(build, "prefork").events("accept", result="accepted")
+    assert len(accepts) == 62
+    assert len({record["process"] for record in accepts}) == 2
+
+
+def test_a_listener_closed_under_a_waiting_accept_refuses_at_once(build: Build) -> None:
+    """The one difference to the bare kernel: a waiting accept keeps nothing open.
+
+    Bare, a thread that waits in accept keeps its listener although another thread closed the last number of it. Under
+    supervision nobody holds the listener while it waits, so that the port of a killed program is free at once.
+    """
+    ran = supervised(build("accepting", "-pthread"), "closed_meanwhile")
+    assert ran.same == (0, b"close: 0\nconnect: -1 ECONNREFUSED\n")
