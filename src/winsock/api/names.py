@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from winsock.abi.constants import AF_INET, AF_INET6, LAYERED_PROTOCOL
+from winsock.abi.constants import AF_INET, AF_INET6, INADDR_NONE, LAYERED_PROTOCOL
 from winsock.abi.errors import (
     ERROR_INVALID_PARAMETER,
     WSAEAFNOSUPPORT,
@@ -20,8 +20,6 @@ from winsock.core import dotted
 from winsock.dispatcher import loader
 from winsock.dispatcher.route import function, require_started
 
-INADDR_NONE = 0xFFFFFFFF
-"""What inet_addr answers for text that is no address, and for 255.255.255.255."""
 _HOST_FAMILIES = {AF_INET: int(socket.AF_INET), AF_INET6: int(socket.AF_INET6)}
 _HOST_AF_INET6 = int(socket.AF_INET6)
 

@@ -95,6 +95,7 @@ class Connections(Sockets):
         error = self._connect_while_interrupted(record, name)
         if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
             # The kernel told how the last attempt ended. Winsock starts another.
+            earlier = own.FAILED
             error = self._connect_while_interrupted(record, name)
         self._note_outcome(record, name, earlier, error)
 
@@ -117,7 +118,7 @@ class Connections(Sockets):
         if error == 0:
             record.phase = own.CONNECTED
             record.bound = True
-            if earlier == own.CONNECTING:
+            if earlier in (own.CONNECTING, own.CONNECTED):  # the kernel tells a late success once more
                 raise WinsockError(WSAEISCONN, "s: the socket is connected")
             record.connect_time = time.monotonic()
         elif error in (errno.EINPROGRESS, errno.EWOULDBLOCK):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from winsock.abi.constants import (
     MSG_DONTROUTE,
@@ -168,7 +169,6 @@ class Data(Sockets):
 
     def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
         try:
-            # What mypy cannot see: sendmsg takes None for "no address".
             count = record.sock.sendmsg(buffers, (), host_flags, to and tuple(to))
         except OSError as error:
             return self._after_send_error(record, buffers, host_flags, to, error)
@@ -193,10 +193,13 @@ class Data(Sockets):
         self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None, error: OSError
     ) -> int:
         number = error.errno or errno.EIO
-        if number == errno.ECONNREFUSED and not record.stream and not record.reset_pending:
+        if number == errno.ECONNREFUSED and not record.stream:
             # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
             record.reset_pending = record.reports_resets
-            return self._send_own(record, buffers, host_flags, to)
+            try:
+                return record.sock.sendmsg(buffers, (), host_flags, to and tuple(to))
+            except OSError as second:
+                number = second.errno or errno.EIO
         raise _send_error(record, number)
 
     def WSPRecv(
@@ -330,7 +333,7 @@ def _receive_own(
         raise _reset()
     record.waiters.append(None)
     try:
-        count, _, message_flags, address = record.sock.recvmsg_into(buffers, 0, host_flags)
+        count, _, message_flags, address = _receive_message(record, buffers, host_flags)
     except OSError as error:
         raise _receive_error(record, error) from None
     finally:
@@ -338,6 +341,16 @@ def _receive_own(
     if record.closed:
         raise _closed()
     return count, message_flags, None if record.stream else _source(address)
+
+
+def _receive_message(record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int) -> tuple[int, Any, int, Any]:
+    """recvmsg(2), after what the kernel tells of earlier datagrams where nobody wants to know."""
+    while True:
+        try:
+            return record.sock.recvmsg_into(buffers, 0, host_flags)
+        except ConnectionRefusedError:
+            if record.stream or record.reports_resets:
+                raise
 
 
 def _source(address: tuple[str, int] | tuple[str, int, int, int] | None) -> Sockaddr | None:

@@ -144,7 +144,10 @@ class Sockets(Ground):
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
-        _check(raw.bind(s, name), f"name: cannot bind to {name}")
+        error = raw.bind(s, name)
+        if error == errno.ENODEV:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} has a scope that is no interface", errno=error)
+        _check(error, f"name: cannot bind to {name}")
         record.bound = True
         record.claim = claim._replace(port=_port(s))
         sharing.add(record.claim)

@@ -49,13 +49,13 @@ class Waiting(Ground):
             raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no handle in any of them")
         if timeout is not None and not timeout >= 0:
             raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
-        records = [record for handle in wanted if (record := SOCKETS.get(handle)) is not None]
-        for record in records:
+        records = {handle: record for handle in wanted if (record := SOCKETS.get(handle)) is not None}
+        for record in records.values():
             record.waiters.append(None)
         try:
-            ready = _wait(wanted, timeout)
+            ready = _wait(wanted, records, timeout)
         finally:
-            for record in records:
+            for record in records.values():
                 record.waiters.pop()
         return _chosen(ready, readfds, READ), _chosen(ready, writefds, WRITE), _chosen(ready, exceptfds, EXCEPT)
 
@@ -74,16 +74,16 @@ def _chosen(ready: dict[int, int], handles: Iterable[int] | None, interest: int)
     return [handle for handle in dict.fromkeys(handles or ()) if ready.get(handle, 0) & interest]
 
 
-def _wait(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
+def _wait(wanted: dict[int, int], records: dict[int, OwnSocket], timeout: float | None) -> dict[int, int]:
     """Handle -> what it is ready for; empty when the time is up."""
-    ready = {handle: READ for handle in wanted if _has_deferred(handle) and wanted[handle] & READ}
+    ready = {handle: READ for handle, record in records.items() if _has_something(record) and wanted[handle] & READ}
     deadline = None if timeout is None else time.monotonic() + timeout
     polled = dict(wanted)
     while True:
         left = 0.0 if ready else None if deadline is None else max(0.0, deadline - time.monotonic())
         answers = _poll(polled, left)
         for handle, events in answers:
-            found = _meaning(handle, events) & wanted[handle]
+            found = _meaning(handle, records.get(handle), events, wanted[handle]) & wanted[handle]
             if found:
                 ready[handle] = ready.get(handle, 0) | found
             else:
@@ -92,14 +92,15 @@ def _wait(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
             return ready
 
 
-def _has_deferred(handle: int) -> bool:
-    record = SOCKETS.get(handle)
-    return record is not None and bool(record.deferred)
+def _has_something(record: OwnSocket) -> bool:
+    """Whether the next accept or receive would not wait, for a reason that the kernel does not know."""
+    return bool(record.deferred) or record.reset_pending
 
 
-def _meaning(handle: int, events: int) -> int:
+def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) -> int:
     """What the kernel's events on a handle are in Windows."""
-    record = SOCKETS.get(handle)
+    if record is not None and record.closed and wanted & READ:  # it was closed while we waited
+        return READ
     if events & _NVAL:
         raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
     if record is not None and record.stream:

@@ -1,0 +1,156 @@
+"""select (EVT, SE)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from tests.api.test_sockets import wait_until_blocked
+from tests.conformance.layers import PassThrough
+from tests.refusals import refused
+from winsock.abi.constants import AF_INET, AF_INET6, FIONBIO, SO_LINGER, SOCK_DGRAM, SOL_SOCKET
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK
+from winsock.abi.options import Linger
+from winsock.api import options, sockets, transfer, waiting
+from winsock.spi.layer import Layer
+from winsock.testing import World, through
+from winsock.testing.pairs import has_ipv6
+
+
+@pytest.mark.parametrize("nothing", [None, (), []])
+def test_no_sockets_se_01_evt_021(world: World, nothing: list[int] | None) -> None:
+    started = time.monotonic()
+    with refused(WSAEINVAL):
+        waiting.select(0, nothing, nothing, nothing, 30)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.001, float("nan")])
+def test_time_outs_that_are_none_evt_021(world: World, timeout: float) -> None:
+    one, other = world.stream(), world.datagram()
+    for handles in ([one], [one, other]):
+        with refused(WSAEINVAL, "timeout"):
+            waiting.select(0, handles, None, None, timeout)
+
+
+def test_handles_that_are_none_se_02(world: World) -> None:
+    s = world.stream()
+    closed = world.stream()
+    sockets.closesocket(closed)
+    for bad in (-1, closed):
+        for place in range(3):
+            reads, writes, exceptions = ([bad if place == index else s] for index in range(3))
+            with refused(WSAENOTSOCK):
+                waiting.select(0, reads, writes, exceptions, 0)
+
+
+def test_the_first_argument_is_ignored_se_03_evt_028(world: World) -> None:
+    s = world.datagram()
+    for nfds in (0, -1, 5, 10**9):
+        assert waiting.select(nfds, None, [s], None, 0) == ([], [s], [])
+
+
+def test_a_handle_counts_once_se_05_se_06(world: World) -> None:
+    s = world.datagram()
+    assert waiting.select(0, [s, s], [s, s], None, 0) == ([], [s], [])
+
+
+def test_more_than_fd_setsize_se_07(world: World) -> None:
+    handles = [sockets.socket(AF_INET, SOCK_DGRAM, 0) for _ in range(200)]
+    assert waiting.select(0, None, handles, None, 0) == ([], handles, [])
+
+
+def test_the_end_of_a_stream_is_readable_se_14_evt_022(world: World) -> None:
+    client, server = world.connected()
+    sockets.closesocket(client)
+    assert waiting.select(0, [server], None, None, 20) == ([server], [], [])
+    assert transfer.recv(server, 1) == b""
+
+
+def test_a_failed_connect_is_an_exception_se_15_conn_023_evt_023_evt_024(world: World) -> None:
+    s = world.stream()
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(10035):
+        sockets.connect(s, ("127.0.0.1", sockets.getsockname(world.datagram())[1]))  # type: ignore[misc]
+    assert waiting.select(0, [s], [s], [s], 20) == ([], [], [s])
+    assert waiting.select(0, [s], [s], None, 0.02) == ([], [], [])
+
+
+def test_closing_what_is_selected_se_16(world: World) -> None:
+    client, _ = world.connected()
+    answers: list[tuple[list[int], list[int], list[int]]] = []
+    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [client], None, None, None)))
+    thread.start()
+    wait_until_blocked(client, thread)
+    sockets.closesocket(client)
+    thread.join(20)
+    assert answers == [([client], [], [])]
+
+
+def test_a_reset_connection_se_18(world: World) -> None:
+    client, server = world.connected()
+    options.setsockopt(client, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(client)
+    assert waiting.select(0, [server], None, None, 20)[0] == [server]
+    assert waiting.select(0, [server], [server], [server], 0) == ([server], [server], [])
+    assert waiting.select(0, None, None, [server], 0) == ([], [], [])
+
+
+def test_sockets_that_were_never_used_se_20(world: World) -> None:
+    datagram, stream = sockets.socket(AF_INET, SOCK_DGRAM, 0), world.stream()
+    assert waiting.select(0, None, [datagram], None, 0) == ([], [datagram], [])
+    assert waiting.select(0, [stream], [stream], [stream], 0.02) == ([], [], [])
+
+
+def test_a_time_out_passes_evt_025(world: World) -> None:
+    for handles in ([world.datagram()], [world.datagram(), world.stream()]):
+        started = time.monotonic()
+        assert waiting.select(0, handles, None, None, 0.05) == ([], [], [])
+        assert time.monotonic() - started >= 0.05
+
+
+def test_no_time_out_waits_evt_025_evt_026(world: World) -> None:
+    client, server = world.connected()
+    answers: list[tuple[list[int], list[int], list[int]]] = []
+    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [server], None, None)))
+    thread.start()
+    wait_until_blocked(server, thread)
+    assert answers == []
+    transfer.send(client, b"x")
+    thread.join(20)
+    assert answers == [([server], [], [])]
+
+
+class Watching(Layer):
+    """A layer with a WSPSelect of its own, so that its sockets are another provider's."""
+
+    def WSPSelect(
+        self,
+        nfds: int,
+        readfds: Sequence[int] | None,
+        writefds: Sequence[int] | None,
+        exceptfds: Sequence[int] | None,
+        timeout: float | None,
+    ) -> tuple[list[int], list[int], list[int]]:
+        return self.next.WSPSelect(nfds, readfds, writefds, exceptfds, timeout)
+
+
+@pytest.mark.parametrize("layers", [(), (PassThrough,), (Watching,)], ids=["inet", "pass", "watching"])
+def test_sockets_of_many_providers_at_once(layers: tuple[type[Layer], ...]) -> None:
+    with World(through(*layers)) as world:
+        pairs = [world.connected(), world.datagrams()]
+        if has_ipv6():
+            world.family = AF_INET6
+            pairs += [world.connected(), world.datagrams()]
+        servers = [pair.server for pair in pairs]
+        dead = world.stream()
+        assert waiting.select(0, [*servers, dead], None, [*servers, dead], 0.02) == ([], [], [])
+        for pair in pairs:
+            later = threading.Timer(0.02, transfer.send, (pair.client, b"x"))
+            later.start()
+            assert waiting.select(0, [dead, *servers], [dead], None, 20) == ([pair.server], [], [])
+            later.join()
+            assert transfer.recv(pair.server, 1) == b"x"
