@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"layer {layer.spec.name} ({layer.spec.path})")
         print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")
         if layer.not_called:
-            print(f"  not called under run: {', '.join(layer.not_called)}")
+            print(f"  not called under run: {layer.not_called_text}")
     print("trapped:")
     for rule in plan.rules:
         print(f"  {rule.call:<15} {rule.when}")

@@ -43,7 +43,8 @@ class Worker(Generic[C]):
 class Crew(Generic[C]):
     """The threads. `receive` waits for a call (None: something else happened), `perform` performs it.
 
-    `look` looks after calls that take long and says whether there are any; `hired` is called first in each thread.
+    `look` looks after calls that take long and says whether there are any; `hired` is called first in each thread,
+    `stopped` when nothing more will come.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Crew(Generic[C]):
         perform: Callable[[Worker[C], C], None],
         look: Callable[[], bool],
         hired: Callable[[Worker[C]], None],
+        stopped: Callable[[], None],
     ) -> None:
         self._hired = hired
+        self._stopped = stopped
         self._receive = receive
         self._perform = perform
         self._look = look
@@ -93,9 +96,10 @@ class Crew(Generic[C]):
             self._alarm.release()
 
     def stop(self, failure: BaseException | None = None) -> None:
-        """Nothing more will come."""
+        """Nothing more will come: the last process has ended, or a thread of ours has failed."""
         self.failure = self.failure or failure
         self.finished.set()
+        self._stopped()
 
     def _promote(self) -> None:
         with self._lock:
@@ -133,6 +137,12 @@ class Crew(Generic[C]):
             worker.call = None
 
     def _watch(self) -> None:
+        try:
+            self._keep_watch()
+        except BaseException as error:
+            self.stop(error)
+
+    def _keep_watch(self) -> None:
         seen: C | None = None
         quiet = 0
         looked = time.monotonic()

@@ -110,12 +110,18 @@ def rules_for(
     overridden: Collection[str],
     get_options: Sequence[tuple[int, int]] = (),
     set_options: Sequence[tuple[int, int]] = (),
+    counts: bool = False,
 ) -> list[Rule]:
-    """The calls to report for these SPI functions; options as the host's (level, option)."""
+    """The calls to report for these SPI functions; options as the host's (level, option).
+
+    `counts`: a layer wants the bytes of a closed socket, which are exact only for one who saw it shut down.
+    """
     rules = [Rule("socket", SocketKinds("WSPSocket" in overridden)), *_ALWAYS_WATCHED]
     for function, calls in CARRIED.items():
         if function in overridden:
             rules.extend(calls)
+    if counts and "WSPShutdown" not in overridden:
+        rules.extend(CARRIED["WSPShutdown"])
     if get_options:
         rules.append(Rule("getsockopt", Pairs(tuple(get_options))))
     if set_options:

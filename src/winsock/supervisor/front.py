@@ -126,10 +126,10 @@ class Front:
             self._left = self._mourn()
 
     def _reflect(self) -> None:
-        news = self._image.hear()
+        news, question = self._image.hear()
         self._pass_signals()  # what was sent before the program stopped or ended was for the program
         if news == mirror.STOPPED:
-            self._image.answer()
+            self._image.answer(question)
         elif news == mirror.EXITED:
             self._exited = True
         else:
@@ -293,8 +293,11 @@ def drop(descriptors: Collection[int], keep: Collection[int] = ()) -> None:
     """Close inherited descriptors; the standard ones become /dev/null, so that nothing of ours lands on them."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in {0, 1, 2, *descriptors} - set(keep):
-        if descriptor <= STDERR:
-            os.dup2(null, descriptor)
-        else:
-            os.close(descriptor)
+        try:
+            if descriptor <= STDERR:
+                os.dup2(null, descriptor)
+            else:
+                os.close(descriptor)
+        except OSError:
+            pass  # closed already
     os.close(null)

@@ -22,7 +22,6 @@ import signal
 import stat
 import struct
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
@@ -175,21 +174,30 @@ def run(
     inheritance = inheritance or Inheritance.capture()
     try:
         path = resolve(argv[0], inheritance)
+        plan = _Plan(path, tuple(os.fsencode(argument) for argument in argv), filter_program, inheritance)
+        front = _start(plan, serve, options)
     except LaunchError as error:
         os.write(2, f"winsock: {error}\n".encode(errors="surrogateescape"))
         return error.status
+    return front.attend()
+
+
+def _start(plan: _Plan, serve: Callable[[Serving], None], options: RunOptions) -> Front:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    inherited = plan.inheritance.descriptors
     signals.block_all()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would have the kernel throw statuses away
-    system.prctl(system.PR_SET_CHILD_SUBREAPER)
-    plan = _Plan(path, tuple(os.fsencode(argument) for argument in argv), filter_program, inheritance)
-    witness = Witness(lambda: drop(inheritance.descriptors))
-    # Links come after the witness, which must not hold their ends open.
-    receiver, sender = channel.pair()
-    image, reflector = mirror.pair()
-    supervisor = os.fork()
+    try:
+        system.prctl(system.PR_SET_CHILD_SUBREAPER)
+        witness = Witness(lambda: drop(inherited))
+        # Links come after the witness, which must not hold their ends open.
+        receiver, sender = channel.pair()
+        image, reflector = mirror.pair()
+        supervisor = os.fork()
+    except OSError as error:
+        raise LaunchError(CANNOT_SUPERVISE, f"the supervisor cannot be started: {error.strerror}") from error
     if supervisor == 0:
         receiver.close()
         image.close()
@@ -197,8 +205,8 @@ def run(
         _supervise(plan, reflector, witness.pid, sender, serve, options)
     sender.close()
     reflector.close()
-    drop(inheritance.descriptors, keep={2})
-    return Front(receiver, image, supervisor, witness).attend()
+    drop(inherited, keep={2})
+    return Front(receiver, image, supervisor, witness)
 
 
 class _Plan(NamedTuple):
@@ -230,6 +238,7 @@ def _supervise(
         serving = Serving(listener, program, reflector, sender, options)
         redirect_python_output(serving.line)
         serve(serving)
+        sys.stdout.flush()
         serving.leave()
         status = 0
     except LaunchError as error:
@@ -237,6 +246,8 @@ def _supervise(
     except BaseException:
         if listener >= 0:
             os.close(listener)  # first of all let the calls fail that wait for an answer
+        import traceback  # dear, and seldom needed
+
         sender.lines("winsock: internal error in the supervisor, please report it:\n" + traceback.format_exc())
         sender.drain(_LAST_WORDS_MS)
     finally:
@@ -245,9 +256,12 @@ def _supervise(
 
 def _give_birth(plan: _Plan, witness: int) -> tuple[int, int, int]:
     """Fork the program, and become what the supervisor is; (pid, listener, pidfd)."""
-    report_read, report_write = os.pipe()
-    go_read, go_write = os.pipe()
-    program = os.fork()
+    try:
+        report_read, report_write = os.pipe()
+        go_read, go_write = os.pipe()
+        program = os.fork()
+    except OSError as error:
+        raise LaunchError(CANNOT_SUPERVISE, f"no process for the program: {error.strerror}") from error
     if program == 0:
         os.close(report_read)
         os.close(go_write)

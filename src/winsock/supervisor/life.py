@@ -91,6 +91,7 @@ class Serving:
                 signal.sigtimedwait({signal.SIGCHLD}, 0)
                 ended += self._reap()
             elif descriptor == self._mirror.fileno():
+                ended += self._reap()  # an answer counts only if the program has not gone on since
                 if not self._mirror.answered():
                     self._poll.unregister(descriptor)
             elif events & ~select.EPOLLOUT:

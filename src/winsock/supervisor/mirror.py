@@ -5,7 +5,7 @@ Of its own, because the other channel stands still while stderr takes no lines, 
 Only the supervisor stops the front and continues it, in the order in which the kernel tells it of the program: so a
 stop and a continuation that cross each other cannot leave a stopped front beside a running program. But it asks first.
 The front answers when it has passed on all signals that it has got: a SIGCONT for the program must not be discarded by
-our stop, as the kernel would do.
+our stop, as the kernel would do. An answer to an earlier question is worth nothing: the program went on meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 
 from winsock.supervisor import signals
 from winsock.supervisor.processes import state_of
@@ -21,7 +22,7 @@ STOPPED = b"s"
 """The program has stopped: pass on what you have, and answer."""
 EXITED = b"e"
 """The program has ended and is reaped: signals are for you from now on."""
-_ANSWER = b"a"
+_QUESTION = struct.Struct("<Q")
 
 
 class Image:
@@ -38,13 +39,14 @@ class Image:
         """For the process that is not the front."""
         self._link.close()
 
-    def hear(self) -> bytes:
-        """STOPPED, EXITED, or nothing: the supervisor is gone."""
-        return _receive(self._link)
+    def hear(self) -> tuple[bytes, bytes]:
+        """STOPPED with a question, EXITED, or nothing: the supervisor is gone."""
+        message = _receive(self._link)
+        return message[:1], message[1:]
 
-    def answer(self) -> None:
+    def answer(self, question: bytes) -> None:
         """Everything that was there is passed on."""
-        _send(self._link, _ANSWER)
+        _send(self._link, question)
 
 
 class Mirror:
@@ -55,10 +57,11 @@ class Mirror:
         self._front = front
         self._pidfd = os.pidfd_open(front)
         self._program = 0
+        self._changes = 0
         self._stopped = False
 
     def fileno(self) -> int:
-        """For poll; then call `answered`."""
+        """For poll; then reap, and call `answered`."""
         return self._link.fileno()
 
     def close(self) -> None:
@@ -69,13 +72,15 @@ class Mirror:
     def program_stopped(self, program: int) -> None:
         """Ask the front to get ready."""
         self._program = program
-        _send(self._link, STOPPED)
+        self._changes += 1
+        _send(self._link, STOPPED + _QUESTION.pack(self._changes))
 
     def program_went_on(self) -> None:
         """Continue the front, if we stopped it.
 
         And if it is stopped, or about to be: a SIGCONT too many would discard a stop that somebody has just sent to it.
         """
+        self._changes += 1
         if self._stopped:
             self._stopped = False
             if signal.SIGSTOP in signals.pending_of(self._front) or state_of(self._front) == b"T":
@@ -88,9 +93,10 @@ class Mirror:
 
     def answered(self) -> bool:
         """The front is ready: stop it, if the program is stopped still. False: it is gone."""
-        if not _receive(self._link):
+        answer = _receive(self._link)
+        if not answer:
             return False
-        if state_of(self._program) == b"T":
+        if answer == _QUESTION.pack(self._changes) and state_of(self._program) == b"T":
             self._stopped = True
             self._signal_front(signal.SIGSTOP)
         return True
@@ -112,11 +118,11 @@ def _send(link: socket.socket, message: bytes) -> None:
     try:
         link.send(message, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
     except OSError:
-        pass  # the other end is gone; or there is a question already, and the answer to it will do
+        pass  # the other end is gone; or it is stopped, and has hundreds of changes to hear before this one
 
 
 def _receive(link: socket.socket) -> bytes:
     try:
-        return link.recv(1)
+        return link.recv(1 + _QUESTION.size)
     except OSError:
         return b""

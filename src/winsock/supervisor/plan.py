@@ -27,7 +27,7 @@ NOT_YET_CARRIED = {
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
 _WITH_OPTIONS = ("WSPGetSockOpt", "WSPSetSockOpt")
-_WITHOUT_CALL = {"WSPCloseSocket": "; override the hook `closed` instead"}
+_INSTEAD = {"WSPCloseSocket": " (use the hook `closed`)"}
 
 
 class PlanError(Exception):
@@ -40,6 +40,11 @@ class PlannedLayer(NamedTuple):
     spec: LayerSpec
     kind: type[Layer]
     functions: frozenset[str]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the layer wants to know what a closed socket has moved."""
+        return self.kind.closed is not Layer.closed
 
     @property
     def remembers(self) -> bool:
@@ -55,6 +60,11 @@ class PlannedLayer(NamedTuple):
     def not_called(self) -> list[str]:
         """The overridden functions that no system call stands for."""
         return sorted(self.functions - set(self.carried))
+
+    @property
+    def not_called_text(self) -> str:
+        """The same in words, with what to do instead."""
+        return ", ".join(name + _INSTEAD.get(name, "") for name in self.not_called)
 
 
 class Plan(NamedTuple):
@@ -73,11 +83,11 @@ class Plan(NamedTuple):
         return any(layer.remembers for layer in self.layers)
 
     def not_called_lines(self) -> list[str]:
-        """A line for each function that is overridden in vain."""
+        """A line for each layer that overrides functions in vain."""
         return [
-            f"winsock: layer {layer.spec.name}: {name} is not called under run{_WITHOUT_CALL.get(name, '')}"
+            f"winsock: layer {layer.spec.name}: not called under run: {layer.not_called_text}"
             for layer in self.layers
-            for name in layer.not_called
+            if layer.not_called
         ]
 
 
@@ -86,7 +96,7 @@ def make(specs: Sequence[LayerSpec]) -> Plan:
     layers = tuple(_planned(spec) for spec in specs)
     functions = frozenset().union(*(layer.functions for layer in layers))
     get, set = _host_pairs(layers, "WSPGetSockOpt"), _host_pairs(layers, "WSPSetSockOpt")
-    rules = filter.rules_for(functions, get, set)
+    rules = filter.rules_for(functions, get, set, counts=any(layer.counts for layer in layers))
     wanted = {"getsockopt": frozenset(get), "setsockopt": frozenset(set)}
     return Plan(layers, Catalog().with_layers(specs), functions, tuple(rules), wanted)
 

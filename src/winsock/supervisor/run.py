@@ -20,7 +20,6 @@ from winsock.core.journal import Record, Text
 from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
 from winsock.host import numbers
-from winsock.spi.layer import Layer
 from winsock.spi.stats import Stats
 from winsock.supervisor import filter, launch
 from winsock.supervisor.closing import Closing, Past
@@ -105,7 +104,7 @@ class _Run:
         self._due = threading.Event()
         self._supervisor: Supervisor
         self._notices: Destroyed | None = None
-        self._wants_closed = any(layer.kind.closed is not Layer.closed for layer in plan.layers)
+        self._wants_closed = any(layer.counts for layer in plan.layers)
 
     def serve(self) -> None:
         """Until the last process of the tree has ended."""
@@ -119,12 +118,19 @@ class _Run:
         self._subscribe()
         supervisor.attend(self._serving.fileno(), self._handle_life)
         supervisor.on_look.append(self._lines.flush)
-        supervisor.on_hung_up.append(self._due.set)
+        supervisor.on_stopped.append(self._due.set)
         supervisor.crew.start()
         self._wait_until_due()
         self._end()
         supervisor.crew.finished.wait()
+        self._check_crew()
         self._lines.flush()
+
+    def _check_crew(self) -> None:
+        """A thread of ours that failed fails the supervisor: every trapped call fails then, and the front says so."""
+        if self._supervisor.crew.failure is not None:
+            self._lines.flush()
+            raise self._supervisor.crew.failure
 
     def _take_record(self, record: Record, text: Text) -> None:
         self._lines.add(record, text)
@@ -154,6 +160,7 @@ class _Run:
     def _wait_until_due(self) -> None:
         """Until the program has ended. The listener may hang up first; then nobody else receives any more."""
         self._due.wait()
+        self._check_crew()
         poll = select.poll()
         poll.register(self._serving.fileno(), select.POLLIN)
         while not self._serving.due:
@@ -162,8 +169,6 @@ class _Run:
 
     def _end(self) -> None:
         """The last notices, the layers' last words, the truth; then the front may leave."""
-        if self._supervisor.crew.failure is not None:
-            journal.audit("(supervisor)", "receive", self._supervisor.crew.failure)
         self._wait_for_notices()
         for layer in self._supervisor.layers():
             tell(layer, "run_ended")
@@ -198,7 +203,7 @@ class _Run:
         socket = self._supervisor.leases.find(cookie)
         if socket is None:
             return Past()
-        return Past(accepted=socket.accepted, shut=socket.shut if "WSPShutdown" in self._plan.functions else None)
+        return Past(socket.accepted, socket.shut)
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ class Supervisor:
         self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         """What reserves a number in the program."""
         self.leases = Leases(self._adopt, self._met, handles.release, time.monotonic, plan.remembers)
-        self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired)
+        self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired, self._stopped)
         self._catalog = plan.catalog
         self._entries: dict[Kind, CatalogEntry | None] = {}
         self._events = select.epoll()
@@ -100,8 +100,8 @@ class Supervisor:
         self._waiting: set[Call] = set()
         self.on_look: list[Callable[[], None]] = []
         """Called now and then, while anything happens."""
-        self.on_hung_up: list[Callable[[], None]] = []
-        """Called when the last process has ended."""
+        self.on_stopped: list[Callable[[], None]] = []
+        """Called when the last process has ended, or we have failed."""
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------
 
@@ -189,8 +189,6 @@ class Supervisor:
             return self._receive_event()
         elif received == host.HUNG_UP:
             self.crew.stop()
-            for hung_up in self.on_hung_up:
-                hung_up()
         return None
 
     def _receive_event(self) -> Call | None:
@@ -227,21 +225,24 @@ class Supervisor:
         state = threads.current()
         state.blocking_callback, state.blocking_context = _goes_on_waiting, worker
 
+    def _stopped(self) -> None:
+        for tell_stopped in self.on_stopped:
+            tell_stopped()
+
     def _perform(self, worker: Worker[Call], call: Call) -> None:
         call.worker = worker
         try:
             answer = self._on_socket(call) if call.row.on_socket is not None else self._alone(call)
+            if type(answer) is int:
+                host.answer(self.listener.descriptor, call.id, answer, 0, 0)
+            else:
+                self._settle(call, answer)
         except OSError as error:  # a WinsockError is one
             host.answer(self.listener.descriptor, call.id, 0, -(error.errno or errno.EIO), 0)
         except Exception as error:
             journal.audit("(supervisor)", call.row.call, error)
             self.report.refused("an error of winsock's own")
             self.listener.fail(call.id, errno.EIO)
-        else:
-            if type(answer) is int:
-                host.answer(self.listener.descriptor, call.id, answer, 0, 0)
-            else:
-                self._settle(call, answer)
 
     def _on_socket(self, call: Call) -> Answer | Interrupted:
         """A call about a descriptor: the chain gets the program's own socket for as long as the call lasts."""
