@@ -21,7 +21,7 @@ from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
 from winsock.host import numbers
 from winsock.spi.stats import Stats
-from winsock.supervisor import filter, launch
+from winsock.supervisor import filter, launch, outside
 from winsock.supervisor.closing import Closing, Past
 from winsock.supervisor.destroyed import Destroyed, still_counting
 from winsock.supervisor.life import RunOptions, Serving
@@ -56,7 +56,7 @@ def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inher
     return launch.run(
         argv,
         program,
-        lambda serving: _Run(plan, choices, serving, file).serve(),
+        lambda serving: _Run(plan, argv, choices, serving, file).serve(),
         RunOptions(choices.drain, choices.wait_all),
         inheritance,
     )
@@ -95,8 +95,9 @@ class Lines:
 class _Run:
     """The supervisor's side of one run."""
 
-    def __init__(self, plan: Plan, choices: Choices, serving: Serving, file: IO[str] | None) -> None:
+    def __init__(self, plan: Plan, argv: list[str], choices: Choices, serving: Serving, file: IO[str] | None) -> None:
         self._plan = plan
+        self._argv = argv
         self._choices = choices
         self._serving = serving
         self._lines = Lines(serving, file)
@@ -113,7 +114,7 @@ class _Run:
         process.startup(WINSOCK_VERSION, self._plan.catalog)
         supervisor = Supervisor(self._serving.listener, self._plan, self._report)
         self._supervisor = supervisor
-        for line in self._plan.not_called_lines():
+        for line in (*self._plan.not_called_lines(), *outside.warnings(self._argv, self._process_ids)):
             journal.log(line)
         self._subscribe()
         supervisor.attend(self._serving.fileno(), self._handle_life)
@@ -131,6 +132,9 @@ class _Run:
         if self._supervisor.crew.failure is not None:
             self._lines.flush()
             raise self._supervisor.crew.failure
+
+    def _process_ids(self) -> set[int]:
+        return {process.pid for process in self._serving.processes()}
 
     def _take_record(self, record: Record, text: Text) -> None:
         self._lines.add(record, text)
