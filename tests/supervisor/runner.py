@@ -5,10 +5,12 @@ python -m tests.supervisor.runner [MODE[=VALUE]]... -- PROGRAM [ARG...]
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import struct
 import sys
+from collections.abc import Callable
 
 from winsock.supervisor import kernel
 from winsock.supervisor.launch import Inheritance, run
@@ -76,8 +78,8 @@ class Loop:
             self.serving.finish(int(self.modes["status"]) if "status" in self.modes else None)
 
 
-def interrupt_before_fork(number: int) -> None:
-    """Send SIGINT to our group just before the numbered fork: 1 the witness, 2 the supervisor, 3 the program."""
+def at_fork(number: int, act: Callable[[], None]) -> None:
+    """Do something just before the numbered fork: 1 the witness, 2 the supervisor, 3 the program."""
     fork = os.fork
     count = 0
 
@@ -85,11 +87,21 @@ def interrupt_before_fork(number: int) -> None:
         nonlocal count
         count += 1
         if count == number:
-            command = ["kill", "-INT", "--", f"-{os.getpgrp()}"]  # a stranger: what we send ourselves is not passed on
-            os.waitpid(os.posix_spawnp("kill", command, os.environ), 0)
+            act()
         return fork()
 
     os.fork = counting_fork
+
+
+def interrupt_group() -> None:
+    """Ctrl-C, by a stranger: what we send ourselves is not passed on."""
+    command = ["kill", "-INT", "--", f"-{os.getpgrp()}"]
+    os.waitpid(os.posix_spawnp("kill", command, os.environ), 0)
+
+
+def fail_to_fork() -> None:
+    """No process is left."""
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def main(arguments: list[str]) -> int:
@@ -97,7 +109,9 @@ def main(arguments: list[str]) -> int:
     split = arguments.index("--")
     modes = {mode.partition("=")[0]: mode.partition("=")[2] for mode in arguments[:split]}
     if "interrupt" in modes:
-        interrupt_before_fork(int(modes["interrupt"]))
+        at_fork(int(modes["interrupt"]), interrupt_group)
+    if "no_fork" in modes:
+        at_fork(int(modes["no_fork"]), fail_to_fork)
     options = RunOptions(wait_all="wait_all" in modes)
     filter_program = b"junk" * 2 if "bad_filter" in modes else socket_filter()
     return run(

@@ -99,6 +99,12 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
+def children(pid: int) -> list[int]:
+    """The children of a process, dead ones too."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
+
+
 def ended(pid: int) -> bool:
     """Whether a process is gone, or waits only to be reaped by a stranger."""
     return state(pid) in ("", "Z", "X")

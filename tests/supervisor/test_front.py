@@ -15,6 +15,7 @@ import pytest
 from tests.supervisor.running import (
     Terminal,
     call,
+    children,
     commands_in_group,
     ended,
     parent,
@@ -165,9 +166,8 @@ def test_a_lost_witness_costs_no_signal(recorder: subprocess.Popen[bytes]) -> No
 
 
 def witnesses(front: int) -> list[int]:
-    """The processes of the group that are children of the front."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(front)], capture_output=True, text=True, check=True)
-    return [int(pid) for pid in found.stdout.split() if os.getpgid(int(pid)) == front]
+    """The processes of the front's group that are its children."""
+    return [pid for pid in children(front) if os.getpgid(pid) == front]
 
 
 def test_the_witness_goes_with_the_front() -> None:
@@ -177,12 +177,17 @@ def test_the_witness_goes_with_the_front() -> None:
         front.communicate(b"\n", timeout=20)
         assert front.returncode == 4
         assert state(witness) == ""  # reaped, too
-    with started([*runner(), "sh", "-c", "echo; read x"]) as front:
-        read_line(front)
-        (witness,) = witnesses(front.pid)
+
+
+def test_even_a_stopped_witness_goes_with_the_front() -> None:
+    """In a group that is not orphaned by the front's end, where the kernel would wake it."""
+    with started(["sh", "-c", '"$@"; read y', "sh", *runner(), "sh", "-c", "echo $PPID; exec sleep 1000"]) as shell:
+        front = parent(int(read_line(shell)))
+        (witness,) = [pid for pid in children(front) if os.getpgid(pid) == shell.pid]
         os.kill(witness, signal.SIGSTOP)
-        front.kill()
-        wait_until(lambda: ended(witness), "a stopped witness to end with its front")
+        wait_until(lambda: state(witness) == "T", "the witness to stop")
+        os.kill(front, signal.SIGKILL)
+        wait_until(lambda: ended(witness), "the witness to end")
 
 
 # Stops

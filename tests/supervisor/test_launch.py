@@ -105,6 +105,13 @@ def test_a_filter_that_the_kernel_refuses_is_125() -> None:
     assert b"Linux 6.0" in done.stderr
 
 
+@pytest.mark.parametrize("fork", ["1", "2", "3"])
+def test_without_processes_left_it_says_so(fork: str) -> None:
+    done = call([*runner(f"no_fork={fork}"), "true"])
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert re.fullmatch(rb"winsock: .*: Resource temporarily unavailable\n", done.stderr)
+
+
 def test_path_is_searched_like_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("forbidden", "good"):
         (tmp_path / folder).mkdir()

@@ -205,6 +205,13 @@ def test_another_status_can_be_ordered() -> None:
     assert call([*runner("status=125"), "true"]).returncode == 125
 
 
+def test_a_supervisor_that_is_done_is_reaped_by_the_front() -> None:
+    with started([*runner(), "sh", "-c", "echo $PPID; read x"]) as front:
+        supervisor = int(read_line(front))
+        front.communicate(b"\n", timeout=20)
+        assert state(supervisor) == ""
+
+
 def test_orphans_are_reaped_while_the_program_runs() -> None:
     script = "(sleep 0.01 & echo $!) ; read x; exit 0"
     with started([*runner(), "sh", "-c", script]) as front:
