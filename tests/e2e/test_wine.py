@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import LOCALHOST, WebServer, bare, environment, free_port, needs, same_as_bare, supervised
+from tests.e2e.harness import (
+    LOCALHOST,
+    WebServer,
+    bare,
+    environment,
+    free_port,
+    needs,
+    running,
+    same_as_bare,
+    supervised,
+    wait_until,
+)
 
 COMPILER = "x86_64-w64-mingw32-gcc"
 
@@ -61,3 +72,19 @@ def test_a_windows_program_that_is_refused(wine: dict[str, str], winget: Path) -
     assert finished.same == plain.same == (1, b"connect: 10061\r\n")
     (connect,) = finished.events("connect", peer=f"{LOCALHOST}:{port}")
     assert (connect["result"], connect["error"], connect["errno"]) == ("failed", "WSAECONNREFUSED", errno.ECONNREFUSED)
+
+
+def test_a_wineserver_that_runs_outside_is_told_of(wine: dict[str, str], winget: Path, server: WebServer) -> None:
+    program = (needs("wine"), winget, server.host, str(server.port))
+    with running([needs("wineserver", "wineserver64"), "--foreground"], env=wine) as outside:
+        door = Path(f"/proc/{outside.pid}/cwd/socket")  # a wineserver stands in the folder of its socket
+        wait_until(door.exists, "the wineserver", lambda: str(outside.process.poll()))
+        finished = supervised(*program, env=wine)
+        end_server(wine)
+        assert outside.wait().status == 0
+    assert finished.status == 0
+    server.taken(1)
+    assert finished.truth["layered"] == 0
+    (line,) = [record["text"] for record in finished.events("log")]
+    assert "wineserver" in line
+    assert "outside" in line
