@@ -290,9 +290,10 @@ class Exchange(NamedTuple):
 class WebServer:
     """An HTTP server in threads of this process that keeps every byte it saw and sent, connection by connection."""
 
-    def __init__(self, body: bytes = b"hello from the server\n", host: str = LOCALHOST) -> None:
+    def __init__(self, body: bytes = b"hello from the server\n", host: str = LOCALHOST, closes: bool = False) -> None:
         self.body = body
         self.host = host
+        self._closes = closes
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, 0), family=family, backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -348,6 +349,8 @@ class WebServer:
                     while answer := self._answer(received, sent):
                         connection.sendall(answer)
                         sent += answer
+                    if self._closes and sent:
+                        break
             except ConnectionResetError:
                 pass
         with self._lock:
@@ -361,9 +364,11 @@ class WebServer:
 
 
 @contextmanager
-def web_server(body: bytes = b"hello from the server\n", host: str = LOCALHOST) -> Iterator[WebServer]:
-    """A `WebServer` for as long as it is needed."""
-    server = WebServer(body, host)
+def web_server(
+    body: bytes = b"hello from the server\n", host: str = LOCALHOST, closes: bool = False
+) -> Iterator[WebServer]:
+    """A `WebServer` for as long as it is needed; one that `closes` ends the connection after its first answer."""
+    server = WebServer(body, host, closes)
     try:
         yield server
     finally:

@@ -78,8 +78,10 @@ def test_a_client_is_the_same_and_its_connection_is_shown(client: str, server: W
     }  # fmt: skip
 
 
-def test_a_close_tells_the_bytes_that_the_server_counted(client: str, build: Build) -> None:
-    with web_server(MEGABYTES) as server:
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_close_tells_the_bytes_that_the_server_counted(client: str, first: str, build: Build) -> None:
+    """Whoever closes first: a FIN is no byte."""
+    with web_server(MEGABYTES, closes=first == "server") as server:
         ran = same_as_bare(server, *command(client, server.host, server.port, build))
     (exchange,) = ran.exchanges
     (close,) = ran.finished.events("close")

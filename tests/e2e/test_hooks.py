@@ -143,8 +143,9 @@ class Mine(Layer):
 """
 
 
-def test_accepted_resets_one_connection_and_takes_the_next(layer: Write) -> None:
-    command = (PYTHON, PROGRAMS / "answer.py", "1")
+@pytest.mark.parametrize("way", ["blocking", "asyncio"])
+def test_accepted_resets_one_connection_and_takes_the_next(layer: Write, way: str) -> None:
+    command = (PYTHON, PROGRAMS / "answer.py", "1", way)
     with supervising(*command, options=["--layer", layer(REFUSE_FIRST)]) as server:
         address = (LOCALHOST, int(server.line()))
         with socket.create_connection(address, 30) as first:
