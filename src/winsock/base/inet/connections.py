@@ -189,11 +189,12 @@ class Connections(Sockets):
             raise
 
     def _accept_own(self, listener: OwnSocket) -> tuple[OwnSocket, Sockaddr]:
-        flags = (0 if listener.inheritable else _CLOEXEC) | (0 if listener.blocking else _NONBLOCK)
+        blocking = listener.blocking
+        flags = (0 if listener.inheritable else _CLOEXEC) | (0 if blocking else _NONBLOCK)
         listener.waiters.append(None)
         try:
             descriptor, peer = raw.accept(listener.handle, flags)
-            while descriptor == -_EINTR or (descriptor in (-errno.EAGAIN, -errno.EWOULDBLOCK) and listener.blocking):
+            while descriptor == -_EINTR or (descriptor in (-errno.EAGAIN, -errno.EWOULDBLOCK) and blocking):
                 # SO_RCVTIMEO ends receives, not accepts
                 if descriptor == -_EINTR:
                     self.ask_after_interrupt("WSPAccept")
@@ -204,7 +205,6 @@ class Connections(Sockets):
             raise _accept_error(listener, -descriptor)
         assert peer is not None
         accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable)
-        accepted.blocking = listener.blocking
         accepted.oob_inline = listener.oob_inline
         accepted.phase = own.CONNECTED
         accepted.bound = True

@@ -95,8 +95,6 @@ def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
             os.set_blocking(s, blocking)
     except OSError as error:
         raise WinsockError(WSAENOTSOCK, f"s: {s} is not open", errno=error.errno) from None
-    if record is not None:
-        record.blocking = blocking
     return b""
 
 

@@ -174,7 +174,7 @@ class Data(Sockets):
             return self._after_send_error(record, buffers, host_flags, to, error)
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
-        return self._send_rest(record, buffers, host_flags, count) if record.blocking and record.stream else count
+        return self._send_rest(record, buffers, host_flags, count) if record.stream and record.blocking else count
 
     def _send_rest(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, sent: int) -> int:
         """Go on after a part: a blocking send takes all, or what a time-out or an error lets it."""

@@ -28,7 +28,6 @@ class OwnSocket:
     """One socket of this process."""
 
     __slots__ = (
-        "blocking",
         "bound",
         "claim",
         "closed",
@@ -68,7 +67,6 @@ class OwnSocket:
         self.phase = NEW
         self.bound = False
         """Known to have a local address; else it is looked up."""
-        self.blocking = True
         self.sending_ended = False
         self.receiving_ended = False
         self.reuse = False
@@ -92,6 +90,11 @@ class OwnSocket:
         self.waiters: list[None] = []
         """One item for each thread that may be waiting in a call on this socket."""
         self.closed = False
+
+    @property
+    def blocking(self) -> bool:
+        """Asked anew each time, because a handle is a descriptor, whose mode others may change."""
+        return os.get_blocking(self.handle) if os.name == "posix" else self.sock.getblocking()
 
 
 SOCKETS: dict[int, OwnSocket] = {}
