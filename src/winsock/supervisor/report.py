@@ -10,6 +10,8 @@ import threading
 from collections import Counter
 from typing import Any
 
+_MOST_TOLD_OF = 1 << 16
+
 
 class Report:
     """Counters, by reason. Safe to be told from several threads."""
@@ -21,6 +23,7 @@ class Report:
         self._datagrams_created: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._told_of: set[tuple[str, tuple[int, int]]] = set()
 
     def layered(self, datagram: bool) -> None:
         """One more socket whose calls go through the chain; not to be told by two threads at once."""
@@ -32,10 +35,13 @@ class Report:
         with self._lock:
             self._datagrams_created[kind] += 1
 
-    def passed(self, reason: str) -> None:
-        """An inet socket, or one of an unknown kind, that no layer saw."""
+    def passed(self, reason: str, socket: tuple[int, int] | None = None) -> None:
+        """A socket, inet or of an unknown kind, that no layer saw; `socket` tells calls on the same one apart."""
         with self._lock:
-            self._passed[reason] += 1
+            if socket is None or (reason, socket) not in self._told_of:
+                self._passed[reason] += 1
+            if socket is not None and len(self._told_of) < _MOST_TOLD_OF:
+                self._told_of.add((reason, socket))
 
     def refused(self, reason: str) -> bool:
         """A call that was refused; true the first time for this reason."""

@@ -174,7 +174,7 @@ class _Run:
     def _end(self) -> None:
         """The last notices, the layers' last words, the truth; then the front may leave."""
         self._wait_for_notices()
-        for layer in self._supervisor.layers():
+        for layer in self._supervisor.chains.layers():
             tell(layer, "run_ended")
         truth = self._report.truth(len(self._serving.processes()))
         journal.record(truth, truth_text)

@@ -2,8 +2,7 @@
 
 `Supervisor` is where the parts meet. The listener gives notifications; `callers` says whose they are; `leases` puts the
 program's own socket under the chain; a row of `calls` makes the SPI call; the answer goes back. The crew's leader does
-this for every call; the watch looks at those that take long: a thread that a signal waits for is in state D, and must
-be let go (`_look`), or the signal would wait as long as the call does.
+this for every call, and `held` looks after those that take long.
 
 Whatever fails here fails the call, never the supervision: a trapped call is answered in any case, and never by letting
 the program go round the chain without a word in the report.
@@ -14,17 +13,14 @@ from __future__ import annotations
 import errno
 import os
 import select
-import struct
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock import host
-from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEINTR, WinsockError
-from winsock.base.inet import own, raw
 from winsock.core import journal
-from winsock.dispatcher import handles, loader, records, threads
+from winsock.dispatcher import handles, records, threads
 from winsock.host import numbers
 from winsock.spi import calling
 from winsock.spi.guard import failure
@@ -33,37 +29,19 @@ from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of
 from winsock.supervisor.calls import ROWS
 from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Special
 from winsock.supervisor.crew import Crew, Worker
+from winsock.supervisor.held import Held
+from winsock.supervisor.kinds import Chains
 from winsock.supervisor.lease import Kind, Leases, Socket
 from winsock.supervisor.notify import Listener
 from winsock.supervisor.report import Report
 from winsock.supervisor.rights import Rights
 
 if TYPE_CHECKING:
-    from winsock.catalog.entries import CatalogEntry
-    from winsock.dispatcher.chains import Chain
-    from winsock.dispatcher.records import Record
     from winsock.supervisor.plan import Plan
 
-HELD_FOR_LONG_S = 0.02
-_WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 _UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
 _DATAGRAM = 2
-_IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 _UNREADABLE = "its process cannot be looked into"
-
-
-def _goes_on_waiting(worker: object) -> bool:
-    """The blocking callback of our threads: false once the call that the worker performs has been abandoned."""
-    call = worker.call if isinstance(worker, Worker) else None
-    return call is None or not call.abandoned
-
-
-def _make_plain(handle: int, family: int) -> None:
-    """Our socket becomes the program's, which was written for this kernel: undo what Windows would have otherwise."""
-    own.forget(handle)
-    if family == AF_INET6:
-        with open("/proc/sys/net/ipv6/bindv6only", "rb", 0) as file:
-            raw.setsockopt(handle, _IPPROTO_IPV6, _IPV6_V6ONLY, struct.pack("=i", int(file.read())))
 
 
 class Interrupted(NamedTuple):
@@ -84,43 +62,24 @@ class Supervisor:
         self.rights = Rights()
         self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         """What reserves a number in the program."""
-        self.leases = Leases(self._adopt, self._met, handles.release, time.monotonic, plan.remembers)
+        self.chains = Chains(plan.catalog)
+        self.leases = Leases(self.chains.adopt, self._met, handles.release, time.monotonic, plan.remembers)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired, self._stopped)
-        self._catalog = plan.catalog
-        self._entries: dict[Kind, CatalogEntry | None] = {}
         self._events = select.epoll()
         self._events_descriptor = self._events.fileno()
+        self.held = Held(self.listener, self.leases, self._events)
         self._callers = Callers(self._events, self._process_started, self._process_ended)
         self._others: dict[int, Callable[[], None]] = {}
         self._rows = {numbers.machine().calls[row.call]: row for row in ROWS}
         self._arch = numbers.machine().arch
         self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
-        self._chains: dict[Kind, Chain | None] = {}
-        self._waiting: set[Call] = set()
         self.on_look: list[Callable[[], None]] = []
         """Called now and then, while anything happens."""
         self.on_stopped: list[Callable[[], None]] = []
         """Called when the last process has ended, or we have failed."""
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------
-
-    def entry_for(self, kind: Kind) -> CatalogEntry | None:
-        """The catalog entry that opens such a socket; None where none does."""
-        if kind not in self._entries:
-            self._entries[kind] = self._match(kind)
-        return self._entries[kind]
-
-    def open_socket(self, kind: Kind) -> tuple[int, Record]:
-        """A new socket through the chain, and its record."""
-        entry = self.entry_for(kind)
-        assert entry is not None
-        info = entry.info
-        chain = self._open(kind)
-        assert chain is not None
-        handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
-        _make_plain(handle, info.iAddressFamily)
-        return handle, records.find(handle)
 
     def keep_accepted(self, call: Call, handle: int) -> Socket:
         """Know a connection that the chain accepted."""
@@ -151,24 +110,10 @@ class Supervisor:
         if call.worker is not None:
             self.crew.hand_over(call.worker)
 
-    def overdue(self, call: Call) -> bool:
-        """Whether the time limit of a held call has run out."""
-        return call.deadline is not None and time.monotonic() >= call.deadline
-
     def hold(self, call: Call, socket: Socket) -> None:
         """Let an accept wait for a connection, without thread and without lease."""
-        socket.inode = os.fstat(socket.slot).st_ino
-        self.leases.listening(socket).waiting.append(call)
-        self._waiting.add(call)
-        self.watch(socket)
+        self.held.wait(call, socket)
         self.crew.rouse()
-
-    def watch(self, socket: Socket) -> None:
-        """Say once when the listener is ready; its lease must be held, since the poll set wants the file."""
-        try:
-            self._events.modify(socket.slot, select.EPOLLIN | select.EPOLLONESHOT)
-        except FileNotFoundError:
-            self._events.register(socket.slot, select.EPOLLIN | select.EPOLLONESHOT)
 
     def attend(self, descriptor: int, handle: Callable[[], None]) -> None:
         """Call `handle()` in the receiving thread whenever the descriptor is readable."""
@@ -194,21 +139,11 @@ class Supervisor:
     def _receive_event(self) -> Call | None:
         for descriptor, _ in self._events.poll(0, 1):
             if (socket := self.leases.at(descriptor)) is not None:
-                return self._next_waiting(socket)
+                return self.held.next_of(socket)
             if self._callers.owns(descriptor):
                 self._callers.ended(descriptor)
             elif (handle := self._others.get(descriptor)) is not None:
                 handle()
-        return None
-
-    def _next_waiting(self, socket: Socket) -> Call | None:
-        """The listener is ready: the first call that waits for it and still has a caller."""
-        waiting = socket.listening.waiting if socket.listening is not None else []
-        while waiting:
-            call = waiting.pop(0)
-            self._waiting.discard(call)
-            if self.listener.valid(call.id):
-                return call
         return None
 
     def _refuse_foreign(self, id: int, number: int) -> None:
@@ -228,6 +163,12 @@ class Supervisor:
     def _stopped(self) -> None:
         for tell_stopped in self.on_stopped:
             tell_stopped()
+
+    def _look(self) -> bool:
+        busy = self.held.look(self.crew)
+        for look in self.on_look:
+            look()
+        return busy
 
     def _perform(self, worker: Worker[Call], call: Call) -> None:
         call.worker = worker
@@ -250,7 +191,7 @@ class Supervisor:
         if isinstance(socket, Special):
             return socket
         if not isinstance(socket, Socket):
-            return self._strange(socket)
+            return self._strange(call, socket)
         row = call.row
         call.socket = socket
         calling.local.describe = call.describe
@@ -273,8 +214,7 @@ class Supervisor:
         assert row.alone is not None
         caller = call.caller = self._caller(call)
         if caller is None:
-            self.report.passed(_UNREADABLE)
-            return PASSED
+            return self._strange(call, None)
         if row.asks_rights and self.rights.lends:
             with self.rights.taken(call.thread):
                 return row.alone(self, call)
@@ -289,7 +229,7 @@ class Supervisor:
         elif answer is PASSED:
             self.listener.proceed(call.id)
         elif isinstance(answer, Interrupted):
-            self._interrupt(call, answer.restart)
+            self.held.leave(call, answer.restart)
         else:
             assert answer is HELD
 
@@ -300,15 +240,14 @@ class Supervisor:
             self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
         except OSError as error:
             if delivery.listener is not None and error.errno == errno.ENOENT:
-                self.leases.listening(delivery.listener).kept.append((self._unkeep(socket), delivery.peer))
+                self.leases.forget(socket.cookie)
+                self.leases.listening(delivery.listener).kept.append((socket.slot, delivery.peer))
                 return
             self.drop(socket)
             raise
         self.leases.give_back(socket)
 
-    def _unkeep(self, socket: Socket) -> int:
-        self.leases.forget(socket.cookie)
-        return socket.slot
+    # --- whose call, which socket -------------------------------------------------------------------------------------
 
     def _caller(self, call: Call) -> Caller | None:
         """Whose call it is; None where the kernel does not let us look."""
@@ -356,19 +295,19 @@ class Supervisor:
                 return listener
             if isinstance(found, Socket):
                 self.leases.give_back(found)
-        following = self._next_waiting(listener)
-        self.leases.listening(listener).waiting.append(call)
-        self._waiting.add(call)
+        following = self.held.next_of(listener)
+        self.held.wait_on(call, listener)
         if following is not None and call.worker is not None:
             self._perform(call.worker, following)
         return HELD
 
-    def _strange(self, kind: Kind | None) -> Answer:
+    def _strange(self, call: Call, kind: Kind | None) -> Answer:
         """A socket that no chain is for: the kernel performs the call, and the report says so unless it is local."""
         if kind is None:
-            self.report.passed(_UNREADABLE)
+            self.report.passed(_UNREADABLE, (call.thread, call.arguments[0]))
         elif kind.domain not in _UNTOUCHED:
-            self.report.passed(f"family {kind.domain}, type {kind.type}, protocol {kind.protocol}")
+            reason = f"family {kind.domain}, type {kind.type}, protocol {kind.protocol}"
+            self.report.passed(reason, (call.thread, call.arguments[0]))
         return PASSED
 
     def _interrupted(self, call: Call, socket: Socket) -> Interrupted:
@@ -376,102 +315,22 @@ class Supervisor:
         limit = options.receive_timeout if call.row.function == "WSPAccept" else options.send_timeout
         return Interrupted(restart=not limit(socket.slot))
 
-    def _interrupt(self, call: Call, restart: bool) -> None:
-        if restart:
-            self.listener.restart(call.id)
-        else:
-            self.listener.fail(call.id, errno.EINTR)
-
-    # --- looking at calls that take long ------------------------------------------------------------------------------
-
-    def _look(self) -> bool:
-        """Let go of held threads that a signal waits for, or that are gone. True while anything is held."""
-        now = time.monotonic()
-        busy = False
-        for worker, call in self.crew.performing():
-            if now - call.started >= HELD_FOR_LONG_S:
-                busy = True
-                if call.abandoned or self._must_leave(call):
-                    call.abandoned = True
-                    worker.wake()
-        for call in tuple(self._waiting):
-            busy = True
-            self._look_at_waiting(call)
-        for look in self.on_look:
-            look()
-        return busy
-
-    def _look_at_waiting(self, call: Call) -> None:
-        assert call.socket is not None
-        assert call.socket.listening is not None
-        if call not in call.socket.listening.waiting:
-            self._waiting.discard(call)
-            return
-        if not self.overdue(call) and not self._must_leave(call):
-            return
-        try:
-            call.socket.listening.waiting.remove(call)
-        except ValueError:
-            return  # the leader took it in this moment
-        if self.overdue(call):
-            self.listener.fail(call.id, errno.EAGAIN)
-        else:
-            self._interrupt(call, restart=call.deadline is None)
-
-    def _must_leave(self, call: Call) -> bool:
-        """Whether the kernel has flagged the thread (a signal, a stop, a tracer: state D), or it is gone.
-
-        A number reserved in the program makes its thread look flagged, so then only its end counts.
-        """
-        if not self.listener.valid(call.id):
-            return True
-        if call.reserved is not None:
-            return False
-        try:
-            with open(f"/proc/{call.thread}/stat", "rb", 0) as file:
-                return file.read(512).rpartition(b") ")[2][:1] == b"D"
-        except OSError:
-            return True
-
-    # --- chains and sockets ------------------------------------------------------------------------------------------
-
-    def layers(self) -> list[Layer]:
-        """The layer objects of all chains that were opened."""
-        chains = {id(chain): chain for chain in self._chains.values() if chain is not None}
-        return [layer for chain in chains.values() for layer in chain.layers]
-
-    def _match(self, kind: Kind) -> CatalogEntry | None:
-        family = _WINDOWS_FAMILIES.get(kind.domain)
-        if family is None:
-            return None
-        try:
-            return self._catalog.match(family, kind.type, kind.protocol)
-        except WinsockError:
-            return None
-
-    def _adopt(self, descriptor: int, kind: Kind, cookie: int) -> Record | None:
-        """Put a socket under the chain of its kind."""
-        try:
-            chain = self._chains[kind]
-        except KeyError:
-            chain = self._open(kind)
-        return None if chain is None else handles.adopt_into(chain, descriptor, (0, cookie))
-
-    def _open(self, kind: Kind) -> Chain | None:
-        entry = self.entry_for(kind)
-        chain = self._chains[kind] = None if entry is None else loader.open_chain(entry)
-        return chain
-
     def _met(self, socket: Socket) -> None:
         self.report.layered(socket.kind.type == _DATAGRAM)
 
     def _process_started(self, process: Process) -> None:
-        for layer in self.layers():
+        for layer in self.chains.layers():
             tell(layer, "process_started", process.id)
 
     def _process_ended(self, process: Process) -> None:
-        for layer in self.layers():
+        for layer in self.chains.layers():
             tell(layer, "process_ended", process.id)
+
+
+def _goes_on_waiting(worker: object) -> bool:
+    """The blocking callback of our threads: false once the call that the worker performs has been abandoned."""
+    call = worker.call if isinstance(worker, Worker) else None
+    return call is None or not call.abandoned
 
 
 def tell(layer: Layer, hook: str, *arguments: object) -> None:

@@ -35,7 +35,7 @@ def socket(run: Supervisor, call: Call) -> Answer:
     if domain == _AF_SMC or (domain in (AF_INET, AF_INET6) and protocol in _REFUSED_KINDS):
         run.report.refused("SMC socket" if domain == _AF_SMC else _REFUSED_KINDS[protocol])
         raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
-    if domain not in (AF_INET, AF_INET6) or run.entry_for(kind) is None:
+    if domain not in (AF_INET, AF_INET6) or run.chains.entry_for(kind) is None:
         if _exists(kind):
             run.report.passed(_kind_name(kind))
         return PASSED
@@ -50,7 +50,7 @@ def socket(run: Supervisor, call: Call) -> Answer:
 
 
 def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Answer:
-    handle, record = run.open_socket(kind)
+    handle, record = run.chains.create(kind)
     if type_and_flags & os.O_NONBLOCK:
         os.set_blocking(handle, False)
     assert call.caller is not None

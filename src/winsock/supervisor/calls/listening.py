@@ -58,7 +58,7 @@ def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
             handle, peer = _take(run, call, socket, listening, bool(listens))
         finally:  # what ends this accept, a shutdown say, is news to the others too
             if listening.waiting:
-                run.watch(socket)
+                run.held.watch(socket)
     return _deliver(run, call, socket, handle, peer, _flags(call))
 
 
@@ -80,7 +80,7 @@ def _ready(socket: Socket) -> bool:
 
 def _wait(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """Nothing to take: EAGAIN, or wait in the poll set until there is, or until SO_RCVTIMEO runs out."""
-    if fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK or run.overdue(call):
+    if fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK or run.held.overdue(call):
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     timeout = run.leases.options.receive_timeout(socket.slot)
     if timeout and call.deadline is None:

@@ -1,0 +1,74 @@
+"""Which chain serves a socket: from what the host calls its kind to the catalog's entry and the chain opened for it."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.errors import WinsockError
+from winsock.base.inet import own, raw
+from winsock.dispatcher import handles, loader, records
+from winsock.supervisor.lease import Kind
+
+if TYPE_CHECKING:
+    from winsock.catalog.entries import Catalog, CatalogEntry
+    from winsock.dispatcher.chains import Chain
+    from winsock.dispatcher.records import Record
+    from winsock.spi.layer import Layer
+
+_WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
+_IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
+
+
+class Chains:
+    """The chains of one run, by kind of socket; each is opened at its first socket."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._opened: dict[Kind, Chain | None] = {}
+
+    def entry_for(self, kind: Kind) -> CatalogEntry | None:
+        """The catalog entry that opens such a socket; None where none does."""
+        family = _WINDOWS_FAMILIES.get(kind.domain)
+        if family is None:
+            return None
+        try:
+            return self._catalog.match(family, kind.type, kind.protocol)
+        except WinsockError:
+            return None
+
+    def adopt(self, descriptor: int, kind: Kind, cookie: int) -> Record | None:
+        """Put the program's own socket under the chain of its kind; None where there is none for it."""
+        try:
+            chain = self._opened[kind]
+        except KeyError:
+            chain = self._open(kind)
+        return None if chain is None else handles.adopt_into(chain, descriptor, (0, cookie))
+
+    def create(self, kind: Kind) -> tuple[int, Record]:
+        """A new socket through the chain, and its record."""
+        chain = self._open(kind)
+        assert chain is not None
+        info = chain.entry.info
+        handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
+        _make_plain(handle, info.iAddressFamily)
+        return handle, records.find(handle)
+
+    def layers(self) -> list[Layer]:
+        """The layer objects of all chains that were opened."""
+        chains = {id(chain): chain for chain in self._opened.values() if chain is not None}
+        return [layer for chain in chains.values() for layer in chain.layers]
+
+    def _open(self, kind: Kind) -> Chain | None:
+        entry = self.entry_for(kind)
+        chain = self._opened[kind] = None if entry is None else loader.open_chain(entry)
+        return chain
+
+
+def _make_plain(handle: int, family: int) -> None:
+    """Our socket becomes the program's, which was written for this kernel: undo what Windows would have otherwise."""
+    own.forget(handle)
+    if family == AF_INET6:
+        with open("/proc/sys/net/ipv6/bindv6only", "rb", 0) as file:
+            raw.setsockopt(handle, _IPPROTO_IPV6, _IPV6_V6ONLY, struct.pack("=i", int(file.read())))
