@@ -45,8 +45,8 @@ from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
-_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
-_TRUNC = getattr(socket, "MSG_TRUNC", 0)
+_NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
+_TRUNC = int(getattr(socket, "MSG_TRUNC", 0))
 _HOST_FLAGS = {
     MSG_OOB: int(socket.MSG_OOB),
     MSG_PEEK: int(socket.MSG_PEEK),
