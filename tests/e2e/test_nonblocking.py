@@ -1,0 +1,56 @@
+"""Connects that do not wait: answers, events and errors as on the bare kernel, and the outcome in the records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Build
+from tests.e2e.harness import Finished, bare, supervised
+
+EVERYTHING = Path(__file__).parent / "layers_everything.py"
+CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
+CASES = (
+    "at_once",
+    "succeeds",
+    "error_by_option",
+    "error_by_connect",
+    "error_by_read",
+    "error_in_child",
+    "two_threads",
+    "shut_down",
+    "closed_while_pending",
+)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("case", CASES)
+def test_connects_answer_as_the_kernel_does(build: Build, case: str, chain: str) -> None:
+    same_connect(build, case, chain)
+
+
+def same_connect(build: Build, case: str, chain: str = "trace") -> Finished:
+    """Run a case bare and supervised, and find it equal."""
+    program = build("nonblocking", "-pthread")
+    plain = bare(program, case)
+    assert plain.status == 0, plain.text
+    ran = supervised(program, case, options=CHAINS[chain])
+    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
+    assert ran.same == plain.same
+    assert ran.truth["passed"] == ran.truth["refused"] == {}
+    return ran
+
+
+def test_a_late_success_is_told_with_its_whole_duration(build: Build) -> None:
+    ran = same_connect(build, "succeeds")
+    late = [connect for connect in ran.events("connect", result="connected") if connect["duration_us"] > 500_000]
+    assert len(late) == 1  # the kernel tried again after a second; those that filled the queue were quick
+
+
+@pytest.mark.parametrize("case", ["error_by_option", "error_by_connect", "error_in_child"])
+def test_a_late_refusal_is_told_once(build: Build, case: str) -> None:
+    ran = same_connect(build, case)
+    (connect,) = ran.events("connect", errno=111)
+    assert (connect["result"], connect["error"]) == ("failed", "WSAECONNREFUSED")
+    assert connect["duration_us"] > 500_000
