@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -17,8 +18,17 @@ _USAGE_STATUS = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run the command; its exit status. As a script (no `argv`) leave at once: there is nothing to tidy up."""
+    status = _main(list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(status)
+    return status
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0 if arguments else _USAGE_STATUS
