@@ -388,6 +388,15 @@ def test_a_condition_that_answers_nonsense_conn_004(world: World) -> None:
         sockets.WSAAccept(listener, lambda *_: 17)
 
 
+def test_a_condition_that_raises_leaves_the_connection_waiting(world: World) -> None:
+    listener, address = world.listener()
+    client = world.stream()
+    sockets.connect(client, address)
+    with pytest.raises(ZeroDivisionError):
+        sockets.WSAAccept(listener, lambda *_: 1 // 0)
+    assert sockets.accept(listener)[1] == sockets.getsockname(client)
+
+
 def test_deferred_connections_end_with_their_listener(world: World) -> None:
     listener, address = world.listener()
     client = world.stream()
@@ -505,6 +514,24 @@ def test_a_datagram_socket_has_one_peer_conn_026_conn_027_conn_028_ud_07_ud_08(w
             sockets.getpeername(s)
         with refused(WSAENOTCONN):
             transfer.send(s, b"x")
+
+
+def test_a_stream_leaves_its_peer_by_the_unspecified_family(world: World) -> None:
+    s = world.connected().client
+    sockets.connect(s, SockaddrOther(AF_UNSPEC, bytes(14)))
+    with refused(WSAENOTCONN):
+        sockets.getpeername(s)
+    listener, address = world.listener()
+    sockets.connect(s, address)
+    assert sockets.accept(listener)[1] == sockets.getsockname(s)
+
+
+def test_a_peer_that_cannot_be(world: World) -> None:
+    with refused(WSAEAFNOSUPPORT):
+        sockets.connect(world.datagram(), SockaddrIn6("::1", 9))
+    six = sockets.socket(AF_INET6, SOCK_DGRAM, 0)
+    with refused(WSAEINVAL, "peer"):
+        sockets.connect(six, ("fe80::1", 9))
 
 
 def test_broadcast_needs_leave_only_for_sendto_so_34_conn_029_io_032(world: World) -> None:

@@ -385,3 +385,15 @@ def test_what_recv_answers_is_bytes(world: World, size: int) -> None:
     data = transfer.recv(server, size)
     assert type(data) is bytes
     assert data == b"x"
+
+
+def test_many_buffers_to_an_address_and_from_one(world: World) -> None:
+    one, other = world.datagram(), world.datagram()
+    assert transfer.WSASendTo(one, [b"ab", b"cd"], 0, sockets.getsockname(other)) == 4
+    first, second = bytearray(3), bytearray(3)
+    assert transfer.WSARecvFrom(other, [first, second]) == (4, 0, sockets.getsockname(one))
+    assert (bytes(first), bytes(second)) == (b"abc", b"d\0\0")
+    with refused(WSAEDESTADDRREQ):
+        transfer.WSASendTo(one, [b"x"])
+    sockets.connect(one, sockets.getsockname(other))
+    assert transfer.WSASendTo(one, [b"x"]) == 1

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.refusals import refused
+from tests.api.test_sockets import wait_until_blocked
+from tests.refusals import code_of, refused
 from winsock.abi.constants import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from winsock.abi.errors import WSAEINTR, WSAEWOULDBLOCK
 from winsock.abi.sockaddr import Sockaddr
@@ -221,3 +222,61 @@ def test_a_forked_child_has_no_waiters(world: World) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
         own.SOCKETS[s].waiters.clear()
+
+
+@contextmanager
+def interrupted(use: Use, happen: Callable[[], object]) -> Iterator[None]:
+    """Signals interrupt the body; the callback lets it go on, and makes happen at the third what it waits for."""
+    done = threading.Event()
+
+    def go_on(_: object) -> bool:
+        if len(seen) >= 3 and not done.is_set():
+            done.set()
+            happen()
+        return True
+
+    use(go_on)
+    with signals(done) as seen:
+        yield
+    assert done.is_set()
+
+
+def test_an_accept_on_an_adopted_file_goes_on_blk_014(callback: Use) -> None:
+    with host.create_server(("127.0.0.1", 0)) as file, host.socket() as client:
+        record = handles.adopt(file.fileno(), loader.catalog().match(2, 1, 0))
+        with interrupted(callback, lambda: client.connect(file.getsockname())):
+            assert record.table.WSPAccept(record.handle)[1] == client.getsockname()
+        handles.release(record.handle)
+
+
+def test_a_connect_of_an_adopted_file_goes_on_blk_014(world: World, callback: Use) -> None:
+    address = full_listener(world)
+    listener = min(own.SOCKETS)
+    with host.socket() as file:
+        record = handles.adopt(file.fileno(), loader.catalog().match(2, 1, 0))
+        with interrupted(callback, lambda: [sockets.accept(listener) for _ in range(4)]):
+            record.table.WSPConnect(record.handle, address)
+        assert file.getpeername() == address
+        handles.release(record.handle)
+
+
+def test_a_receive_on_an_adopted_file_goes_on_blk_014(callback: Use) -> None:
+    with host.create_server(("127.0.0.1", 0)) as server, host.create_connection(server.getsockname()) as file:
+        peer, _ = server.accept()
+        record = handles.adopt(file.fileno(), loader.catalog().match(2, 1, 0))
+        buffer = bytearray(1)
+        with peer, interrupted(callback, lambda: peer.send(b"x")):
+            assert record.table.WSPRecv(record.handle, [buffer]) == (1, 0)
+        handles.release(record.handle)
+
+
+def test_closing_ends_a_connect_sk_28(world: World) -> None:
+    address = full_listener(world)
+    s = world.stream()
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(code_of(lambda: sockets.connect(s, address))))
+    thread.start()
+    wait_until_blocked(s, thread)
+    sockets.closesocket(s)
+    thread.join(20)
+    assert codes == [WSAEINTR]
