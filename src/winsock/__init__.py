@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from winsock.abi.constants import *  # noqa: F403
     from winsock.abi.errors import *  # noqa: F403
     from winsock.abi.guids import GUID as GUID
+    from winsock.abi.options import Linger as Linger
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO as WSAPROTOCOL_INFO
     from winsock.abi.protocol_info import WSAPROTOCOLCHAIN as WSAPROTOCOLCHAIN
     from winsock.abi.sockaddr import Sockaddr as Sockaddr
@@ -44,10 +45,14 @@ __version__ = "0.1.0"
 _NAMES = {
     "Call": "winsock.spi.calling",
     "Catalog": "winsock.catalog.entries",
+    "ErrorCode": "winsock.abi.errors",
     "GUID": "winsock.abi.guids",
+    "InetNtop": "winsock.api.names",
+    "InetPton": "winsock.api.names",
     "InternalError": "winsock.abi.errors",
     "Layer": "winsock.spi.layer",
     "LayerSpec": "winsock.catalog.entries",
+    "Linger": "winsock.abi.options",
     "ProcTable": "winsock.spi.provider",
     "Provider": "winsock.spi.provider",
     "Sockaddr": "winsock.abi.sockaddr",
