@@ -7,7 +7,8 @@ What cannot be taken is refused with EACCES.
 
 A supervisor without capabilities has nothing to lend, for its program can only have less: then nothing is looked up.
 Nor is it for calls in which the kernel asks for no right of the task's: `connect`, `listen` and the questions act with
-what the socket was made with. The calls that do ask are marked in the table of calls.
+what the socket was made with. The functions of those that do ask take the rights for the call itself, not for what they
+read of the program before: its memory is closed to whom it became.
 """
 
 from __future__ import annotations
@@ -55,8 +56,13 @@ def of(thread: int | str) -> Credentials:
         int(found[b"Gid"].split()[1]),
         frozenset(map(int, found[b"Groups"].split())),
         int(found[b"CapEff"], 16),
-        os.stat(f"/proc/{thread}/ns/user").st_ino,
+        namespace_of(thread),
     )
+
+
+def namespace_of(thread: int | str) -> int:
+    """The user namespace of a thread; `OSError` where it has ended or must not be looked at."""
+    return os.stat(f"/proc/{thread}/ns/user").st_ino
 
 
 class Rights:
@@ -85,6 +91,13 @@ class Rights:
             yield
         finally:
             _put_back(self.own)
+
+    def same_namespace(self, thread: int) -> bool:
+        """Whether a thread's capabilities mean here what they mean there."""
+        try:
+            return namespace_of(thread) == self.own.namespace
+        except OSError:
+            return False
 
     def _of(self, thread: int) -> Credentials:
         try:

@@ -14,7 +14,8 @@ import errno
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock import host
@@ -99,6 +100,16 @@ class Supervisor:
             return os.stat(f"/proc/{thread}/ns/net").st_ino == self._network
         except OSError:
             return False
+
+    @contextmanager
+    def rights_of(self, call: Call) -> Iterator[None]:
+        """Perform what follows, which must not touch the program's memory, as the caller may; `OSError` EACCES, ESRCH.
+
+        Whether the caller still waits is asked after its rights were read: they were those of this very thread.
+        """
+        with self.rights.taken(call.thread):
+            self.still_waiting(call)
+            yield
 
     def still_waiting(self, call: Call) -> None:
         """After reading its memory: the number is still that thread's. `OSError` ESRCH."""
@@ -196,9 +207,6 @@ class Supervisor:
         call.socket = socket
         calling.local.describe = call.describe
         try:
-            if row.asks_rights and self.rights.lends:
-                with self.rights.taken(call.thread):
-                    return row.on_socket(self, call, socket)  # type: ignore[misc]
             return row.on_socket(self, call, socket)  # type: ignore[misc]
         except WinsockError as error:
             if call.abandoned and error.winerror == WSAEINTR:
@@ -215,9 +223,6 @@ class Supervisor:
         caller = call.caller = self._caller(call)
         if caller is None:
             return self._strange(call, None)
-        if row.asks_rights and self.rights.lends:
-            with self.rights.taken(call.thread):
-                return row.alone(self, call)
         return row.alone(self, call)
 
     def _settle(self, call: Call, answer: Answer | Interrupted) -> None:

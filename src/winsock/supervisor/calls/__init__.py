@@ -10,7 +10,7 @@ ROWS: tuple[Row, ...] = (
     Row("sendto", "WSPConnect", on_socket=connecting.sendto),
     Row("sendmsg", "WSPConnect", on_socket=connecting.sendmsg),
     Row("sendmmsg", "WSPConnect", on_socket=connecting.sendmmsg),
-    Row("bind", "WSPBind", on_socket=listening.bind, asks_rights=True),
+    Row("bind", "WSPBind", on_socket=listening.bind),
     Row("listen", "WSPListen", on_socket=listening.listen),
     Row("accept", "WSPAccept", on_socket=listening.accept),
     Row("accept4", "WSPAccept", on_socket=listening.accept, before=listening.check_flags),
@@ -18,7 +18,7 @@ ROWS: tuple[Row, ...] = (
     Row("getpeername", "WSPGetPeerName", on_socket=names.getpeername),
     Row("getsockname", "WSPGetSockName", on_socket=names.getsockname),
     Row("getsockopt", "WSPGetSockOpt", on_socket=options.getsockopt),
-    Row("setsockopt", "WSPSetSockOpt", on_socket=options.setsockopt, asks_rights=True),
-    Row("socket", "WSPSocket", alone=creating.socket, asks_rights=True),
+    Row("setsockopt", "WSPSetSockOpt", on_socket=options.setsockopt),
+    Row("socket", "WSPSocket", alone=creating.socket),
     Row("io_uring_setup", "", alone=creating.io_uring_setup),
 )

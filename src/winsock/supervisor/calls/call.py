@@ -68,8 +68,6 @@ class Row(NamedTuple):
     alone: Callable[[Supervisor, Call], Answer] | None = None
     before: Callable[[Call], object] | None = None
     """What the kernel checks before it looks whether the descriptor is a socket."""
-    asks_rights: bool = False
-    """Whether the kernel asks for a right of the task's, so that the caller's are taken."""
 
 
 class Call:

@@ -20,6 +20,7 @@ _TYPE_BITS = SOCK_TYPE_MASK | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_SUCH_KIND = frozenset(
     {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EPROTOTYPE, errno.ESOCKTNOSUPPORT, errno.EINVAL}
 )
+_NOT_ALLOWED = frozenset({errno.EPERM, errno.EACCES})
 _make_socket = pure.raw_call("socket", 3)
 _TYPES = {_SOCK_DGRAM: "udp", _SOCK_RAW: "raw"}
 _REFUSED_KINDS = {_IPPROTO_MPTCP: "MPTCP socket"}
@@ -36,7 +37,7 @@ def socket(run: Supervisor, call: Call) -> Answer:
         run.report.refused("SMC socket" if domain == _AF_SMC else _REFUSED_KINDS[protocol])
         raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
     if domain not in (AF_INET, AF_INET6) or run.chains.entry_for(kind) is None:
-        if _exists(kind):
+        if _exists(run, call, kind):
             run.report.passed(_kind_name(kind))
         return PASSED
     if kind.type != SOCK_STREAM:
@@ -50,7 +51,8 @@ def socket(run: Supervisor, call: Call) -> Answer:
 
 
 def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Answer:
-    handle, record = run.chains.create(kind)
+    with run.rights_of(call):
+        handle, record = run.chains.create(kind)
     if type_and_flags & os.O_NONBLOCK:
         os.set_blocking(handle, False)
     assert call.caller is not None
@@ -58,11 +60,14 @@ def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Ans
     return Delivery(created, bool(type_and_flags & os.O_CLOEXEC), None)
 
 
-def _exists(kind: Kind) -> bool:
-    """Whether the kernel knows such sockets: what can only fail is none that went round the chain."""
+def _exists(run: Supervisor, call: Call, kind: Kind) -> bool:
+    """Whether the caller can get such a socket: what can only fail is none that went round the chain."""
     try:
-        os.close(_make_socket(kind.domain, kind.type, kind.protocol))
+        with run.rights_of(call):
+            os.close(_make_socket(kind.domain, kind.type, kind.protocol))
     except OSError as error:
+        if error.errno in _NOT_ALLOWED:
+            return not run.rights.same_namespace(call.thread)  # where it is root, it may be allowed more
         return error.errno not in _NO_SUCH_KIND
     return True
 

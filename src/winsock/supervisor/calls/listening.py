@@ -31,12 +31,12 @@ _INT = struct.Struct("=i")
 def bind(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """bind(descriptor, address, length), with the caller's rights."""
     name = call.read_name(call.arguments[1], call.int_argument(2))
-    run.still_waiting(call)
     address = decode_address(name, socket.kind.domain)
-    if address is not None:
-        socket.table.WSPBind(socket.slot, address)
-    elif number := pure.bind(socket.slot, name):  # only the kernel knows which of its errors this is
-        raise OSError(number, os.strerror(number))
+    with run.rights_of(call):
+        if address is not None:
+            socket.table.WSPBind(socket.slot, address)
+        elif number := pure.bind(socket.slot, name):  # only the kernel knows which of its errors this is
+            raise OSError(number, os.strerror(number))
     return 0
 
 

@@ -54,11 +54,11 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
     if row is None or not row.set or length <= 0:
         return PASSED  # in the last two cases to be refused by the kernel
     data = call.read(call.arguments[3], min(length, CODECS[row.type].size))
-    run.still_waiting(call)
     value = _value_of(row, data)
     calling.local.option = value, data
     try:
-        socket.table.WSPSetSockOpt(socket.slot, row.level, row.optname, value)
+        with run.rights_of(call):
+            socket.table.WSPSetSockOpt(socket.slot, row.level, row.optname, value)
     finally:
         calling.local.option = None
     return 0
