@@ -170,11 +170,36 @@ static PyObject *hot_connect(PyObject *self, PyObject *const *arguments, Py_ssiz
     return PyLong_FromLong(result);
 }
 
+static PyObject *hot_name(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int descriptor, peer;
+    if (count != 2) return PyErr_Format(PyExc_TypeError, "name takes descriptor and whether the peer's is meant");
+    descriptor = PyLong_AsLong(arguments[0]);
+    peer = PyObject_IsTrue(arguments[1]);
+    if (PyErr_Occurred()) return NULL;
+    if ((peer ? getpeername : getsockname)(descriptor, (struct sockaddr *)&address, &size)) return os_error();
+    return PyBytes_FromStringAndSize((const char *)&address, size < sizeof address ? size : sizeof address);
+}
+
+static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
+    Py_ssize_t count;
+    if (!PyList_Check(descriptors)) return PyErr_Format(PyExc_TypeError, "close_each takes a list");
+    count = PyList_GET_SIZE(descriptors);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int descriptor = PyLong_AsLong(PyList_GET_ITEM(descriptors, i));
+        if (descriptor == -1 && PyErr_Occurred()) return NULL;
+        close(descriptor);
+    }
+    Py_RETURN_NONE;
+}
+
 #define FAST(name) {#name, (PyCFunction)(void (*)(void))hot_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
     FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
-    FAST(read_memory), FAST(write_memory), FAST(connect), {NULL, NULL, 0, NULL},
+    FAST(read_memory), FAST(write_memory), FAST(connect), FAST(name), {"close_each", hot_close_each, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "winsock._hot", NULL, -1, methods};

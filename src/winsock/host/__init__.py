@@ -22,10 +22,23 @@ kind = pure.kind
 read_memory = pure.read_memory
 write_memory = pure.write_memory
 connect = pure.connect
+name = pure.name
+close_each = pure.close_each
 
 if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
     try:
-        from winsock._hot import answer, connect, kind, read_memory, receive, take, valid, write_memory  # noqa: F401
+        from winsock._hot import (  # noqa: F401
+            answer,
+            close_each,
+            connect,
+            kind,
+            name,
+            read_memory,
+            receive,
+            take,
+            valid,
+            write_memory,
+        )
 
         COMPILED = True
     except ImportError:

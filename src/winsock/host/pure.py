@@ -23,6 +23,7 @@ _EMPTY = bytes(_NOTIFICATION.size)
 _LATE = frozenset({errno.ENOENT, errno.EINPROGRESS, errno.ESRCH})
 _AGAIN = frozenset({errno.ENOENT, errno.EINTR})
 _SOL_SOCKET, _SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 1, 3, 38, 39, 57
+_LONGEST_ADDRESS = 128
 NOTHING, EVENT, HUNG_UP = 0, 1, -1
 MOST = 4096
 """The longest piece of memory that is moved at once: socket addresses and options are shorter."""
@@ -139,6 +140,23 @@ def bind(descriptor: int, address: bytes) -> int:
     """bind(2); 0 or an errno."""
     assert _libc is not None
     return ctypes.get_errno() if _libc.bind(descriptor, address, len(address)) else 0
+
+
+def name(descriptor: int, peer: bool) -> bytes:
+    """The address of a socket, or of its peer, as the kernel lays it out; ENOTCONN, ENOTSOCK, EBADF."""
+    address, length = ctypes.create_string_buffer(_LONGEST_ADDRESS), ctypes.c_uint32(_LONGEST_ADDRESS)
+    call = "getpeername" if peer else "getsockname"
+    _call(call, descriptor, ctypes.addressof(address), ctypes.addressof(length))
+    return address.raw[: length.value]
+
+
+def close_each(descriptors: list[int]) -> None:
+    """Close them all, whatever becomes of one; many at once, so that the interpreter's lock changes hands once."""
+    for descriptor in descriptors:
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
 
 
 def read_memory(thread: int, address: int, length: int) -> bytes:

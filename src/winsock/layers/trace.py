@@ -104,7 +104,7 @@ class Trace(Layer):
 
     def __init__(self) -> None:
         self._pending: dict[int, Attempt] = {}
-        self._connections: dict[int, tuple[Sockaddr | None, Place]] = {}
+        self._connections: dict[int, tuple[Sockaddr | None, Place | None]] = {}
 
     def WSPConnect(
         self,
@@ -208,6 +208,7 @@ class Trace(Layer):
         self._tell_connect(attempt, _result("failed" if error else "connected", error, errno))
         place = _place(attempt)
         if error:
+            self._connections[s] = attempt.peer, None
             self.summary.connection(place, failed=True)
         else:
             self._established(s, attempt.peer, place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from functools import lru_cache
 from typing import Any
 
 _OUTCOMES = {
@@ -63,7 +64,12 @@ _BODIES = {
 
 
 def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds)) + f".{int(seconds % 1 * 1000):03}"
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03}"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 def _who(record: Any) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SOL_SOCKET = 1
 MOST_REMEMBERED = 1 << 17
+_MOST_SPENT = 64
 SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_COOKIE = 20, 21, 30, 57
 
 
@@ -153,6 +154,7 @@ class Leases:
         self._clock = clock
         self._lasting = lasting
         self._lately: dict[int, None] = {}
+        self._spent: list[int] = []
         self._lock = threading.Lock()
         self._by_cookie: dict[int, Socket] = {}
         self._by_slot: dict[int, Socket] = {}
@@ -202,10 +204,19 @@ class Leases:
 
     def close(self, socket: Socket) -> None:
         """Close the slot of a socket that was forgotten, and what was kept for it."""
+        spent = self._spent
         if socket.listening is not None:
-            for handle, _ in socket.listening.kept:
-                os.close(handle)
-        os.close(socket.slot)
+            spent.extend(handle for handle, _ in socket.listening.kept)
+        spent.append(socket.slot)
+        if len(spent) >= _MOST_SPENT:
+            self.close_spent()
+
+    def close_spent(self) -> None:
+        """Close the numbers that are not needed any more, many at once: each close by itself would pass the
+        interpreter's lock to and fro between the threads."""
+        spent, self._spent = self._spent, []
+        if spent:
+            host.close_each(spent)
 
     def listening(self, socket: Socket) -> Listening:
         """What the socket needs to accept."""

@@ -177,6 +177,7 @@ class Supervisor:
 
     def _look(self) -> bool:
         busy = self.held.look(self.crew)
+        self.leases.close_spent()
         for look in self.on_look:
             look()
         return busy

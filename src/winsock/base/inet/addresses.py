@@ -32,7 +32,7 @@ def host_family(family: int) -> int:
     return HOST_FAMILIES.get(family, family)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def pack(address: Sockaddr) -> bytes:
     """The address as this kernel reads it; raises WSAEFAULT where a part is out of its range."""
     try:

@@ -12,11 +12,11 @@ of the errno.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_ssize_t, c_uint32, c_void_p, get_errno
 
 from winsock import host
-from winsock.abi.errors import from_errno
+from winsock.abi.errors import WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet.addresses import pack, unpack
 from winsock.spi.provider import ReadBuffer, WriteBuffer
@@ -29,8 +29,6 @@ _bind = _libc.bind
 _listen = _libc.listen
 _shutdown = _libc.shutdown
 _accept4 = _libc.accept4
-_getsockname = _libc.getsockname
-_getpeername = _libc.getpeername
 _getsockopt = _libc.getsockopt
 _setsockopt = _libc.setsockopt
 
@@ -92,20 +90,21 @@ def accept(descriptor: int, flags: int) -> tuple[int, Sockaddr | None]:
 
 def getsockname(descriptor: int) -> Sockaddr:
     """getsockname(2)."""
-    return _name(_getsockname, descriptor)
+    return _name(descriptor, False)
 
 
 def getpeername(descriptor: int) -> Sockaddr:
     """getpeername(2)."""
-    return _name(_getpeername, descriptor)
+    return _name(descriptor, True)
 
 
-def _name(call: Callable[..., int], descriptor: int) -> Sockaddr:
-    name = ctypes.create_string_buffer(_ADDRESS_SIZE)
-    length = c_uint32(_ADDRESS_SIZE)
-    if call(descriptor, name, byref(length)):
-        raise from_errno(get_errno())
-    return unpack(name.raw[: length.value])
+def _name(descriptor: int, peer: bool) -> Sockaddr:
+    try:
+        return unpack(host.name(descriptor, peer))
+    except WinsockError:
+        raise
+    except OSError as error:
+        raise from_errno(error.errno or 0) from None
 
 
 def getsockopt(descriptor: int, level: int, optname: int, size: int) -> bytes:
