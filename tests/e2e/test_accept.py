@@ -6,15 +6,13 @@ The oracle is the same program, run bare on the same kernel.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import Finished, bare, supervised
+from tests.e2e.harness import Finished, supervised
+from tests.e2e.oracle import CHAINS, same_answers
 
-EVERYTHING = Path(__file__).parent / "layers_everything.py"
-CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
 CASES = (
     "plain",
     "places",
@@ -39,13 +37,7 @@ def test_accept_answers_as_the_kernel_does(build: Build, case: str, chain: str) 
 
 def same_accept(build: Build, case: str, chain: str = "trace") -> Finished:
     """Run a case bare and supervised, and find it equal."""
-    program = build("accepting", "-pthread")
-    plain = bare(program, case)
-    assert plain.status == 0, plain.text
-    ran = supervised(program, case, options=CHAINS[chain])
-    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
-    assert ran.same == plain.same
-    return ran
+    return same_answers(build("accepting", "-pthread"), case, chain=chain)
 
 
 def test_each_connection_is_shown_once_with_its_thread(build: Build) -> None:

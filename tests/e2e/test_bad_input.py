@@ -6,15 +6,12 @@ every function goes that can be carried.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import bare, supervised
+from tests.e2e.harness import supervised
+from tests.e2e.oracle import CHAINS, same_answers
 
-EVERYTHING = Path(__file__).parent / "layers_everything.py"
-CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
 GROUPS = (
     "descriptors",
     "lengths",
@@ -34,13 +31,7 @@ GROUPS = (
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("group", GROUPS)
 def test_answers_are_the_kernels(build: Build, group: str, chain: str) -> None:
-    program = build("bad_input", "-pthread")
-    plain = bare(program, group)
-    assert plain.status == 0, plain.text
-    assert plain.stdout.count(b"\n") > 10
-    ran = supervised(program, group, options=CHAINS[chain])
-    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
-    assert ran.same == plain.same
+    same_answers(build("bad_input", "-pthread"), group, chain=chain)
 
 
 def test_sockets_that_cannot_exist_are_not_counted_as_passed(build: Build) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import Finished, bare, supervised
+from tests.e2e.harness import Finished
+from tests.e2e.oracle import CHAINS, same_answers
 
-EVERYTHING = Path(__file__).parent / "layers_everything.py"
-CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
 CASES = (
     "at_once",
     "succeeds",
@@ -32,12 +29,7 @@ def test_connects_answer_as_the_kernel_does(build: Build, case: str, chain: str)
 
 def same_connect(build: Build, case: str, chain: str = "trace") -> Finished:
     """Run a case bare and supervised, and find it equal."""
-    program = build("nonblocking", "-pthread")
-    plain = bare(program, case)
-    assert plain.status == 0, plain.text
-    ran = supervised(program, case, options=CHAINS[chain])
-    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
-    assert ran.same == plain.same
+    ran = same_answers(build("nonblocking", "-pthread"), case, chain=chain)
     assert ran.truth["passed"] == ran.truth["refused"] == {}
     return ran
 

@@ -25,7 +25,6 @@ from tests.e2e.harness import (
     LOCALHOST,
     WINSOCK,
     Running,
-    bare,
     environment,
     needs,
     running,
@@ -33,9 +32,8 @@ from tests.e2e.harness import (
     supervising,
 )
 from tests.e2e.held import black_hole, process_of, state_of, wait_until_held
+from tests.e2e.oracle import CHAINS, same_answers
 
-EVERYTHING = Path(__file__).parent / "layers_everything.py"
-CHAINS = {"trace": (), "everything": ("--layer", EVERYTHING)}
 SOON_S = 2.0
 CASES = (
     "storm_restart",
@@ -65,12 +63,7 @@ def hole() -> Iterator[str]:
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("case", CASES)
 def test_signals_are_handled_as_by_the_bare_kernel(build: Build, hole: str, case: str, chain: str) -> None:
-    program = build("interrupted", "-pthread")
-    plain = bare(program, case, hole)
-    assert plain.status == 0, plain.text
-    ran = supervised(program, case, hole, options=CHAINS[chain])
-    assert ran.stdout.decode().splitlines() == plain.stdout.decode().splitlines()
-    assert ran.same == plain.same
+    same_answers(build("interrupted", "-pthread"), case, hole, chain=chain)
 
 
 def test_five_held_threads_handle_twenty_signals(build: Build, hole: str) -> None:

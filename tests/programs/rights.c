@@ -4,7 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 
-static char *self;
+static int image;  /* of this program: nobody may not be able to find it by its path */
 
 static int low_port(void) {
     for (int number = 1023; number > 600; number--) {
@@ -65,7 +65,7 @@ static void to_nobody(int number) {
 static void run_anew(const char *what, int number) {
     char text[16];
     snprintf(text, sizeof text, "%d", number);
-    execl(self, "worker", what, text, NULL);
+    fexecve(image, (char *[]){"worker", (char *)what, text, NULL}, environ);
     need(0, "exec");
 }
 
@@ -158,9 +158,8 @@ int main(int count, char **arguments) {
         {"root", root}, {"worker", worker}, {"worker_executed", worker_executed}, {"effective", effective},
         {"capabilities", capabilities}, {"kept", kept}, {"threads", threads},
     };
-    static char path[4096];
-    need(readlink("/proc/self/exe", path, sizeof path - 1) > 0, "readlink");
-    self = path;
+    image = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    need(image >= 0, "open");
     if (count == 3) return ask(atoi(arguments[2])), 0;
     for (int i = 0; i < COUNT(cases); i++)
         if (count == 2 && !strcmp(arguments[1], cases[i].name)) return cases[i].run(), 0;
