@@ -16,6 +16,7 @@ help:
 $(BIN)/winsock: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m compileall -q src/winsock
 	@touch $@
 
 $(BIN)/pytest: $(BIN)/winsock
