@@ -5,7 +5,7 @@ group leader may have ended, or the thread may have a table of descriptors of it
 serves the threads that share its table; the others cannot be looked into and are told apart.
 
 A `Caller` is kept until its thread ends: the pidfd goes stale with it, so a number that was given to another thread is
-never mistaken for it.
+never mistaken for it. One that looks through its leader's pidfd is not kept, since nothing would tell of its end.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Callers:
     def again(self, thread: int) -> Caller:
         """The caller anew, after its kept pidfd turned out to be of a thread that has ended."""
         self._forget(self.known.get(thread))
+        if not self._by_thread:
+            self._forget(self.known.get(_process_of(thread)))
         return self._meet(thread)
 
     def owns(self, pidfd: int) -> bool:
@@ -98,6 +100,8 @@ class Callers:
     def _meet(self, thread: int) -> Caller:
         process_id = _process_of(thread)
         pidfd = self._open(thread, process_id)
+        if pidfd is None:
+            return self._behind_leader(thread, process_id)
         process = self._processes.get(process_id)
         if process is None:
             process = self._processes[process_id] = Process(process_id)
@@ -108,7 +112,8 @@ class Callers:
         self._poll.register(pidfd, select.EPOLLIN)
         return caller
 
-    def _open(self, thread: int, process: int) -> int:
+    def _open(self, thread: int, process: int) -> int | None:
+        """A pidfd of the thread itself; None where there is none to be had."""
         if self._by_thread:
             try:
                 return kernel.libc().call("pidfd_open", thread, kernel.PIDFD_THREAD)
@@ -116,9 +121,13 @@ class Callers:
                 if error.errno != errno.EINVAL:
                     raise
                 self._by_thread = False
-        if thread != process and not kernel.same_files(thread, process):
+        return os.pidfd_open(process) if thread == process else None
+
+    def _behind_leader(self, thread: int, process: int) -> Caller:
+        if not kernel.same_files(thread, process):
             raise OSError(errno.EPERM, "a thread with descriptors of its own needs Linux 6.9 (PIDFD_THREAD)")
-        return os.pidfd_open(process)
+        leader = self.of(process)
+        return Caller(thread, leader.process, leader.descriptors)
 
     def _forget(self, caller: Caller | None) -> None:
         if caller is None or self.known.get(caller.thread) is not caller:
