@@ -163,10 +163,10 @@ class Crew(Generic[C]):
                     quiet = 0
 
     def _sleep(self) -> None:
-        """Until somebody rouses us. Whoever starts a call sets it before it looks whether we sleep; we look after."""
+        """Until somebody rouses us. Others set what they have for us, then look whether we sleep; we look after."""
         self._asleep = True
         leader = self._leader
-        if leader is None or leader.call is None:
+        if (leader is None or leader.call is None) and not self._look():
             self._alarm.acquire()
         self._asleep = False
 

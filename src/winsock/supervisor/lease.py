@@ -169,11 +169,10 @@ class Leases:
         fetched, cookie = host.take(caller.descriptors, descriptor)
         with self._lock:
             socket = self._by_cookie.get(cookie)
-            if socket is None:
-                return self._meet(fetched, cookie, caller.process)
-            if socket.users == 0:
-                os.dup2(fetched, socket.slot, False)
-            socket.users += 1
+            if socket is not None:
+                self._put(fetched, socket)
+        if socket is None:
+            return self._meet(fetched, cookie, caller.process)
         os.close(fetched)
         return socket
 
@@ -204,17 +203,19 @@ class Leases:
 
     def close(self, socket: Socket) -> None:
         """Close the slot of a socket that was forgotten, and what was kept for it."""
-        spent = self._spent
-        if socket.listening is not None:
-            spent.extend(handle for handle, _ in socket.listening.kept)
-        spent.append(socket.slot)
-        if len(spent) >= _MOST_SPENT:
+        with self._lock:
+            if socket.listening is not None:
+                self._spent.extend(handle for handle, _ in socket.listening.kept)
+            self._spent.append(socket.slot)
+            many = len(self._spent) >= _MOST_SPENT
+        if many:
             self.close_spent()
 
     def close_spent(self) -> None:
         """Close the numbers that are not needed any more, many at once: each close by itself would pass the
         interpreter's lock to and fro between the threads."""
-        spent, self._spent = self._spent, []
+        with self._lock:
+            spent, self._spent = self._spent, []
         if spent:
             host.close_each(spent)
 
@@ -248,14 +249,28 @@ class Leases:
         """The first call on a socket: what was fetched is its slot. (The first as far as we know: see `lasting`.)"""
         kind = Kind._make(host.kind(fetched))
         try:
-            record = self._adopt(fetched, kind, cookie)
+            record = self._adopt(fetched, kind, cookie)  # without the lock: a layer may take its time
         except BaseException:
             os.close(fetched)
             raise
         if record is None:
             os.close(fetched)
             return kind
-        return self._enter(Socket(cookie, fetched, kind, record, process, self._clock()))
+        met = Socket(cookie, fetched, kind, record, process, self._clock())
+        with self._lock:
+            socket = self._by_cookie.get(cookie)
+            if socket is None:
+                return self._enter(met)
+            self._put(fetched, socket)  # two threads, one socket: the other was first
+        self._release(fetched)
+        os.close(fetched)
+        return socket
+
+    def _put(self, fetched: int, socket: Socket) -> None:
+        """Lease a known socket: its file comes to its slot, unless it is there for somebody else. Under the lock."""
+        if socket.users == 0:
+            os.dup2(fetched, socket.slot, False)
+        socket.users += 1
 
     def _enter(self, socket: Socket) -> Socket:
         if not self._lasting:
