@@ -226,8 +226,9 @@ class Trace(Layer):
         self.summary.connection(place, failed=False)
 
     def _tell_connect(self, attempt: Attempt, result: dict[str, Any]) -> None:
-        took = round((time.monotonic() - attempt.started) * 1e6)
-        self._tell("connect", attempt.call, {"peer": str(attempt.peer)} | result | {"duration_us": took})
+        fields = {"peer": str(attempt.peer), **result}
+        fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
+        self._tell("connect", attempt.call, fields)
 
     def _reporting(self, event: str, success: str, fields: dict[str, Any], perform: Callable[[], None]) -> None:
         try:
@@ -238,7 +239,7 @@ class Trace(Layer):
         self._tell(event, current_call(), fields | _result(success))
 
     def _tell(self, event: str, call: Call, fields: dict[str, Any]) -> None:
-        record = {
+        record: dict[str, Any] = {
             "event": event,
             "time": time.time(),
             "process": call.process,
@@ -247,7 +248,8 @@ class Trace(Layer):
             "socket": call.socket_id,
             "protocol": "tcp" if self.info.iProtocol == IPPROTO_TCP else "udp",
         }
-        journal.record(record | fields, render)
+        record.update(fields)
+        journal.record(record, render)
 
 
 def _place(attempt: Attempt) -> Place:

@@ -46,6 +46,7 @@ def pack(address: Sockaddr) -> bytes:
         raise WinsockError(WSAEFAULT, f"{address!r} is no socket address: {error}") from None
 
 
+@lru_cache(maxsize=1024)
 def unpack(data: bytes) -> Sockaddr:
     """The address that this kernel wrote."""
     if len(data) >= _IN.size and data[:2] == _FAMILY_IN:
