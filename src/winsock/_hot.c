@@ -63,6 +63,14 @@ static PyObject *hot_receive(PyObject *self, PyObject *const *arguments, Py_ssiz
     return PyLong_FromLong(answer);
 }
 
+/* Our wake-up signal may interrupt these before they do anything: then they are to be made again. */
+static int ioctl_again(int listener, unsigned long request, void *argument) {
+    int value;
+    do value = ioctl(listener, request, argument);
+    while (value < 0 && errno == EINTR);
+    return value;
+}
+
 static PyObject *hot_answer(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     struct seccomp_notif_resp response;
     int listener;
@@ -73,7 +81,7 @@ static PyObject *hot_answer(PyObject *self, PyObject *const *arguments, Py_ssize
     response.error = PyLong_AsLong(arguments[3]);
     response.flags = PyLong_AsUnsignedLong(arguments[4]);
     if (PyErr_Occurred()) return NULL;
-    if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) Py_RETURN_TRUE;
+    if (!ioctl_again(listener, SECCOMP_IOCTL_NOTIF_SEND, &response)) Py_RETURN_TRUE;
     if (errno == ENOENT || errno == EINPROGRESS || errno == ESRCH) Py_RETURN_FALSE;
     return os_error();
 }
@@ -85,7 +93,7 @@ static PyObject *hot_valid(PyObject *self, PyObject *const *arguments, Py_ssize_
     listener = PyLong_AsLong(arguments[0]);
     id = PyLong_AsUnsignedLongLong(arguments[1]);
     if (PyErr_Occurred()) return NULL;
-    return PyBool_FromLong(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0);
+    return PyBool_FromLong(ioctl_again(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0);
 }
 
 static PyObject *hot_take(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {

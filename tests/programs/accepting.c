@@ -301,6 +301,53 @@ static void prefork(void) {
     say("answered %d, children ended well %d", answered, ended);
 }
 
+/* Of two workers that wait, the first is killed and a connection comes in the same moment: the second answers. */
+static void worker_killed(void) {
+    int answered = 0;
+    for (int round = 0; round < 20; round++) {
+        int l = listener(16);
+        pid_t workers[2];
+        port = port_of(l);
+        for (int i = 0; i < 2; i++) {
+            workers[i] = fork();
+            if (!workers[i]) serve(l);
+            wait_until_in(workers[i], workers[i], SYS_accept4);
+        }
+        int c = stream();
+        kill(workers[0], SIGKILL);
+        need(!connect_to(c, port) && write(c, "x", 1) == 1, "connect");
+        struct pollfd wait = {.fd = c, .events = POLLIN};
+        answered += poll(&wait, 1, 5000) == 1;  /* or its end, where the first had taken it */
+        kill(workers[1], SIGKILL);
+        for (int i = 0; i < 2; i++) waitpid(workers[i], NULL, 0);
+        close(c);
+        close(l);
+    }
+    say("not left waiting: %d", answered);
+}
+
+/* The first of two workers is killed while its connection is on its way to it (a layer takes half a second). */
+static void worker_killed_late(void) {
+    int l = listener(16);
+    pid_t workers[2];
+    port = port_of(l);
+    for (int i = 0; i < 2; i++) {
+        workers[i] = fork();
+        if (!workers[i]) serve(l);
+        wait_until_in(workers[i], workers[i], SYS_accept4);
+    }
+    nap(0.1);
+    int c = connected_to(port);
+    need(write(c, "x", 1) == 1, "write");
+    nap(0.2);
+    kill(workers[0], SIGKILL);
+    char byte = 0;
+    struct pollfd wait = {.fd = c, .events = POLLIN};
+    int ready = poll(&wait, 1, 5000);
+    say("answered: %s", ready == 1 && read(c, &byte, 1) == 1 && byte == 'y' ? "yes" : "no");
+    kill(workers[1], SIGKILL);
+}
+
 /* A process waits in accept with a port in its hands. Told the port to its parent, it is killed; then the port is free. */
 static void killed(void) {
     int told[2];
@@ -369,7 +416,8 @@ int main(int count, char **arguments) {
         {"plain", plain}, {"places", places}, {"strangers", strangers}, {"no_descriptors", no_descriptors},
         {"timeouts", timeouts}, {"many_threads", many_threads}, {"woken_by_shutdown", woken_by_shutdown},
         {"closed_meanwhile", closed_meanwhile}, {"closed_with_copy", closed_with_copy}, {"prefork", prefork},
-        {"killed", killed}, {"events", events},
+        {"killed", killed}, {"events", events}, {"worker_killed", worker_killed},
+        {"worker_killed_late", worker_killed_late},
     };
     alarm(25);
     if (count >= 2 && !strcmp(arguments[1], "executed")) return executed(arguments), 0;

@@ -94,7 +94,7 @@ def receive(listener: int, events: int) -> tuple[int, int, int, int, tuple[int, 
 def answer(listener: int, id: int, value: int, error: int, flags: int) -> bool:
     """Answer a call; whether anybody still waited for it."""
     try:
-        ioctl(listener, numbers.NOTIF_SEND, _RESPONSE.pack(id, value, error, flags))
+        _ioctl_again(listener, numbers.NOTIF_SEND, _RESPONSE.pack(id, value, error, flags))
     except OSError as problem:
         if problem.errno in _LATE:
             return False
@@ -102,10 +102,20 @@ def answer(listener: int, id: int, value: int, error: int, flags: int) -> bool:
     return True
 
 
+def _ioctl_again(listener: int, request: int, argument: bytes) -> None:
+    """For those that our wake-up signal may interrupt before they do anything: then they are made again."""
+    while True:
+        try:
+            ioctl(listener, request, argument)
+            return
+        except InterruptedError:
+            pass
+
+
 def valid(listener: int, id: int) -> bool:
     """Whether the caller still waits, so that its number and memory are still its own."""
     try:
-        ioctl(listener, numbers.NOTIF_ID_VALID, _ID.pack(id))
+        _ioctl_again(listener, numbers.NOTIF_ID_VALID, _ID.pack(id))
     except OSError:
         return False
     return True

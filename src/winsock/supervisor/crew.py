@@ -28,11 +28,13 @@ WAKE_SIGNAL = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else 0
 class Worker(Generic[C]):
     """One thread of the crew, and what it performs."""
 
-    __slots__ = ("call", "thread")
+    __slots__ = ("call", "thread", "undisturbed")
 
     def __init__(self) -> None:
         self.call: C | None = None
         self.thread: threading.Thread | None = None
+        self.undisturbed = threading.Lock()
+        """Held by the worker while it must not be woken, and by who looks at its call and wakes it."""
 
     def wake(self) -> None:
         """Interrupt the blocking call that this worker is in, if it is in one."""

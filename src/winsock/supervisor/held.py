@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from winsock.supervisor.calls.call import Call
-    from winsock.supervisor.crew import Crew
+    from winsock.supervisor.crew import Crew, Worker
     from winsock.supervisor.lease import Leases, Socket
     from winsock.supervisor.notify import Listener
 
@@ -75,12 +75,20 @@ class Held:
         for worker, call in crew.performing():
             if now - call.started >= HELD_FOR_LONG_S:
                 busy = True
-                if call.abandoned or self._must_leave(call):
-                    call.abandoned = True
-                    worker.wake()
+                self._look_at_performed(worker, call)
         for call in tuple(self._waiting):
             self._look_at(call)
         return busy
+
+    def _look_at_performed(self, worker: Worker[Call], call: Call) -> None:
+        if not worker.undisturbed.acquire(blocking=False):
+            return  # it puts a descriptor into the program, which ends soon
+        try:
+            if call.abandoned or self._must_leave(call):
+                call.abandoned = True
+                worker.wake()
+        finally:
+            worker.undisturbed.release()
 
     def leave(self, call: Call, restart: bool) -> None:
         """Let the thread out of the call: to make it again after its handler, or with EINTR."""

@@ -243,11 +243,15 @@ class Supervisor:
         """Give a descriptor to the program; where nobody takes it, the listener keeps the connection for the next."""
         socket = delivery.socket
         try:
-            self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
+            with call.undisturbed():
+                self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
         except OSError as error:
             if delivery.listener is not None and error.errno == errno.ENOENT:
                 self.leases.forget(socket.cookie)
                 self.leases.listening(delivery.listener).kept.append((socket.slot, delivery.peer))
+                following = self.held.next_of(delivery.listener)
+                if following is not None and call.worker is not None:
+                    self._perform(call.worker, following)  # the kernel will not tell of what it has delivered
                 return
             self.drop(socket)
             raise

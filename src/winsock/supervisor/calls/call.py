@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -110,6 +111,14 @@ class Call:
         assert self.socket is not None
         process = self.caller.process
         return calling.Call(process.id, self.thread, self.row.function, self.socket.cookie, process.name(self.started))
+
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """Put a descriptor into the program without being woken.
+
+        The kernel knows no way back from an interrupted one: where the answer came with it, the program would be told
+        0. And a thread that has been given a number looks as one that a signal waits for, until we know its number.
+        """
+        return nullcontext() if self.worker is None else self.worker.undisturbed
 
     def int_argument(self, index: int) -> int:
         """An argument of C type int: its low word, signed."""

@@ -94,7 +94,8 @@ def _take(
 ) -> tuple[int, Sockaddr | None]:
     """One connection: one that could not be delivered before, or the chain's next."""
     if listens and call.reserved is None and _address_is_writable(call):
-        call.reserved = run.listener.reserve(call.id, run.placeholder)
+        with call.undisturbed():
+            call.reserved = run.listener.reserve(call.id, run.placeholder)
     if listening.kept:
         return listening.kept.pop(0)
     return socket.table.WSPAccept(socket.slot)
