@@ -39,7 +39,7 @@ unit: $(BIN)/pytest
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 e2e: $(BIN)/pytest
-	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/pytest tests/e2e
 
 docs: $(BIN)/winsock
 	$(BIN)/python docs/generate.py
@@ -50,7 +50,7 @@ bench: $(BIN)/pytest
 	$(BIN)/python benchmarks/in_process.py
 
 soak: $(BIN)/pytest
-	WINSOCK_SOAK=1 $(BIN)/pytest -m soak tests
+	$(BIN)/pytest -m soak tests
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run nee
 
 SOCKET = "import socket; socket.socket().close(); print('made')"
 TRUTH = b"truth: 0 calls, still running: none\n"
+KEPT_BY_LIBC = 1 << 31 | 1 << 32
+"""Signals 32 and 33, which no program can set; whoever started us may have them ignored."""
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -178,12 +180,12 @@ def test_signals_mask_and_umask_are_the_same() -> None:
     ignored = re.search(rb"SigIgn:\s+(\w+)", shown)
     assert ignored is not None
     expected = {signal.SIGUSR1, signal.SIGCHLD, signal.SIGINT, signal.SIGTSTP}
-    assert int(ignored[1], 16) == sum(1 << (number - 1) for number in expected)
+    assert int(ignored[1], 16) & ~KEPT_BY_LIBC == sum(1 << (number - 1) for number in expected)
 
 
 def test_python_does_not_leave_sigpipe_ignored() -> None:
     done = call([*runner(), "sh", "-c", "grep SigIgn /proc/self/status"])
-    assert int(done.stdout.split()[1], 16) == 0
+    assert int(done.stdout.split()[1], 16) & ~KEPT_BY_LIBC == 0
 
 
 def test_the_status_comes_even_where_sigchld_was_ignored() -> None:
