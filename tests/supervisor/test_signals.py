@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run nee
 
 
 def alone(test: Callable[[], None]) -> Callable[[], None]:
-    """Run the test in a process of its own, with everything blocked: another thread of this one would take the signals."""
+    """Run the test in a process of its own, with all blocked: another thread of this one would take the signals."""
 
     @wraps(test)
     def in_a_child() -> None:
