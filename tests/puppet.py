@@ -164,6 +164,16 @@ def _evaluate(source: str) -> Any:
 SCOPE: dict[str, Any] = {"call": call, "os": os, "sys": sys, "kernel": kernel, "threads": Threads()}
 
 
+def _literal(value: object) -> str:
+    """The value as a literal; of what has none, a string."""
+    text = repr(value)
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return repr(text)
+    return text
+
+
 def main(names: list[str]) -> None:
     """Tell the listener's number, then obey."""
     import ctypes
@@ -180,7 +190,7 @@ def main(names: list[str]) -> None:
         listener = system.install_filter(trap(names))
     print(listener)
     for line in sys.stdin:
-        print(repr(_evaluate(line)))
+        print(_literal(_evaluate(line)))
 
 
 if __name__ == "__main__":
