@@ -9,14 +9,15 @@ from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WinsockError
 from winsock.base.inet import own, raw
 from winsock.dispatcher import handles, loader, records
+from winsock.dispatcher.records import Record
 from winsock.supervisor.lease import Kind
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import Catalog, CatalogEntry
     from winsock.dispatcher.chains import Chain
-    from winsock.dispatcher.records import Record
     from winsock.spi.layer import Layer
 
+_NO_HANDLE = -1
 _WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 _IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 
@@ -27,6 +28,7 @@ class Chains:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._opened: dict[Kind, Chain | None] = {}
+        self._entrances: dict[Kind, Record | None] = {}
 
     def entry_for(self, kind: Kind) -> CatalogEntry | None:
         """The catalog entry that opens such a socket; None where none does."""
@@ -45,6 +47,16 @@ class Chains:
         except KeyError:
             chain = self._open(kind)
         return None if chain is None else handles.adopt_into(chain, descriptor, (0, cookie))
+
+    def enter(self, descriptor: int, kind: Kind, cookie: int) -> Record | None:
+        """The same for a chain that sees no handles and remembers no socket: one record for all, and no association."""
+        try:
+            return self._entrances[kind]
+        except KeyError:
+            chain = self._open(kind)
+            entrance = None if chain is None else Record(_NO_HANDLE, chain, chain.table, (0, 0), adopted=True)
+            self._entrances[kind] = entrance
+            return entrance
 
     def create(self, kind: Kind) -> tuple[int, Record]:
         """A new socket through the chain, and its record."""

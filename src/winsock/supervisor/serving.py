@@ -64,7 +64,8 @@ class Supervisor:
         self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         """What reserves a number in the program."""
         self.chains = Chains(plan.catalog)
-        self.leases = Leases(self.chains.adopt, self._met, handles.release, time.monotonic, plan.remembers)
+        adopt, release = (self.chains.adopt, handles.release) if plan.remembers else (self.chains.enter, _nothing)
+        self.leases = Leases(adopt, self._met, release, time.monotonic, plan.remembers)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired, self._stopped)
         self._events = select.epoll()
         self._events_descriptor = self._events.fileno()
@@ -335,6 +336,10 @@ class Supervisor:
     def _process_ended(self, process: Process) -> None:
         for layer in self.chains.layers():
             tell(layer, "process_ended", process.id)
+
+
+def _nothing(handle: int) -> None:
+    """What is left to do for a handle that was associated with nothing."""
 
 
 def _goes_on_waiting(worker: object) -> bool:
