@@ -275,3 +275,24 @@ def test_trace_above_a_layer_that_refuses_shows_its_error(layer: Write, server: 
     (connect,) = finished.events("connect")
     assert (connect["result"], connect["error"], connect["errno"]) == ("failed", "WSAEACCES", errno.EACCES)
     assert finished.same == (1, b"EACCES\n")
+
+
+def test_processes_are_told_of_once_each(layer: Write, server: WebServer) -> None:
+    code = """
+class Mine(Layer):
+    def process_started(self, process):
+        self.log(f"started {process}")
+
+    def process_ended(self, process):
+        self.log(f"ended {process}")
+
+    def connecting(self, address):
+        self.log(f"connecting {current_call().process}")
+"""
+    fetch = f"{PYTHON} {PROGRAMS / 'dial.py'} {LOCALHOST} {server.port}"
+    finished = supervised("sh", "-c", f"{fetch}; {fetch}", options=["--layer", layer(code)])
+    told = [line.split() for line in logged(finished)]
+    processes = list(dict.fromkeys(process for _, process in told))
+    assert len(processes) == 2
+    for process in processes:
+        assert [what for what, whose in told if whose == process] == ["started", "connecting", "ended"]

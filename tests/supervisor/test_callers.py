@@ -23,11 +23,9 @@ class World:
 
     def __init__(self, by_thread: bool = True) -> None:
         self.poll = select.epoll()
-        self.started: list[int] = []
         self.ended: list[int] = []
         self.callers = Callers(
             self.poll,
-            lambda process: self.started.append(process.id),
             lambda process: self.ended.append(process.id),
             by_thread,
         )
@@ -89,7 +87,7 @@ def test_a_process_is_met_once(world: World, other: Puppet) -> None:
     first = world.callers.of(other.pid)
     assert world.callers.of(other.pid) is first
     assert (first.thread, first.process.id) == (other.pid, other.pid)
-    assert world.started == [other.pid]
+    assert [process.id for process in world.callers.processes()] == [other.pid]
     assert world.callers.processes() == [first.process]
     assert opens(world, other.pid, socket_of(other))
 
@@ -100,7 +98,7 @@ def test_threads_belong_to_their_process(world: World, other: Puppet) -> None:
     assert caller.thread == thread != other.pid
     assert caller.process.id == other.pid
     assert world.callers.of(other.pid).process is caller.process
-    assert world.started == [other.pid]
+    assert [process.id for process in world.callers.processes()] == [other.pid]
     assert caller.process.threads == {thread, other.pid}
 
 
@@ -143,7 +141,7 @@ def test_who_is_gone_cannot_be_met(world: World, other: Puppet) -> None:
     other.kill()
     with pytest.raises(ProcessLookupError):
         world.callers.of(other.pid)
-    assert world.started == []
+    assert world.callers.processes() == []
 
 
 def test_an_end_that_was_handled_already_is_no_news(world: World, other: Puppet) -> None:
@@ -171,7 +169,7 @@ def test_a_number_that_is_another_threads_by_now_is_met_anew(world: World, other
         assert met is not stale
         assert met.process.id == successor.pid
         assert opens(world, successor.pid, theirs)
-        assert world.started == [other.pid, successor.pid]
+        assert {process.id for process in world.callers.processes()} == {other.pid, successor.pid}
         assert world.callers.of(successor.pid) is met
 
 
@@ -218,7 +216,7 @@ def test_without_pidfds_of_threads_the_leader_serves(old_world: World, other: Pu
     assert opens(old_world, thread, number)
     caller = old_world.callers.of(thread)
     assert (caller.thread, caller.process.id) == (thread, other.pid)
-    assert old_world.started == [other.pid]
+    assert [process.id for process in old_world.callers.processes()] == [other.pid]
     other.kill()
     old_world.hear()
     assert old_world.ended == [other.pid]

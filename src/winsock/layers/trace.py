@@ -176,10 +176,10 @@ class Trace(Layer):
             self.summary.moved(place, stats.sent or 0, stats.received or 0)
 
     def run_ended(self) -> None:
-        if not self.summary.told:
+        rows = self.summary.rows()
+        if rows and not self.summary.told:
             self.summary.told = True
-            record = {"event": "summary", "rows": self.summary.rows()}
-            journal.record(record, render)
+            journal.record({"event": "summary", "rows": rows}, render)
 
     # --- reporting --------------------------------------------------------------------------------------------------
 

@@ -114,8 +114,6 @@ def _duration(seconds: float | None) -> str:
 
 
 def _summary(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return "winsock: no connections"
     heads = ("process", "peer", "connections", "failed", "sent", "received")
     table = [heads] + [
         (

@@ -138,10 +138,10 @@ class Layer(Provider):
         """A handle that the chain did not create is now served by it."""
 
     def process_started(self, process: int) -> None:
-        """Under `winsock run`: a process (its id) was seen for the first time."""
+        """Under `winsock run`: a process (its id) has made its first call that came to this chain."""
 
     def process_ended(self, process: int) -> None:
-        """Under `winsock run`: a process ended."""
+        """Under `winsock run`: such a process has ended."""
 
     def run_ended(self) -> None:
         """Under `winsock run`: the program has ended, and this is the last call of this layer."""

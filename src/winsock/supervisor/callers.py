@@ -56,17 +56,15 @@ class Caller:
 
 
 class Callers:
-    """The threads seen so far. `on_started` and `on_ended` are told of processes."""
+    """The threads seen so far. `on_ended` is told of processes."""
 
     def __init__(
         self,
         poll: select.epoll,
-        on_started: Callable[[Process], None],
         on_ended: Callable[[Process], None],
         by_thread: bool = True,
     ) -> None:
         self._poll = poll
-        self._on_started = on_started
         self._on_ended = on_ended
         self._by_thread = by_thread
         self.known: dict[int, Caller] = {}
@@ -105,7 +103,6 @@ class Callers:
         process = self._processes.get(process_id)
         if process is None:
             process = self._processes[process_id] = Process(process_id)
-            self._on_started(process)
         caller = Caller(thread, process, pidfd)
         process.threads.add(thread)
         self.known[thread] = self._by_pidfd[pidfd] = caller

@@ -18,17 +18,26 @@ if TYPE_CHECKING:
     from winsock.spi.layer import Layer
 
 _NO_HANDLE = -1
+_USUAL = tuple(Kind(domain, *rest) for domain in (2, 10) for rest in ((1, 6), (2, 17)))
 _WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 _IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 
 
 class Chains:
-    """The chains of one run, by kind of socket; each is opened at its first socket."""
+    """The chains of one run, by kind of socket; each is opened once."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._opened: dict[Kind, Chain | None] = {}
         self._entrances: dict[Kind, Record | None] = {}
+
+    def open_all(self) -> None:
+        """Open the chains of the usual kinds before the first socket: a layer that cannot start says so at the start.
+
+        `WinsockError` as the loader's; every later call of that kind raises it again, and so fails.
+        """
+        for kind in _USUAL:
+            self._open(kind)
 
     def entry_for(self, kind: Kind) -> CatalogEntry | None:
         """The catalog entry that opens such a socket; None where none does."""

@@ -82,6 +82,15 @@ class Plan(NamedTuple):
         """Whether the chain may know a socket again: by its handle, or at its end."""
         return any(layer.remembers for layer in self.layers)
 
+    @property
+    def follows_processes(self) -> bool:
+        """Whether a layer wants to know when processes start and end."""
+        return any(
+            getattr(layer.kind, hook) is not getattr(Layer, hook)
+            for layer in self.layers
+            for hook in ("process_started", "process_ended")
+        )
+
     def not_called_lines(self) -> list[str]:
         """A line for each layer that overrides functions in vain."""
         return [

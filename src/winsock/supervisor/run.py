@@ -15,6 +15,7 @@ from collections import deque
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import WINSOCK_VERSION
+from winsock.abi.errors import WinsockError
 from winsock.core import journal
 from winsock.core.journal import Record, Text
 from winsock.core.journal import journal as the_journal
@@ -116,6 +117,7 @@ class _Run:
         self._supervisor = supervisor
         for line in (*self._plan.not_called_lines(), *outside.warnings(self._argv, self._process_ids)):
             journal.log(line)
+        self._open_chains()
         self._subscribe()
         supervisor.attend(self._serving.fileno(), self._handle_life)
         supervisor.on_look.append(self._lines.flush)
@@ -132,6 +134,12 @@ class _Run:
         if self._supervisor.crew.failure is not None:
             self._lines.flush()
             raise self._supervisor.crew.failure
+
+    def _open_chains(self) -> None:
+        try:
+            self._supervisor.chains.open_all()
+        except WinsockError as error:
+            journal.log(f"winsock: the chain cannot be opened, so every call fails: {error.strerror or error}")
 
     def _process_ids(self) -> set[int]:
         return {process.pid for process in self._serving.processes()}

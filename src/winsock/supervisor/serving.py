@@ -38,6 +38,7 @@ from winsock.supervisor.report import Report
 from winsock.supervisor.rights import Rights
 
 if TYPE_CHECKING:
+    from winsock.dispatcher.chains import Chain
     from winsock.supervisor.plan import Plan
 
 _UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
@@ -70,7 +71,9 @@ class Supervisor:
         self._events = select.epoll()
         self._events_descriptor = self._events.fileno()
         self.held = Held(self.listener, self.leases, self._events)
-        self._callers = Callers(self._events, self._process_started, self._process_ended)
+        self._callers = Callers(self._events, self._process_ended)
+        self._follows_processes = plan.follows_processes
+        self._chains_of: dict[Process, list[Chain]] = {}
         self._others: dict[int, Callable[[], None]] = {}
         self._rows = {numbers.machine().calls[row.call]: row for row in ROWS}
         self._arch = numbers.machine().arch
@@ -328,14 +331,17 @@ class Supervisor:
 
     def _met(self, socket: Socket) -> None:
         self.report.layered(socket.kind.type == _DATAGRAM)
-
-    def _process_started(self, process: Process) -> None:
-        for layer in self.chains.layers():
-            tell(layer, "process_started", process.id)
+        if self._follows_processes:
+            chains = self._chains_of.setdefault(socket.process, [])
+            if socket.record.chain not in chains:
+                chains.append(socket.record.chain)
+                for layer in socket.record.chain.layers:
+                    tell(layer, "process_started", socket.process.id)
 
     def _process_ended(self, process: Process) -> None:
-        for layer in self.chains.layers():
-            tell(layer, "process_ended", process.id)
+        for chain in self._chains_of.pop(process, ()):
+            for layer in chain.layers:
+                tell(layer, "process_ended", process.id)
 
 
 def _nothing(handle: int) -> None:
