@@ -43,7 +43,7 @@ from winsock.layers.trace_text import render
 from winsock.spi.calling import Call, current_call
 from winsock.spi.layer import Layer
 from winsock.spi.provider import OptionValue, ReadBuffer, WriteBuffer
-from winsock.spi.stats import Stats
+from winsock.spi.stats import Stats, known
 
 _STILL_PENDING = frozenset({WSAEWOULDBLOCK, WSAEINPROGRESS, WSAEALREADY, WSAEINVAL})
 
@@ -122,7 +122,7 @@ class Trace(Layer):
             self._connect_raised(s, attempt, error)
             raise
         if name.family == AF_UNSPEC:
-            self._pending.pop(s, None)
+            self._dissolved(s)
         elif self._is_connected(s):
             self._outcome(s, attempt, None)
         else:
@@ -139,16 +139,18 @@ class Trace(Layer):
         return value
 
     def WSPBind(self, s: int, name: Sockaddr) -> None:
-        self._reporting("bind", "bound", {"local": str(name)}, lambda: self.next.WSPBind(s, name))
+        self._reporting("bind", "bound", lambda: self.next.WSPBind(s, name), lambda: {"local": str(name)})
 
     def WSPListen(self, s: int, backlog: int) -> None:
-        fields = {"local": str(self.next.WSPGetSockName(s)), "backlog": backlog}
-        self._reporting("listen", "listening", fields, lambda: self.next.WSPListen(s, backlog))
+        def fields() -> dict[str, Any]:  # told after the call, which binds where nobody has
+            return {"local": _text(known(lambda: self.next.WSPGetSockName(s))), "backlog": backlog}
+
+        self._reporting("listen", "listening", lambda: self.next.WSPListen(s, backlog), fields)
 
     def WSPShutdown(self, s: int, how: int) -> None:
         peer, _ = self._connections.get(s, (None, None))
-        fields = {"peer": None if peer is None else str(peer), "how": _HOW.get(how, str(how))}
-        self._reporting("shutdown", "done", fields, lambda: self.next.WSPShutdown(s, how))
+        fields = {"peer": _text(peer), "how": _HOW.get(how, str(how))}
+        self._reporting("shutdown", "done", lambda: self.next.WSPShutdown(s, how), lambda: fields)
 
     def WSPAccept(
         self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None
@@ -160,7 +162,7 @@ class Trace(Layer):
                 self._tell("accept", current_call(), {"peer": None} | _result("failed", error.winerror, error.errno))
             raise
         call = current_call()
-        self._tell("accept", call, {"peer": str(peer)} | _result("accepted"))
+        self._tell("accept", call, {"peer": _text(peer)} | _result("accepted"))
         self._established(handle, peer, Place(call.process, call.process_name, _host(peer), "accepted"))
         return handle, peer
 
@@ -213,8 +215,14 @@ class Trace(Layer):
         else:
             self._established(s, attempt.peer, place)
 
+    def _dissolved(self, s: int) -> None:
+        """The program took a connect back, by one to AF_UNSPEC."""
+        attempt = self._pending.pop(s, None)
+        if attempt is not None:
+            self._ended_pending(s, attempt, connected=False)
+
     def _ended_pending(self, s: int, attempt: Attempt, connected: bool | None) -> None:
-        """The program closed the socket before it asked: the kernel's counters may know."""
+        """The program closed the socket, or gave it up, before it asked: the kernel's counters may know."""
         if connected:
             self._outcome(s, attempt, None)
         else:
@@ -230,13 +238,15 @@ class Trace(Layer):
         fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
         self._tell("connect", attempt.call, fields)
 
-    def _reporting(self, event: str, success: str, fields: dict[str, Any], perform: Callable[[], None]) -> None:
+    def _reporting(
+        self, event: str, success: str, perform: Callable[[], None], fields: Callable[[], dict[str, Any]]
+    ) -> None:
         try:
             perform()
         except WinsockError as error:
-            self._tell(event, current_call(), fields | _result("failed", error.winerror, error.errno))
+            self._tell(event, current_call(), fields() | _result("failed", error.winerror, error.errno))
             raise
-        self._tell(event, current_call(), fields | _result(success))
+        self._tell(event, current_call(), fields() | _result(success))
 
     def _tell(self, event: str, call: Call, fields: dict[str, Any]) -> None:
         record: dict[str, Any] = {
@@ -266,8 +276,8 @@ def _closing(stats: Stats, peer: Sockaddr | None) -> dict[str, Any]:
     """What is known at the end; the peer from the connect where the kernel has forgotten it."""
     peer = stats.peer or peer
     return {
-        "local": None if stats.local is None else str(stats.local),
-        "peer": None if peer is None else str(peer),
+        "local": _text(stats.local),
+        "peer": _text(peer),
         "sent": stats.sent,
         "received": stats.received,
         "rtt_us": stats.rtt_us,
@@ -277,5 +287,9 @@ def _closing(stats: Stats, peer: Sockaddr | None) -> dict[str, Any]:
     }
 
 
+def _text(address: Sockaddr | None) -> str | None:
+    return None if address is None else str(address)
+
+
 def _host(peer: Sockaddr | None) -> str:
-    return peer.host if isinstance(peer, (SockaddrIn, SockaddrIn6)) else str(peer)
+    return peer.host if isinstance(peer, (SockaddrIn, SockaddrIn6)) else _text(peer) or "?"

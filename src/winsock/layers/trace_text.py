@@ -7,6 +7,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+_UNITS = ("kB", "MB", "GB", "TB")
 _OUTCOMES = {
     "unknown": "closed before the outcome was known",
     "abandoned": "closed before it was connected",
@@ -30,7 +31,7 @@ def _bind(record: Any) -> str:
 
 
 def _listen(record: Any) -> str:
-    return f"{record['local']:<24} {_result(record)}, backlog {record['backlog']}"
+    return f"{record['local'] or '?':<24} {_result(record)}, backlog {record['backlog']}"
 
 
 def _accept(record: Any) -> str:
@@ -98,17 +99,16 @@ def _bytes(count: int | None) -> str:
         return "?"
     if count < 10_000:
         return f"{count} B"
-    size = float(count)
-    units = iter(("kB", "MB", "GB", "TB"))
-    while size >= 1000:
-        size, unit = size / 1000, next(units)
-    return f"{size:.1f} {unit}"
+    size, unit = count / 1000, 0
+    while round(size, 1) >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}"
 
 
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "?"
-    if seconds < 1:
+    if round(seconds * 1000, 2) < 1000:
         return f"{seconds * 1000:.2f} ms"
     return f"{seconds:.2f} s"
 
