@@ -46,7 +46,7 @@ static void storm(int flags) {
     for (int i = 0; i < SIGNALS; i++) {
         int before = runs;
         kill(getpid(), SIGUSR1);
-        for (int wait = 0; runs == before && wait < 3000; wait++) nap(0.001);
+        for (int wait = 0; runs == before && wait < 9000; wait++) nap(0.001);
     }
     double took = now() - start;
     say("signals %d, handler runs %d, odd errnos %d, in time: %s", SIGNALS, runs, odd, took < 10 ? "yes" : "no");
@@ -86,29 +86,26 @@ static int waiting_call(const char *call) {
     return call[0] == 'c' ? connect_to(s, port) : accept(s, NULL, NULL);
 }
 
-/* An alarm in 200 ms ends the call with EINTR, or is handled and the call goes on until a second signal ends it. */
+/* A signal ends the call with EINTR, or is handled and the call goes on until a second one ends it. */
 static void alarmed(const char *call, int flags) {
-    struct itimerval soon = {.it_value = {0, 200000}};
     handle(SIGALRM, flags);
     handle(SIGUSR2, 0);
     pid_t self = getpid(), helper = fork();
     if (!helper) {
         wait_until_in(self, self, call[0] == 'c' ? SYS_connect : SYS_accept);
+        nap(0.1);
+        kill(self, SIGALRM);
         nap(1.0);
         kill(self, SIGUSR2);
         _exit(0);
     }
-    double start = now();
-    setitimer(ITIMER_REAL, &soon, NULL);
     long value = waiting_call(call);
     int number = errno;
-    double took = now() - start;
     kill(helper, SIGKILL);
     waitpid(helper, NULL, 0);
     errno = number;
     result(call, value);
-    say("  handler runs %d, %s", runs, took < 0.19 ? "too early" : took < 0.9 ? "after the first signal"
-                                                         : took < 4 ? "after the second signal" : "too late");
+    say("  handler runs %d", runs);
 }
 
 static void alarm_connect(void) { alarmed("connect", 0); }
@@ -120,7 +117,7 @@ static void alarm_accept_limited(void) { with_limit = 1; alarmed("accept", SA_RE
 
 /* An interrupted connect goes on: what do the next calls say? */
 static void goes_on(void) {
-    struct itimerval soon = {.it_value = {0, 200000}};
+    struct itimerval soon = {.it_value = {0, 500000}};
     handle(SIGALRM, 0);
     int s = stream();
     setitimer(ITIMER_REAL, &soon, NULL);
@@ -146,7 +143,6 @@ static void limited(void) {
 
 /* Ignored and blocked signals change nothing; one that is unblocked is handled. */
 static void unseen(void) {
-    struct itimerval soon = {.it_value = {1, 0}};
     signal(SIGUSR1, SIG_IGN);
     handle(SIGUSR2, 0);
     handle(SIGALRM, 0);
@@ -163,13 +159,12 @@ static void unseen(void) {
             kill(self, SIGWINCH);
             nap(0.02);
         }
+        kill(self, SIGALRM);
         _exit(0);
     }
     int l = listener(5);
-    setitimer(ITIMER_REAL, &soon, NULL);
-    double start = now();
     descriptor("accept", accept(l, NULL, NULL));
-    say("  handler runs %d, %s", runs, now() - start < 0.9 ? "too early" : "by the alarm");
+    say("  handler runs %d", runs);
     sigprocmask(SIG_UNBLOCK, &blocked, NULL);
     say("  unblocked: %d", runs);
 }
