@@ -253,7 +253,7 @@ def test_a_nonblocking_send_takes_a_part_io_024(world: World) -> None:
 
 def test_a_blocking_send_that_is_interrupted_sends_the_rest_io_024(world: World) -> None:
     client, server = world.connected()
-    block = bytes(range(256)) * 65536
+    block = bytes(range(256)) * 16384
     received = bytearray()
     ticks: list[int] = []
     previous = signal.signal(signal.SIGUSR1, lambda number, _: ticks.append(number))
