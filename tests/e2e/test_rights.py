@@ -12,10 +12,10 @@ from tests.e2e.oracle import CHAINS, UNREADABLE, may_look_everywhere, same_answe
 
 CASES = ("root", "worker", "worker_executed", "effective", "capabilities", "kept", "threads")
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0,
-    reason="only root has rights to give up; the same tests run as root, with and without CAP_SYS_PTRACE",
-)
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up"),
+]
 
 
 @pytest.mark.parametrize("chain", CHAINS)
