@@ -29,7 +29,7 @@ WOULD_BLOCK = WinsockError(10035, errno=errno.EINPROGRESS)
 
 
 class Below:
-    """The next provider: each function gives what it was told: a value, an error by raising it, or what a function comes to."""
+    """The next provider: each function answers as told, by a value, an error that it raises, or a function."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, tuple[Any, ...]]] = []

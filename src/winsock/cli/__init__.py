@@ -15,17 +15,29 @@ COMMANDS = {
     "doctor": "say what works on this machine, and what to do where it does not",
 }
 _USAGE_STATUS = 2
+_UNREAD_STATUS = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. As a script (no `argv`) leave at once: there is nothing to tidy up."""
-    status = _main(list(sys.argv[1:] if argv is None else argv))
-    if argv is None:
+    if argv is not None:
+        return _main(list(argv))
+    try:
+        status = _main(sys.argv[1:])
+    except BrokenPipeError:
+        status = _UNREAD_STATUS
+    os._exit(status if _flushed() else status or _UNREAD_STATUS)
+
+
+def _flushed() -> bool:
+    """Write out what was printed; false where nobody reads it any more."""
+    try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        os._exit(status)
-    return status
+    except OSError:
+        return False
+    return True
 
 
 def _main(arguments: list[str]) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from winsock.abi.errors import WinsockError
 from winsock.catalog.entries import LayerSpec
@@ -19,7 +20,7 @@ from winsock.dispatcher import loader
 OURS = {"trace": "winsock.layers.trace:Trace"}
 """Layers that come with winsock: found without looking through what is installed."""
 GROUP = "winsock.layers"
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_TRUTHS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 
 def choose(text: str) -> LayerSpec:
@@ -90,24 +91,36 @@ def _options(name: str, kind: Any, settings: list[str]) -> Any:
 
 
 def field_types(options: type) -> Mapping[str, Any]:
-    """The fields of an options dataclass and their types."""
-    hints = get_type_hints(options)
-    return {field: hints.get(field, str) for field in getattr(options, "__dataclass_fields__", {})}
+    """The fields of an options dataclass and their types; `UsageError` where a type is a name that nobody knows."""
+    fields = getattr(options, "__dataclass_fields__", {})
+    try:
+        hints = get_type_hints(options) if fields else {}
+    except NameError as error:
+        raise UsageError(f"the types of the options of {options.__qualname__} cannot be read: {error}") from error
+    return {field: hints.get(field, str) for field in fields}
 
 
 def _value(name: str, key: str, kind: Any, text: str) -> Any:
-    """The text as a value of the field's type."""
-    kinds = [part for part in get_args(kind) if part is not type(None)] or [kind]
+    """The text as a value of the field's type; of an optional one, as a value of what it may be."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
     try:
-        return _as(kinds[0], text)
-    except ValueError:
-        wanted = getattr(kinds[0], "__name__", str(kinds[0]))
-        raise UsageError(f"--layer {name}: {key}={text!r} is not of type {wanted}") from None
+        return _as(kind, text)
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"--layer {name}: {key}={text!r} is not {_wanted(kind)}") from None
 
 
 def _as(kind: Any, text: str) -> Any:
     if kind is bool:
-        if text.lower() in _TRUE + _FALSE:
-            return text.lower() in _TRUE
-        raise ValueError(text)
-    return kind(text) if isinstance(kind, type) else text
+        return _TRUTHS[text.lower()]
+    if get_origin(kind) is Literal:
+        return {str(choice): choice for choice in get_args(kind)}[text]
+    if get_origin(kind) is not None:
+        raise TypeError(kind)  # a list, say: one word is none
+    return text if kind is Any else kind(text)
+
+
+def _wanted(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    return f"of type {kind if get_origin(kind) else getattr(kind, '__name__', kind)}"

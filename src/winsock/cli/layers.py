@@ -11,6 +11,7 @@ def main(arguments: Sequence[str]) -> int:
     """0; a layer that does not import is listed with the reason."""
     from winsock.abi.errors import WinsockError
     from winsock.cli.choosing import installed
+    from winsock.cli.words import UsageError
     from winsock.dispatcher import loader
 
     ArgumentParser(
@@ -18,24 +19,25 @@ def main(arguments: Sequence[str]) -> int:
     ).parse_args(arguments)
     for name, path in sorted(installed().items()):
         try:
-            kind = loader.resolve(path)
-        except WinsockError as error:
-            print(f"{name:<12} cannot be used: {error.strerror or error}")
-            continue
-        _print_layer(name, path, kind)
+            lines = _about(name, path, loader.resolve(path))
+        except (WinsockError, UsageError) as error:
+            lines = [f"{name:<12} cannot be used: {getattr(error, 'strerror', None) or error}"]
+        print("\n".join(lines))
     print("\nYour own: --layer ./mine.py, or an entry point of the group winsock.layers in a package.")
     return 0
 
 
-def _print_layer(name: str, path: str, kind: Any) -> None:
+def _about(name: str, path: str, found: Any) -> list[str]:
     from winsock.spi.layer import overridden
 
+    kind = found if isinstance(found, type) else type(found)
     caption = (kind.__doc__ or "").strip().splitlines()
-    print(f"{name:<12} {caption[0] if caption else path}")
-    print(f"{'':<12} overrides: {', '.join(sorted(overridden(kind))) or 'nothing'}")
     options = getattr(kind, "Options", None)
-    for line in _option_lines(options) if options is not None else ["options: none"]:
-        print(f"{'':<12} {line}")
+    more = [
+        f"overrides: {', '.join(sorted(overridden(kind))) or 'nothing'}",
+        *(_option_lines(options) if options is not None else ["options: none"]),
+    ]
+    return [f"{name:<12} {caption[0] if caption else path}", *(f"{'':<12} {line}" for line in more)]
 
 
 def _option_lines(options: type) -> list[str]:
