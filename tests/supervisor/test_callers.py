@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -13,9 +15,10 @@ from tests.puppet import PATIENCE_S, Puppet, puppet
 from tests.supervisor.running import wait_until
 from winsock import host
 from winsock.supervisor import kernel
-from winsock.supervisor.callers import Callers, Process, descriptors_of
+from winsock.supervisor.callers import Callers, Process, cookies_held, descriptors_of
 
 CLONE_FILES = 0x400
+SO_COOKIE = 57
 
 
 class World:
@@ -287,3 +290,14 @@ def test_the_numbers_of_a_socket_are_found_by_its_inode(other: Puppet) -> None:
     assert descriptors_of(other.pid, inode + 1_000_000_007) == []
     other.kill()
     assert descriptors_of(other.pid, inode) == []
+
+
+def test_the_sockets_that_a_process_holds() -> None:
+    with socket.socket() as kept, socket.socketpair()[0] as local, open(os.devnull, "rb"):
+        closed = socket.socket()
+        cookies = [struct.unpack("=Q", s.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0] for s in (kept, local, closed)]
+        closed.close()
+        before = len(os.listdir("/proc/self/fd"))
+        assert cookies_held([os.getpid(), 1 << 22]) >= set(cookies[:2])
+        assert cookies[2] not in cookies_held([os.getpid()])
+        assert len(os.listdir("/proc/self/fd")) == before

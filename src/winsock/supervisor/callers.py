@@ -13,8 +13,9 @@ from __future__ import annotations
 import errno
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from winsock import host
 from winsock.supervisor import kernel
 
 _NAME_KEPT_S = 0.1
@@ -161,11 +162,7 @@ def _process_of(thread: int) -> int:
 
 def descriptors_of(thread: int, inode: int) -> list[int]:
     """The thread's numbers for the socket with that inode."""
-    wanted, folder = f"socket:[{inode}]", f"/proc/{thread}/fd"
-    try:
-        return [int(number) for number in os.listdir(folder) if _link(f"{folder}/{number}") == wanted]
-    except OSError:
-        return []
+    return _numbers(f"/proc/{thread}/fd", f"socket:[{inode}]")
 
 
 def _link(path: str) -> str:
@@ -173,3 +170,30 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
+
+
+def cookies_held(processes: Iterable[int]) -> set[int]:
+    """The cookies of the sockets that these processes have open, as far as we may look."""
+    held: set[int] = set()
+    for process in processes:
+        try:
+            pidfd = os.pidfd_open(process)
+        except OSError:
+            continue
+        for number in _numbers(f"/proc/{process}/fd", "socket:"):
+            try:
+                fetched, cookie = host.take(pidfd, number)
+            except OSError:
+                continue
+            os.close(fetched)
+            held.add(cookie)
+        os.close(pidfd)
+    return held
+
+
+def _numbers(folder: str, target: str) -> list[int]:
+    """The descriptors in a folder of /proc whose links begin so."""
+    try:
+        return [int(number) for number in os.listdir(folder) if _link(f"{folder}/{number}").startswith(target)]
+    except OSError:
+        return []

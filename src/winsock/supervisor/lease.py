@@ -167,6 +167,8 @@ class Leases:
         `OSError` as the kernel would have answered: EBADF, ENOTSOCK; or EPERM, ESRCH where the caller is out of reach.
         """
         fetched, cookie = host.take(caller.descriptors, descriptor)
+        if not self._lasting:
+            return self._meet(fetched, cookie, caller.process)
         with self._lock:
             socket = self._by_cookie.get(cookie)
             if socket is not None:
@@ -257,6 +259,10 @@ class Leases:
             os.close(fetched)
             return kind
         met = Socket(cookie, fetched, kind, record, process, self._clock())
+        if not self._lasting:
+            if cookie not in self._lately:
+                self._count(met)
+            return met
         with self._lock:
             socket = self._by_cookie.get(cookie)
             if socket is None:
@@ -273,19 +279,17 @@ class Leases:
         socket.users += 1
 
     def _enter(self, socket: Socket) -> Socket:
-        if not self._lasting:
-            self._count_once(socket)
-            return socket
         self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
         self._on_met(socket)
         return socket
 
-    def _count_once(self, socket: Socket) -> None:
+    def _count(self, socket: Socket) -> None:
         """Tell of a socket that was not told of lately; the memory of it is bounded, like everything that lasts."""
-        lately = self._lately
-        if socket.cookie in lately:
-            return
-        lately[socket.cookie] = None
-        if len(lately) > MOST_REMEMBERED:
-            del lately[next(iter(lately))]
-        self._on_met(socket)
+        with self._lock:
+            lately = self._lately
+            if socket.cookie in lately:
+                return
+            lately[socket.cookie] = None
+            if len(lately) > MOST_REMEMBERED:
+                del lately[next(iter(lately))]
+            self._on_met(socket)

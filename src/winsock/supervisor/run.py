@@ -23,6 +23,7 @@ from winsock.dispatcher import handles, process
 from winsock.host import numbers
 from winsock.spi.stats import Stats
 from winsock.supervisor import filter, launch, outside
+from winsock.supervisor.callers import cookies_held
 from winsock.supervisor.closing import Closing, Past
 from winsock.supervisor.destroyed import Destroyed, still_counting
 from winsock.supervisor.life import RunOptions, Serving
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.plan import Plan
 
 CLOSING_WAIT_S = 0.2
+_HELD_KEPT_S = 1.0
 _STREAM = 1
 
 
@@ -106,6 +108,8 @@ class _Run:
         self._due = threading.Event()
         self._supervisor: Supervisor
         self._notices: Destroyed | None = None
+        self._held: set[int] = set()
+        self._held_at = float("-inf")
         self._wants_closed = any(layer.counts for layer in plan.layers)
 
     def serve(self) -> None:
@@ -156,6 +160,7 @@ class _Run:
                 self._closed,
                 self._supervisor.leases.cookies(),
                 past=self._past,
+                still_open=self._still_open,
                 on_error=lambda error: journal.audit("(supervisor)", "closed", error),
                 counters=self._wants_closed,
             )
@@ -197,7 +202,9 @@ class _Run:
     def _wait_for_notices(self) -> None:
         if self._notices is None:
             return
-        streams = [socket.cookie for socket in self._supervisor.leases if socket.kind.type == _STREAM]
+        streams = {socket.cookie for socket in self._supervisor.leases if socket.kind.type == _STREAM}
+        if streams and not self._serving.alone:
+            streams -= cookies_held(self._process_ids())
         if not streams:
             return
         left = self._notices.flush(streams, CLOSING_WAIT_S)
@@ -216,6 +223,13 @@ class _Run:
         if socket is None:
             return Past()
         return Past(socket.accepted, socket.shut)
+
+    def _still_open(self, cookie: int) -> bool:
+        """After lost notices: whether a process still has that socket. Looked up once for all that are asked about."""
+        now = time.monotonic()
+        if now - self._held_at > _HELD_KEPT_S:
+            self._held, self._held_at = cookies_held(self._process_ids()), now
+        return cookie in self._held
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
 

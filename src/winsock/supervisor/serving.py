@@ -117,7 +117,7 @@ class Supervisor:
 
     def still_waiting(self, call: Call) -> None:
         """After reading its memory: the number is still that thread's. `OSError` ESRCH."""
-        if not self.listener.valid(call.id):
+        if not host.valid(self.listener.descriptor, call.id):
             raise ProcessLookupError(errno.ESRCH, "the caller is gone")
 
     def about_to_wait(self, call: Call) -> None:

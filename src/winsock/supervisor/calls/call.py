@@ -137,7 +137,7 @@ class Call:
         """The socket address that the program passes, copied once; `OSError` EFAULT or EINVAL as the kernel gives."""
         if not 0 <= length <= _SOCKADDR_MOST:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return self.read(pointer, length) if length else b""
+        return host.read_memory(self.thread, pointer, length) if length else b""
 
     def write_address(self, pointer: int, length_pointer: int, address: Sockaddr) -> None:
         """Hand an address to the program, cut to its buffer, and tell how long it is."""
