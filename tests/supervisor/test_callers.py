@@ -293,7 +293,8 @@ def test_the_numbers_of_a_socket_are_found_by_its_inode(other: Puppet) -> None:
 
 
 def test_the_sockets_that_a_process_holds() -> None:
-    with socket.socket() as kept, socket.socketpair()[0] as local, open(os.devnull, "rb"):
+    local, other = socket.socketpair()
+    with socket.socket() as kept, local, other, open(os.devnull, "rb"):
         closed = socket.socket()
         cookies = [struct.unpack("=Q", s.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0] for s in (kept, local, closed)]
         closed.close()
