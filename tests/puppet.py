@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,16 +68,17 @@ class Puppet:
 
 
 @contextmanager
-def puppet(*trapped: str) -> Iterator[Puppet]:
-    """A puppet whose calls of these names are trapped."""
+def puppet(*trapped: str, program: bytes = b"") -> Iterator[Puppet]:
+    """A puppet whose calls of these names are trapped, or those that a filter program of the test's own reports."""
     pipe = subprocess.PIPE
-    command = [sys.executable, "-S", "-u", __file__, *trapped]
+    program = program or (trap(trapped) if trapped else b"")
+    command = [sys.executable, "-S", "-u", __file__, program.hex()]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=environment) as process:
         held = Puppet(process, -1)
         try:
             theirs = held.result()
-            if trapped:
+            if program:
                 held.listener = _fetch(process.pid, theirs)
                 held.run(f"os.close({theirs})")
             yield held
@@ -94,7 +95,7 @@ def _fetch(pid: int, descriptor: int) -> int:
         os.close(pidfd)
 
 
-def trap(names: list[str]) -> bytes:
+def trap(names: Sequence[str]) -> bytes:
     """The filter: report the calls of these names, allow the rest."""
 
     def instruction(what: str, k: int, jump_true: int = 0, jump_false: int = 0) -> bytes:
@@ -174,7 +175,7 @@ def _literal(value: object) -> str:
     return text
 
 
-def main(names: list[str]) -> None:
+def main(program: bytes) -> None:
     """Tell the listener's number, then obey."""
     import ctypes
     import mmap
@@ -185,13 +186,13 @@ def main(names: list[str]) -> None:
 
     SCOPE.update(ctypes=ctypes, mmap=mmap, socket=socket, struct=struct, signal=signal, resource=resource, keep=[])
     listener = -1
-    if names:
+    if program:
         system.prctl(system.PR_SET_NO_NEW_PRIVS)
-        listener = system.install_filter(trap(names))
+        listener = system.install_filter(program)
     print(listener)
     for line in sys.stdin:
         print(_literal(_evaluate(line)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(bytes.fromhex(sys.argv[1]))

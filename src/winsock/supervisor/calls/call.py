@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 _AF_UNSPEC, _AF_INET, _AF_INET6 = 0, 2, 10
 _FAMILY_SIZE = 2
-_SOCKADDR_MOST, _SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 128, 16, 24, 28
+_SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 16, 24, 28
+LONGEST_NAME = 128
+"""Bytes of the longest socket address that the kernel takes."""
 _INT = struct.Struct("=i")
 
 
@@ -135,7 +137,7 @@ class Call:
 
     def read_name(self, pointer: int, length: int) -> bytes:
         """The socket address that the program passes, copied once; `OSError` EFAULT or EINVAL as the kernel gives."""
-        if not 0 <= length <= _SOCKADDR_MOST:
+        if not 0 <= length <= LONGEST_NAME:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         return host.read_memory(self.thread, pointer, length) if length else b""
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.supervisor.calls.call import PASSED, Answer, Call, decode_address
+from winsock.supervisor.calls.call import LONGEST_NAME, PASSED, Answer, Call, decode_address
 from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_DGRAM, SOCK_STREAM
 
 if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.serving import Supervisor
 
-_MSGHDR = struct.Struct("=QIxxxxQQQQixxxx")
+_MSGHDR = struct.Struct("=QixxxxQQQQixxxx")
 _IOVEC = struct.Struct("=QQ")
 _MOST_SENT = 65536
 _MOST_VECTORS = 1024
@@ -51,7 +51,7 @@ def sendmsg(run: Supervisor, call: Call, socket: Socket) -> Answer:
         return PASSED
     if control_length or count > _MOST_VECTORS:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-    name = call.read_name(name_at, name_length)
+    name = call.read_name(name_at, min(name_length, LONGEST_NAME) if name_length >= 0 else name_length)
     table = b"".join(call.read(vectors + at, _IOVEC.size) for at in range(0, count * _IOVEC.size, _IOVEC.size))
     data = _read_data(call, list(_IOVEC.iter_unpack(table)))
     return _connect_and_send(run, call, socket, name, data, call.int_argument(2))
