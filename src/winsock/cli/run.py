@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,7 @@ def _parser() -> ArgumentParser:
         description="Run a program, and every process it starts, with its sockets opened through layers.",
         epilog="The exit status is the program's; 127 not found, 126 not executable, 125 it cannot be supervised.",
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     add_layer_option(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="how our lines look")
@@ -100,6 +102,15 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--wait-all", action="store_true", help="wait for every process of the tree, daemons too")
     return parser
+
+
+def _formatter(prog: str) -> HelpFormatter:
+    """The parser asks for one with every option: told the width, it imports nothing to find out."""
+    try:
+        columns = os.get_terminal_size().columns
+    except OSError:
+        columns = 80
+    return HelpFormatter(prog, width=columns - 2)
 
 
 def _seconds(text: str) -> float:
