@@ -126,6 +126,37 @@ def test_a_layer_that_cannot_be_made_fails_each_call_anew() -> None:
     assert chains.layers() == []
 
 
+def test_the_usual_chains_are_opened_before_the_first_socket() -> None:
+    chains = opened(Notes)
+    chains.open_all()
+    layers = chains.layers()
+    assert len(layers) == 4
+    with socket.socket() as held:
+        record = chains.adopt(held.fileno(), TCP, cookie_of(held))
+        assert record is not None
+        assert record.chain.layers[0] in layers
+        handles.release(held.fileno())
+    assert chains.layers() == layers
+
+
+def test_a_layer_that_cannot_be_made_says_so_then() -> None:
+    with refused(WSAEPROVIDERFAILEDINIT, "not today"):
+        opened(Breaks).open_all()
+
+
+def test_a_chain_that_sees_no_handles_has_one_entrance_and_associates_nothing() -> None:
+    chains = opened(Notes)
+    with socket.socket() as held:
+        record = chains.enter(held.fileno(), TCP, cookie_of(held))
+        assert record is not None
+        assert record.table is record.chain.table
+        assert chains.enter(1000, TCP, 77) is record
+        assert chains.enter(1000, TCP6, 77) is not record
+        assert handles.release(held.fileno()) is None
+    assert chains.enter(0, Kind(socket.AF_UNIX, socket.SOCK_STREAM, 0), 0) is None
+    assert all(isinstance(layer, Notes) and layer.handles == [] for layer in chains.layers())
+
+
 @pytest.mark.parametrize("kind", [TCP, UDP, TCP6, UDP6])
 def test_a_socket_is_made_through_the_chain_and_is_a_plain_one(kind: Kind) -> None:
     chains = opened(Notes)

@@ -19,8 +19,6 @@ from winsock import host
 from winsock.host import numbers
 
 _ADDFD = struct.Struct("=QIIII")
-ERESTARTSYS = 512
-"""Never seen by a program: the kernel runs the signal's handler, then restarts the call or makes it EINTR."""
 
 
 class Notification(NamedTuple):
@@ -64,7 +62,7 @@ class Listener:
 
     def restart(self, id: int) -> bool:
         """The thread handles its signal and then makes the call again, or gets EINTR, as its handler says."""
-        return host.answer(self.descriptor, id, 0, -ERESTARTSYS, 0)
+        return host.answer(self.descriptor, id, 0, -numbers.ERESTARTSYS, 0)
 
     def valid(self, id: int) -> bool:
         """Whether the thread still waits for this answer, so that its number and memory are still its own."""
