@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from winsock.host import numbers
-from winsock.supervisor import kernel, system
+from winsock.supervisor import kernel
+from winsock.supervisor.generations import system
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 20.0

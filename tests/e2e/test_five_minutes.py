@@ -36,7 +36,7 @@ from tests.e2e.harness import (
     wait_until,
     winsock,
 )
-from tests.supervisor.running import Terminal
+from tests.supervisor.generations.running import Terminal
 
 README = (ROOT / "README.md").read_text()
 README_PORT = "8000"

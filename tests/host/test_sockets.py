@@ -13,7 +13,7 @@ import pytest
 
 from tests.host.conftest import Twin, full_listener, interrupt, nothing_leaks
 from tests.puppet import Puppet, puppet
-from tests.supervisor.diag_messages import cookie_of
+from tests.supervisor.notices.diag_messages import cookie_of
 
 ADDRESS = struct.Struct("=HH4s8x")
 LOOPBACK = bytes((127, 0, 0, 1))

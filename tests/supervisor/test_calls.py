@@ -391,7 +391,7 @@ def test_an_accept_that_waits_is_restarted_by_a_signal(world: World) -> None:
 
 def port_of_waiting(world: World) -> tuple[str, int]:
     """Where the accept that waits in the poll set is reached."""
-    from tests.supervisor.running import wait_until
+    from tests.supervisor.generations.running import wait_until
 
     wait_until(lambda: world.supervisor.held._waiting, "an accept waits")
     (call,) = world.supervisor.held._waiting

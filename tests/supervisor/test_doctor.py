@@ -193,7 +193,8 @@ def test_silence_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 ELSEWHERE = """
 import json, os, sys
 sys.path.insert(0, {source!r})
-from winsock.supervisor import doctor, kernel, system
+from winsock.supervisor import doctor, kernel
+from winsock.supervisor.generations import system
 system.prctl(system.PR_SET_NO_NEW_PRIVS)
 {first}
 print(doctor.as_json(doctor.checks()))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.puppet import PATIENCE_S, Puppet, puppet
-from tests.supervisor.running import state, wait_until
+from tests.supervisor.generations.running import state, wait_until
 from tests.supervisor.test_lease import World as LeaseWorld
 from tests.supervisor.test_lease import is_empty
 from winsock.supervisor import crew

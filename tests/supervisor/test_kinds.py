@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.refusals import refused
-from tests.supervisor.diag_messages import cookie_of
+from tests.supervisor.notices.diag_messages import cookie_of
 from winsock.abi.constants import WINSOCK_VERSION
 from winsock.abi.errors import WSAEPROVIDERFAILEDINIT
 from winsock.catalog.entries import Catalog, LayerSpec

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     if not sys.platform.startswith("linux"):
         print(f"winsock: run needs Linux (seccomp); this is {sys.platform}", file=sys.stderr)
         return CANNOT_SUPERVISE
-    from winsock.supervisor.launch import Inheritance
+    from winsock.supervisor.generations.launch import Inheritance
 
     inheritance = Inheritance.capture()
     options = _parser().parse_args(split(arguments)[0])

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from winsock.supervisor import kernel
-from winsock.supervisor.destroyed import Closing, Destroyed
 from winsock.supervisor.filter import ALLOW, JUMP_EQUAL, LOAD, NOTIFY, NUMBER_AT, RETURN, Instruction, pack
+from winsock.supervisor.notices.destroyed import Closing, Destroyed
 from winsock.supervisor.notify import Listener
 
 LEAST_KERNEL = (6, 0)
@@ -202,7 +202,7 @@ def _trap_one_call() -> bytes:
 def _be_supervised(program: bytes, report: int, wait: int) -> None:
     """In the child: report the errno of each step and what it led to, and end."""
     try:
-        from winsock.supervisor import system
+        from winsock.supervisor.generations import system
 
         listener = -1
 

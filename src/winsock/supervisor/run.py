@@ -22,11 +22,12 @@ from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
 from winsock.host import numbers
 from winsock.spi.stats import Stats
-from winsock.supervisor import filter, launch, outside
+from winsock.supervisor import filter, outside
 from winsock.supervisor.callers import cookies_held
-from winsock.supervisor.closing import Closing, Past
-from winsock.supervisor.destroyed import Destroyed, still_counting
-from winsock.supervisor.life import RunOptions, Serving
+from winsock.supervisor.generations import launch
+from winsock.supervisor.generations.life import RunOptions, Serving
+from winsock.supervisor.notices.closing import Closing, Past
+from winsock.supervisor.notices.destroyed import Destroyed, still_counting
 from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
 

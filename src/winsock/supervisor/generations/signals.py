@@ -7,7 +7,7 @@ import resource
 import signal
 from collections.abc import Collection
 
-from winsock.supervisor import system
+from winsock.supervisor.generations import system
 
 EVERY = frozenset(int(number) for number in signal.valid_signals())
 """Every signal that can be blocked by a program (the C library keeps two for itself)."""

@@ -18,8 +18,8 @@ import signal
 import socket
 from collections.abc import Callable, Collection
 
-from winsock.supervisor import channel, mirror, signals, system
-from winsock.supervisor.processes import descendants, state_of
+from winsock.supervisor.generations import channel, mirror, signals, system
+from winsock.supervisor.generations.processes import descendants, state_of
 
 STDERR = 2
 SUPERVISOR_DIED = 125

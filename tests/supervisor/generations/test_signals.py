@@ -11,7 +11,7 @@ from functools import wraps
 
 import pytest
 
-from winsock.supervisor import signals
+from winsock.supervisor.generations import signals
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run needs Linux")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervisor.running import (
+from tests.supervisor.generations.running import (
     WORLDS,
     call,
     commands_in_group,

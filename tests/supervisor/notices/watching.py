@@ -6,8 +6,8 @@ import select
 import socket
 import threading
 
-from tests.supervisor.diag_messages import cookie_of
-from winsock.supervisor.destroyed import Closing, Destroyed, Past
+from tests.supervisor.notices.diag_messages import cookie_of
+from winsock.supervisor.notices.destroyed import Closing, Destroyed, Past
 
 PATIENCE = 10.0
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}

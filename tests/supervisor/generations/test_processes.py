@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.supervisor.running import wait_until
-from winsock.supervisor.processes import descendants, state_of
+from tests.supervisor.generations.running import wait_until
+from winsock.supervisor.generations.processes import descendants, state_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

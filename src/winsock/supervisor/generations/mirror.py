@@ -15,8 +15,8 @@ import signal
 import socket
 import struct
 
-from winsock.supervisor import signals
-from winsock.supervisor.processes import state_of
+from winsock.supervisor.generations import signals
+from winsock.supervisor.generations.processes import state_of
 
 STOPPED = b"s"
 """The program has stopped: pass on what you have, and answer."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-from winsock.supervisor import sockdiag
-from winsock.supervisor.sockdiag import CLOSE_WAIT, CLOSING, LAST_ACK, Info, Message
+from winsock.supervisor.notices import sockdiag
+from winsock.supervisor.notices.sockdiag import CLOSE_WAIT, CLOSING, LAST_ACK, Info, Message
 
 NEVER_HAD_A_WINDOW = 3
 """Disconnecting adds 2 and the largest window seen to the send queue, so more than this proves a connection."""

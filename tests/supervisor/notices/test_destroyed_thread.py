@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import winsock
-from tests.supervisor.watching import PATIENCE, Watch, pair, strangers
-from winsock.supervisor import sockdiag
-from winsock.supervisor.destroyed import Closing, Past
+from tests.supervisor.notices.watching import PATIENCE, Watch, pair, strangers
+from winsock.supervisor.notices import sockdiag
+from winsock.supervisor.notices.destroyed import Closing, Past
 
 
 class Held(Watch):
@@ -181,7 +181,7 @@ def test_the_thread_ends_when_its_socket_fails() -> None:
 SCRIPT = """
 import os, socket, struct, sys
 sys.path.insert(0, {source!r})
-from winsock.supervisor.destroyed import Destroyed
+from winsock.supervisor.notices.destroyed import Destroyed
 if os.getuid() == 0:
     os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 known = set()

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.supervisor.diag_messages import HERE, attribute, cookie_of, message, socket_id, tcp_info
+from tests.supervisor.notices.diag_messages import HERE, attribute, cookie_of, message, socket_id, tcp_info
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-from winsock.supervisor import sockdiag
-from winsock.supervisor.sockdiag import Message
+from winsock.supervisor.notices import sockdiag
+from winsock.supervisor.notices.sockdiag import Message
 
 
 def read(data: bytes) -> Message:

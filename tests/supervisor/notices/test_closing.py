@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.supervisor.diag_messages import HERE, attribute, message, socket_id, tcp_info
-from winsock.supervisor import sockdiag
-from winsock.supervisor.closing import Closing, Past, at_end
-from winsock.supervisor.sockdiag import Message
+from tests.supervisor.notices.diag_messages import HERE, attribute, message, socket_id, tcp_info
+from winsock.supervisor.notices import sockdiag
+from winsock.supervisor.notices.closing import Closing, Past, at_end
+from winsock.supervisor.notices.sockdiag import Message
 
 
 def notice(*, unread: int = 0, unacknowledged: int = 0, dport: int = 2, **counters: int) -> Message:

@@ -1,6 +1,6 @@
 """`winsock run` without layers: every socket() is trapped and let go. Shows how `serve` uses a `Serving`.
 
-python -m tests.supervisor.runner [MODE[=VALUE]]... -- PROGRAM [ARG...]
+python -m tests.supervisor.generations.runner [MODE[=VALUE]]... -- PROGRAM [ARG...]
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 
 from winsock.supervisor import kernel
-from winsock.supervisor.launch import Inheritance, run
-from winsock.supervisor.life import RunOptions, Serving
+from winsock.supervisor.generations.launch import Inheritance, run
+from winsock.supervisor.generations.life import RunOptions, Serving
 from winsock.supervisor.notify import Listener
 
 inheritance = Inheritance.capture()

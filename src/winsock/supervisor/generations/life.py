@@ -32,10 +32,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from winsock.supervisor import system
-from winsock.supervisor.channel import Finish, Sender
-from winsock.supervisor.mirror import Mirror
-from winsock.supervisor.processes import Process, descendants
+from winsock.supervisor.generations import system
+from winsock.supervisor.generations.channel import Finish, Sender
+from winsock.supervisor.generations.mirror import Mirror
+from winsock.supervisor.generations.processes import Process, descendants
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervisor.running import (
+from tests.supervisor.generations.running import (
     Terminal,
     call,
     children,

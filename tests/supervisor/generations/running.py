@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-RUNNER = str(ROOT / "tests" / "supervisor" / "runner.py")
+ROOT = Path(__file__).parents[3]
+RUNNER = str(ROOT / "tests" / "supervisor" / "generations" / "runner.py")
 PYTHON = os.path.realpath(sys.executable)
 DEADLINE_S = 20.0
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 
-from winsock.supervisor import channel
-from winsock.supervisor.channel import Finish
+from winsock.supervisor.generations import channel
+from winsock.supervisor.generations.channel import Finish
 
 
 def received(receiver: channel.Receiver) -> list[tuple[bytes, bytes]]:

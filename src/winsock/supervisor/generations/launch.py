@@ -25,9 +25,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
-from winsock.supervisor import channel, kernel, mirror, signals, system
-from winsock.supervisor.front import Front, Witness, drop
-from winsock.supervisor.life import RunOptions, Serving, redirect_python_output
+from winsock.supervisor import kernel
+from winsock.supervisor.generations import channel, mirror, signals, system
+from winsock.supervisor.generations.front import Front, Witness, drop
+from winsock.supervisor.generations.life import RunOptions, Serving, redirect_python_output
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126

@@ -10,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervisor.running import ENVIRONMENT, PYTHON, ROOT, WORLDS, call, enter, read_line, runner, started
-from winsock.supervisor.launch import Inheritance, LaunchError, resolve
+from tests.supervisor.generations.running import (
+    ENVIRONMENT,
+    PYTHON,
+    ROOT,
+    WORLDS,
+    call,
+    enter,
+    read_line,
+    runner,
+    started,
+)
+from winsock.supervisor.generations.launch import Inheritance, LaunchError, resolve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run needs Linux")
 
@@ -162,7 +172,7 @@ def test_the_environment_is_the_one_we_were_given() -> None:
 
 def test_even_odd_environment_entries_pass() -> None:
     script = (
-        "import sys\nfrom winsock.supervisor.system import execve\n"
+        "import sys\nfrom winsock.supervisor.generations.system import execve\n"
         "argv = [a.encode() for a in sys.argv[1:]]\n"
         f"execve(argv[0], argv, [b'TWICE=1', b'PYTHONPATH={ROOT}/src', b'no equals sign', b'TWICE=2'])"
     )

@@ -19,9 +19,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
-from winsock.supervisor import sockdiag
-from winsock.supervisor.closing import Closing, Past, at_end, so_far
-from winsock.supervisor.sockdiag import Message
+from winsock.supervisor.notices import sockdiag
+from winsock.supervisor.notices.closing import Closing, Past, at_end, so_far
+from winsock.supervisor.notices.sockdiag import Message
 
 __all__ = ["Closing", "Destroyed", "Past", "still_counting"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from winsock.supervisor import sockdiag
+from winsock.supervisor.notices import sockdiag
 
 HERE = bytes([127, 0, 0, 1])
 SO_COOKIE = 57
