@@ -16,6 +16,7 @@ import struct
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from winsock.abi.options import find_host
 from winsock.host.numbers import X32_BIT, Machine
 
 MSG_FASTOPEN = 0x20000000
@@ -60,7 +61,12 @@ class Pairs(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
-        return "of " + ", ".join(f"({level}, {option})" for level, option in self.pairs)
+        return "of " + ", ".join(_option_name(level, option) for level, option in self.pairs)
+
+
+def _option_name(level: int, option: int) -> str:
+    row = find_host(level, option)
+    return f"({level}, {option})" if row is None else row.name
 
 
 class SocketKinds(NamedTuple):
