@@ -179,6 +179,7 @@ def test_the_thread_ends_when_its_socket_fails() -> None:
 
 
 SCRIPT = """
+import encodings.idna  # while the library can be read: the interpreter may lie where nobody may look
 import os, socket, struct, sys
 sys.path.insert(0, {source!r})
 from winsock.supervisor.notices.destroyed import Destroyed
