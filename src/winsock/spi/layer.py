@@ -157,7 +157,7 @@ class Layer(Provider):
         self.info = protocol_info
         self.upcalls = upcalls
         self.next_info, data, self.next = upcalls.start_next(protocol_info, self)
-        if _overrides(type(self), "closed"):
+        if overrides(type(self), "closed"):
             self._opened = {}
         return data, self._table()
 
@@ -361,16 +361,17 @@ def overridden(cls: type) -> frozenset[str]:
     """
     if not issubclass(cls, Layer):
         return frozenset(name for name in FUNCTIONS if hasattr(cls, name))
-    functions = {name for name in FUNCTIONS if _overrides(cls, name)}
-    return frozenset(functions | {function for hook, function in HOOKS.items() if _overrides(cls, hook)})
+    functions = {name for name in FUNCTIONS if overrides(cls, name)}
+    return frozenset(functions | {function for hook, function in HOOKS.items() if overrides(cls, hook)})
 
 
 def _spelling(cls: type, function: str) -> str:
     """How the layer's author calls an overridden function: by its own name, or by the hook's."""
-    if _overrides(cls, function):
+    if overrides(cls, function):
         return function
     return next(hook for hook, stands_for in HOOKS.items() if stands_for == function)
 
 
-def _overrides(cls: type, name: str) -> bool:
+def overrides(cls: type, name: str) -> bool:
+    """Whether a layer class has a function or hook of its own of that name."""
     return getattr(cls, name) is not getattr(Layer, name)

@@ -108,8 +108,6 @@ CARRIED: dict[str, tuple[Rule, ...]] = {
 """The functions that `winsock run` carries through a chain, but for the creation of sockets and their options."""
 
 BY_ARGUMENT = ("WSPSocket", "WSPGetSockOpt", "WSPSetSockOpt")
-NOT_CALLED = ("WSPCloseSocket", "WSPSelect", "WSPEventSelect", "WSPIoctl")
-"""Functions that no system call stands for: `explain` and a line at the start say that they are not called."""
 
 
 def rules_for(

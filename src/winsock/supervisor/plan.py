@@ -11,7 +11,7 @@ from typing import NamedTuple
 from winsock.abi import options
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.dispatcher import loader
-from winsock.spi.layer import Layer, overridden
+from winsock.spi.layer import Layer, overridden, overrides
 from winsock.spi.provider import FUNCTIONS
 from winsock.supervisor import filter
 from winsock.supervisor.filter import Rule
@@ -26,7 +26,6 @@ NOT_YET_CARRIED = {
 
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
-_WITH_OPTIONS = ("WSPGetSockOpt", "WSPSetSockOpt")
 _INSTEAD = {"WSPCloseSocket": " (use the hook `closed`)"}
 
 
@@ -44,12 +43,12 @@ class PlannedLayer(NamedTuple):
     @property
     def counts(self) -> bool:
         """Whether the layer wants to know what a closed socket has moved."""
-        return self.kind.closed is not Layer.closed
+        return overrides(self.kind, "closed")
 
     @property
     def remembers(self) -> bool:
         """Whether the layer sees handles, or the life of a socket; `connecting` alone sees addresses."""
-        return any(getattr(self.kind, name) is not getattr(Layer, name) for name in _SEEING_SOCKETS)
+        return any(overrides(self.kind, name) for name in _SEEING_SOCKETS)
 
     @property
     def carried(self) -> list[str]:
@@ -85,11 +84,8 @@ class Plan(NamedTuple):
     @property
     def follows_processes(self) -> bool:
         """Whether a layer wants to know when processes start and end."""
-        return any(
-            getattr(layer.kind, hook) is not getattr(Layer, hook)
-            for layer in self.layers
-            for hook in ("process_started", "process_ended")
-        )
+        hooks = ("process_started", "process_ended")
+        return any(overrides(layer.kind, hook) for layer in self.layers for hook in hooks)
 
     def not_called_lines(self) -> list[str]:
         """A line for each layer that overrides functions in vain."""

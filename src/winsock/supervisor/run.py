@@ -8,7 +8,6 @@ of the tree lives, so that daemons stay covered.
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from collections import deque
@@ -179,17 +178,13 @@ class _Run:
         """Until the program has ended. The listener may hang up first; then nobody else receives any more."""
         self._due.wait()
         self._check_crew()
-        poll = select.poll()
-        poll.register(self._serving.fileno(), select.POLLIN)
-        while not self._serving.due:
-            poll.poll(1000)
-            self._serving.handle()
+        if not self._serving.due:
+            self._serving.reap_all()
 
     def _end(self) -> None:
         """The last notices, the layers' last words, the truth; then the front may leave."""
         self._wait_for_notices()
-        for layer in self._supervisor.chains.layers():
-            tell(layer, "run_ended")
+        tell(self._supervisor.chains.layers(), "run_ended")
         truth = self._report.truth(len(self._serving.processes()))
         journal.record(truth, truth_text)
         status = None
@@ -215,9 +210,7 @@ class _Run:
     def _tell_of_closing(self, cookies: set[int]) -> None:
         """No process has these sockets any more, but the kernel does: it still sends, or waits for the peer."""
         for cookie, closing in still_counting(cookies).items():
-            socket = self._supervisor.leases.forget(cookie)
-            if socket is not None:
-                self._tell_closed(socket, self._stats(socket, closing)._replace(final=False))
+            self._closed(cookie, closing, final=False)
 
     def _past(self, cookie: int) -> Past:
         socket = self._supervisor.leases.find(cookie)
@@ -234,20 +227,16 @@ class _Run:
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
 
-    def _closed(self, cookie: int, closing: Closing) -> None:
+    def _closed(self, cookie: int, closing: Closing, final: bool = True) -> None:
         socket = self._supervisor.leases.forget(cookie)
         if socket is None:
             return
         if self._wants_closed:
-            self._tell_closed(socket, self._stats(socket, closing))
+            tell(socket.record.chain.layers, "closed", self._stats(socket, closing, final))
         handles.release(socket.slot)
         self._supervisor.leases.close(socket)
 
-    def _tell_closed(self, socket: Socket, stats: Stats) -> None:
-        for layer in socket.record.chain.layers:
-            tell(layer, "closed", stats)
-
-    def _stats(self, socket: Socket, closing: Closing) -> Stats:
+    def _stats(self, socket: Socket, closing: Closing, final: bool) -> Stats:
         now = time.monotonic()
         return Stats(
             socket=socket.cookie,
@@ -263,4 +252,5 @@ class _Run:
             connected=closing.connected,
             process_name=socket.process.name(now),
             handle=socket.slot,
+            final=final,
         )

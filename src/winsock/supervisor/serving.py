@@ -14,7 +14,7 @@ import errno
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +25,7 @@ from winsock.dispatcher import handles, records, threads
 from winsock.host import numbers
 from winsock.spi import calling
 from winsock.spi.guard import failure
-from winsock.spi.layer import Layer
+from winsock.spi.layer import Layer, overrides
 from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of
 from winsock.supervisor.calls import ROWS
 from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Special
@@ -335,13 +335,11 @@ class Supervisor:
             chains = self._chains_of.setdefault(socket.process, [])
             if socket.record.chain not in chains:
                 chains.append(socket.record.chain)
-                for layer in socket.record.chain.layers:
-                    tell(layer, "process_started", socket.process.id)
+                tell(socket.record.chain.layers, "process_started", socket.process.id)
 
     def _process_ended(self, process: Process) -> None:
         for chain in self._chains_of.pop(process, ()):
-            for layer in chain.layers:
-                tell(layer, "process_ended", process.id)
+            tell(chain.layers, "process_ended", process.id)
 
 
 def _nothing(handle: int) -> None:
@@ -354,11 +352,11 @@ def _goes_on_waiting(worker: object) -> bool:
     return call is None or not call.abandoned
 
 
-def tell(layer: Layer, hook: str, *arguments: object) -> None:
-    """Call a hook of a layer that answers nothing; what it raises is written down and changes nothing."""
-    if getattr(type(layer), hook) is getattr(Layer, hook):
-        return
-    try:
-        getattr(layer, hook)(*arguments)
-    except Exception as error:
-        failure(layer, hook, error)
+def tell(layers: Iterable[Layer], hook: str, *arguments: object) -> None:
+    """Call a hook that answers nothing, where a layer has it; what it raises is written down and changes nothing."""
+    for layer in layers:
+        if overrides(type(layer), hook):
+            try:
+                getattr(layer, hook)(*arguments)
+            except Exception as error:
+                failure(layer, hook, error)
