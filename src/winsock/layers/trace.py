@@ -4,6 +4,9 @@ The calls that move data are left alone: bytes, round-trip time and retransmits 
 a socket closes. A non-blocking connect is reported when its outcome is known, with the full time it took: when the
 program asks for SO_ERROR, when it calls connect again, or when the socket closes.
 
+Bytes sent are exact. Bytes received are exact after an orderly end; where a connection ended in a reset they are right
+within 1, because the kernel counts the peer's FIN among them and does not always tell whether one had come.
+
 Each event is one record: `event`, `time` (seconds since 1970), `process`, `thread`, `name` (the command), `socket`,
 `protocol`, then by event
 
