@@ -1,0 +1,1 @@
+"""What makes a `StreamLayer` a provider: the direct driver in one process, the relay under `winsock run`."""

@@ -1,0 +1,142 @@
+"""The stream layers of one connection above each other: bytes in at both ends, bytes out at both ends, no I/O.
+
+`outgoing` takes what the application sent; it goes through the stages from the uppermost to the lowest and comes out
+in `to_network`. `incoming` goes the other way. A layer may also send against the stream, so what a stage gave waits in
+a list of work until the stage has returned: no layer is entered while it is being entered.
+
+The lowest stage is opened first, because those above speak through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from winsock.dispatcher.drivers.stage import END, Item, Stage
+
+if TYPE_CHECKING:
+    from winsock.abi.errors import WinsockError
+    from winsock.spi.stats import Stats
+    from winsock.spi.stream import Direction
+
+_DOWN, _UP = 1, -1
+
+
+class Pipeline:
+    """The stages of one connection, the uppermost first. One thread at a time."""
+
+    def __init__(self, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+        self.stages = list(stages)
+        self._clock = clock
+        self._work: deque[tuple[int, int, Item]] = deque()
+        self._early: list[tuple[int, int, Item]] = []
+        self._unopened = len(self.stages)
+        """How many stages, from the top, were not opened yet."""
+        self.ready = False
+        """Whether every layer is ready: the application's connect is complete."""
+        self.to_network: deque[bytes] = deque()
+        self.to_application: deque[bytes] = deque()
+        self.outgoing_over = False
+        """Whether the end of the outgoing stream came out at the bottom: after `to_network` comes nothing more."""
+        self.incoming_over = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether a layer sees the bytes; else they need not come here: see `passed`."""
+        return any(stage.reads for stage in self.stages)
+
+    @property
+    def error(self) -> WinsockError | None:
+        """Why the connection failed, if it did."""
+        return next((stage.error for stage in self.stages if stage.error is not None), None)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is wanted next."""
+        return min((stage.wake for stage in self.stages if stage.wake is not None), default=None)
+
+    def open(self) -> None:
+        """The connection is there."""
+        self._open_ready()
+        self._run()
+
+    def outgoing(self, item: Item) -> None:
+        """The application sent this."""
+        self._work.append((0, _DOWN, item))
+        self._run()
+
+    def incoming(self, item: Item) -> None:
+        """The network brought this."""
+        self._work.append((len(self.stages) - 1, _UP, item))
+        self._run()
+
+    def passed(self, direction: Direction, count: int) -> None:
+        """So many bytes went by without coming here, which only `reads` forbids."""
+        for stage in self.stages:
+            if stage.counts:
+                stage.passed(direction, count)
+        self._settle()
+
+    def tick(self) -> None:
+        """Call the timers that are due."""
+        now = self._clock()
+        for stage in self.stages:
+            stage.tick(now)
+        self._settle()
+
+    def closed(self, stats: Stats) -> None:
+        """The connection is over."""
+        for stage in self.stages:
+            stage.closed(stats)
+
+    def _settle(self) -> None:
+        for index in range(len(self.stages)):
+            self._collect(index)
+        self._run()
+
+    def _run(self) -> None:
+        """Until nothing flows any more."""
+        while self._work:
+            index, way, item = self._work.popleft()
+            if index < 0 or index == len(self.stages):
+                self._come_out(way, item)
+            elif not self.stages[index].is_open:
+                self._early.append((index, way, item))
+            else:
+                stage = self.stages[index]
+                (stage.outgoing if way == _DOWN else stage.incoming)(item)
+                self._collect(index)
+            if not self.ready:
+                self._open_ready()
+
+    def _come_out(self, way: int, item: Item) -> None:
+        if way == _DOWN:
+            if item is END:
+                self.outgoing_over = True
+            elif not self.outgoing_over:
+                self.to_network.append(item)
+        elif item is END:
+            self.incoming_over = True
+        elif not self.incoming_over:
+            self.to_application.append(item)
+
+    def _collect(self, index: int) -> None:
+        """What a stage gave, on its way; nothing more of one that failed."""
+        stage = self.stages[index]
+        if stage.error is None:
+            self._work.extend((index + 1, _DOWN, item) for item in stage.to_network)
+            self._work.extend((index - 1, _UP, item) for item in stage.to_application)
+        stage.to_network.clear()
+        stage.to_application.clear()
+
+    def _open_ready(self) -> None:
+        """Open the stages above those that are ready."""
+        while self._unopened and (self._unopened == len(self.stages) or self.stages[self._unopened].is_ready):
+            self._unopened -= 1
+            self.stages[self._unopened].open()
+            self._collect(self._unopened)
+            early, self._early = self._early, []
+            self._work.extend(early)
+        self.ready = not self._unopened and all(stage.is_ready for stage in self.stages)
