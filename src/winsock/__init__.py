@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
     from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
     from winsock.api.byteorder import *  # noqa: F403
+    from winsock.api.install import *  # noqa: F403
     from winsock.api.names import *  # noqa: F403
     from winsock.api.options import *  # noqa: F403
     from winsock.api.sockets import *  # noqa: F403
@@ -86,6 +87,20 @@ _NAMES = {
     "WSASocket": "winsock.api.sockets",
     "WSAStartup": "winsock.api.startup",
     "WSAStringToAddress": "winsock.api.names",
+    "WSCDeinstallProvider": "winsock.api.install",
+    "WSCDeinstallProvider32": "winsock.api.install",
+    "WSCEnumProtocols": "winsock.api.install",
+    "WSCEnumProtocols32": "winsock.api.install",
+    "WSCGetProviderPath": "winsock.api.install",
+    "WSCGetProviderPath32": "winsock.api.install",
+    "WSCInstallProvider": "winsock.api.install",
+    "WSCInstallProvider64_32": "winsock.api.install",
+    "WSCInstallProviderAndChains": "winsock.api.install",
+    "WSCInstallProviderAndChains64_32": "winsock.api.install",
+    "WSCUpdateProvider": "winsock.api.install",
+    "WSCUpdateProvider32": "winsock.api.install",
+    "WSCWriteProviderOrder": "winsock.api.install",
+    "WSCWriteProviderOrder32": "winsock.api.install",
     "WSPDATA": "winsock.spi.provider",
     "WinsockError": "winsock.abi.errors",
     "accept": "winsock.api.sockets",

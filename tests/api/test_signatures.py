@@ -23,7 +23,7 @@ def _functions() -> dict[str, Callable[..., object]]:
 
 
 ROWS_HERE = sorted(
-    {row.function: row for row in ROWS if row.function in _functions() and row.part.startswith("api")}.items()
+    {row.function: row for row in ROWS if row.function in _functions() and row.part.startswith(("api", "spi-config"))}.items()
 )
 
 

@@ -41,6 +41,10 @@ class CatalogEntry(NamedTuple):
     info: WSAPROTOCOL_INFO
     path: str
     options: object = None
+    digest: str = ""
+    """Of a provider that is a file: the SHA-256 that the file had when it was installed."""
+    categories: int = 0
+    """LSP_ bits: of what kinds the layer says it is."""
 
 
 class LayerSpec(NamedTuple):
@@ -54,11 +58,15 @@ class LayerSpec(NamedTuple):
 class Catalog:
     """Installed entries in their order. A value: a change makes another catalog."""
 
-    __slots__ = ("_by_id", "entries")
+    __slots__ = ("_by_id", "entries", "next_id")
 
-    def __init__(self, entries: Iterable[CatalogEntry] | None = None) -> None:
+    next_id: int
+    """What the next entry is numbered: the ids of entries that were removed are not given again."""
+
+    def __init__(self, entries: Iterable[CatalogEntry] | None = None, next_id: int = 1) -> None:
         self.entries = tuple(BUILTIN if entries is None else entries)
         self._by_id = {entry.info.dwCatalogEntryId: entry for entry in self.entries}
+        self.next_id = max(next_id, 1 + max(self._by_id, default=0))
 
     def __iter__(self) -> Iterator[CatalogEntry]:
         return iter(self.entries)
@@ -117,7 +125,7 @@ class Catalog:
         bases = [entry for entry in self.entries if entry.info.chain_length == BASE_PROTOCOL]
         if not bases:
             raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
-        first = max(self._by_id) + 1
+        first = self.next_id
         dummies = [
             CatalogEntry(layering.dummy_info(first + i, spec.name, bases[0].info), spec.path, spec.options)
             for i, spec in enumerate(specs)

@@ -22,6 +22,16 @@ from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 
 
+def kind_of(info: WSAPROTOCOL_INFO) -> tuple[int, int, int]:
+    """What a socket asks for: the family, the type and the protocol."""
+    return info.iAddressFamily, info.iSocketType, info.iProtocol
+
+
+def name_over(layer: str, covered: str) -> str:
+    """How a chain is called: its layer, and the entry below it."""
+    return f"{layer} over [{covered}]"[:WSAPROTOCOL_LEN]
+
+
 def provider_id(entry_id: int) -> GUID:
     """A GUID for an entry that nobody named: distinct as its id is."""
     return GUID(entry_id, 0x7773, 0, b"layered\0")
@@ -45,16 +55,18 @@ def chain_info(
 
     Raises WSANO_RECOVERY for more than MAX_PROTOCOL_CHAIN entries.
     """
-    entries = (*layers, covered.dwCatalogEntryId)
-    if len(entries) > MAX_PROTOCOL_CHAIN:
-        most = MAX_PROTOCOL_CHAIN - 1
-        raise WinsockError(WSANO_RECOVERY, f"a protocol chain holds {most} layers over its base, not {len(layers)}")
     name = covered.szProtocol
     for layer in reversed(names):
-        name = f"{layer} over [{name}]"
+        name = name_over(layer, name)
+    below = covered.ProtocolChain.ChainEntries or (covered.dwCatalogEntryId,)
+    members = (*layers, *below)
+    if len(members) > MAX_PROTOCOL_CHAIN:
+        most = MAX_PROTOCOL_CHAIN - 1
+        text = f"a protocol chain holds {most} layers over its base, not {len(members) - 1}"
+        raise WinsockError(WSANO_RECOVERY, text)
     return covered._replace(
         ProviderId=provider_id(entry_id),
         dwCatalogEntryId=entry_id,
-        ProtocolChain=WSAPROTOCOLCHAIN(len(entries), entries),
-        szProtocol=name[:WSAPROTOCOL_LEN],
+        ProtocolChain=WSAPROTOCOLCHAIN(len(members), members),
+        szProtocol=name,
     )

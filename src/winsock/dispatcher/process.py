@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 from winsock.abi.constants import WINSOCK_VERSION
-from winsock.abi.errors import WSAEINVAL, WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSANOTINITIALISED, WSASYSNOTREADY, WSAVERNOTSUPPORTED, WinsockError
+from winsock.catalog import store
 from winsock.catalog.entries import Catalog
 from winsock.dispatcher import handles, loader
 
@@ -41,18 +42,26 @@ def is_started() -> bool:
 def startup(version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> WSADATA:
     """WSAStartup: count a use of Winsock; `version` is the highest that the caller can use, as a word.
 
-    The first call takes the catalog, the built-in one where none is given. Raises WSAVERNOTSUPPORTED below 1.0, and
-    WSAEINVAL for another catalog while one is in use.
+    The first call takes the catalog, what is installed at that moment where none is given. Raises WSAVERNOTSUPPORTED
+    below 1.0, WSAEINVAL for another catalog while one is in use, WSASYSNOTREADY where the installed one is no good.
     """
     global _count
     data = negotiate(version)
     with _lock:
         if _count == 0:
-            loader.use(Catalog() if catalog is None else catalog)
+            loader.use(installed() if catalog is None else catalog)
         elif catalog is not None and catalog is not loader.catalog():
             raise WinsockError(WSAEINVAL, "the catalog is taken by the first WSAStartup, and one is in use")
         _count += 1
     return data
+
+
+def installed() -> Catalog:
+    """What is installed at this moment. Raises WSASYSNOTREADY where that cannot be read, with the reason."""
+    try:
+        return store.read().native
+    except WinsockError as error:
+        raise WinsockError(WSASYSNOTREADY, error.strerror) from error
 
 
 def cleanup() -> None:

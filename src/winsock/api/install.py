@@ -1,0 +1,230 @@
+"""Installing providers: the WSC functions, which read and change the catalog's file, and need no WSAStartup.
+
+Each names what is installed now, in the file; what this process uses was fixed by its WSAStartup. A function of a name
+in 32 does the same with the catalog of 32-bit programs; one in 64_32 with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from winsock.abi.constants import WSAPROTOCOL_LEN, XP1_IFS_HANDLES
+from winsock.abi.errors import WSAEFAULT, WSAEINPROGRESS, WSAEINVAL, WSANO_RECOVERY, WinsockError
+from winsock.abi.guids import GUID
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.catalog import install, store
+from winsock.catalog.entries import Catalog
+from winsock.catalog.install import Source
+from winsock.catalog.store import Installed
+from winsock.dispatcher.route import function
+
+Transform = Callable[[Catalog], Catalog]
+
+_MAX_PATH = 260
+
+
+@function
+def WSCEnumProtocols(protocols: Collection[int] | None = None) -> list[WSAPROTOCOL_INFO]:
+    """All installed entries in catalog order, hidden ones and layered protocols too, or those of these protocols.
+
+    Unlike WSAEnumProtocols it shows what is installed now. Raises WSAEINVAL. Source: nf-ws2spi-wscenumprotocols.
+    """
+    return _infos(store.read().native, protocols)
+
+
+@function
+def WSCEnumProtocols32(protocols: Collection[int] | None = None) -> list[WSAPROTOCOL_INFO]:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscenumprotocols32."""
+    return _infos(store.read().twin, protocols)
+
+
+@function
+def WSCGetProviderPath(provider_id: GUID) -> str:
+    """The path that a provider was installed with. Raises WSAEINVAL, WSAEFAULT.
+
+    Source: nf-ws2spi-wscgetproviderpath.
+    """
+    return store.read().native.find_provider(_guid(provider_id)).path
+
+
+@function
+def WSCGetProviderPath32(provider_id: GUID) -> str:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscgetproviderpath32."""
+    return store.read().twin.find_provider(_guid(provider_id)).path
+
+
+@function
+def WSCInstallProvider(provider_id: GUID, path: str, protocol_infos: Sequence[WSAPROTOCOL_INFO]) -> None:
+    """Install a provider: base protocols, a layered protocol, or chains, at the end of the catalog.
+
+    `path` is an import path, `package.module:Class` or `/a/file.py:Class`. Every entry gets `provider_id` and an id of
+    its own. Raises WSANO_RECOVERY where the provider is installed, a chain is too long, or the catalog cannot be
+    changed; WSAEINVAL, WSAEFAULT. Source: nf-ws2spi-wscinstallprovider.
+    """
+    _change(_native(_installing(provider_id, path, protocol_infos)))
+
+
+@function
+def WSCInstallProvider64_32(provider_id: GUID, path: str, protocol_infos: Sequence[WSAPROTOCOL_INFO]) -> None:
+    """The same in both catalogs. Source: nf-ws2spi-wscinstallprovider64_32."""
+    transform = _installing(provider_id, path, protocol_infos)
+    _change(lambda all: _twin(transform)(_native(transform)(all)))
+
+
+@function
+def WSCInstallProviderAndChains(
+    provider_id: GUID,
+    path: str,
+    name: str,
+    service_flags: int,
+    protocol_infos: Sequence[WSAPROTOCOL_INFO] | None = None,
+) -> int:
+    """Install a layer and chains over what it covers, first in the catalog; the id of its hidden entry.
+
+    It covers the uppermost entry of the family, type and protocol of each of `protocol_infos`, or the base protocol of
+    every kind. `service_flags` is XP1_IFS_HANDLES, or 0 for a layer that makes its own handles. Raises WSAEINVAL where
+    the provider or the name is installed, or nothing fits; WSANO_RECOVERY where there is no base protocol, a chain
+    would be too long, or the catalog cannot be changed; WSAEINPROGRESS, WSAEFAULT. Source:
+    nf-ws2spi-wscinstallproviderandchains.
+    """
+    layer = _layering(provider_id, path, name, service_flags, protocol_infos)
+    return _change(_native(layer), busy=WSAEINPROGRESS).native.find_provider(provider_id).info.dwCatalogEntryId
+
+
+@function
+def WSCInstallProviderAndChains64_32(
+    provider_id: GUID,
+    path: str,
+    path32: str,
+    name: str,
+    service_flags: int,
+    protocol_infos: Sequence[WSAPROTOCOL_INFO] | None = None,
+) -> int:
+    """The same in both catalogs, for 32-bit programs from `path32`; the id in the native one.
+
+    Source: nf-ws2spi-wscinstallproviderandchains64_32.
+    """
+    layer = _layering(provider_id, path, name, service_flags, protocol_infos)
+    layer32 = _layering(provider_id, path32, name, service_flags, protocol_infos)
+    installed = _change(lambda all: _twin(layer32)(_native(layer)(all)), busy=WSAEINPROGRESS)
+    return installed.native.find_provider(provider_id).info.dwCatalogEntryId
+
+
+@function
+def WSCDeinstallProvider(provider_id: GUID) -> None:
+    """Remove all entries of a provider; chains that it was part of go on without it.
+
+    Raises WSAEINVAL for an unknown one, WSANO_RECOVERY, WSAEFAULT. Source: nf-ws2spi-wscdeinstallprovider.
+    """
+    provider_id = _guid(provider_id)
+    _change(_native(lambda catalog: install.deinstall(catalog, provider_id)))
+
+
+@function
+def WSCDeinstallProvider32(provider_id: GUID) -> None:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscdeinstallprovider32."""
+    provider_id = _guid(provider_id)
+    _change(_twin(lambda catalog: install.deinstall(catalog, provider_id)))
+
+
+@function
+def WSCUpdateProvider(provider_id: GUID, path: str, protocol_infos: Sequence[WSAPROTOCOL_INFO]) -> None:
+    """Change a provider's path, and those of its entries whose dwCatalogEntryId is given; others are added.
+
+    Raises WSAEINVAL, WSANO_RECOVERY, WSAEFAULT. Source: nf-ws2spi-wscupdateprovider.
+    """
+    _change(_native(_updating(provider_id, path, protocol_infos)))
+
+
+@function
+def WSCUpdateProvider32(provider_id: GUID, path: str, protocol_infos: Sequence[WSAPROTOCOL_INFO]) -> None:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscupdateprovider32."""
+    _change(_twin(_updating(provider_id, path, protocol_infos)))
+
+
+@function
+def WSCWriteProviderOrder(catalog_entry_ids: Sequence[int]) -> None:
+    """Put the entries in another order: enumeration has it, and a socket gets the first entry that fits.
+
+    Raises WSAEINVAL where not every id is named exactly once; WSANO_RECOVERY. Source:
+    nf-sporder-wscwriteproviderorder.
+    """
+    ids = list(catalog_entry_ids)
+    _change(_native(lambda catalog: install.order(catalog, ids)))
+
+
+@function
+def WSCWriteProviderOrder32(catalog_entry_ids: Sequence[int]) -> None:
+    """The same of the 32-bit catalog. Source: nf-sporder-wscwriteproviderorder32."""
+    ids = list(catalog_entry_ids)
+    _change(_twin(lambda catalog: install.order(catalog, ids)))
+
+
+# What they share.
+
+
+def _change(transform: Callable[[Installed], Installed], busy: int = WSANO_RECOVERY) -> Installed:
+    """Change the file; `busy` is the error of a function that another installer keeps waiting for too long."""
+    try:
+        return store.change(transform)
+    except WinsockError as error:
+        if error.winerror != WSAEINPROGRESS:
+            raise
+        raise WinsockError(busy, error.strerror) from error
+
+
+def _native(transform: Transform) -> Callable[[Installed], Installed]:
+    return lambda all: all._replace(native=transform(all.native))
+
+
+def _twin(transform: Transform) -> Callable[[Installed], Installed]:
+    return lambda all: all._replace(twin=transform(all.twin))
+
+
+def _installing(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -> Transform:
+    provider_id, source, infos = _guid(provider_id), Source(_path(path)), _described(infos)
+    return lambda catalog: install.install(catalog, provider_id, source, infos)
+
+
+def _updating(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -> Transform:
+    provider_id, source, infos = _guid(provider_id), Source(_path(path)), _described(infos)
+    return lambda catalog: install.update(catalog, provider_id, source, infos)
+
+
+def _layering(
+    provider_id: GUID, path: str, name: str, service_flags: int, infos: Sequence[WSAPROTOCOL_INFO] | None
+) -> Transform:
+    provider_id, source = _guid(provider_id), Source(_path(path))
+    kinds = None if infos is None else _described(infos)
+    if not isinstance(name, str) or not 0 < len(name) <= WSAPROTOCOL_LEN:
+        raise WinsockError(WSAEINVAL, f"name: a text of 1 to {WSAPROTOCOL_LEN} characters, not {name!r}")
+    if service_flags & ~XP1_IFS_HANDLES:
+        raise WinsockError(WSAEINVAL, f"service_flags: XP1_IFS_HANDLES or 0, not {service_flags:#x}")
+    return lambda catalog: install.install_with_chains(catalog, provider_id, source, name, service_flags, kinds)[0]
+
+
+def _infos(catalog: Catalog, protocols: Collection[int] | None) -> list[WSAPROTOCOL_INFO]:
+    if protocols is not None and not isinstance(protocols, Collection):
+        raise WinsockError(WSAEINVAL, f"protocols: {protocols!r} is no collection of protocol numbers")
+    return [entry.info for entry in catalog if protocols is None or entry.info.iProtocol in protocols]
+
+
+def _guid(value: GUID) -> GUID:
+    if not isinstance(value, GUID):
+        raise WinsockError(WSAEFAULT, f"provider_id: {value!r} is no GUID")
+    return value
+
+
+def _path(path: str) -> str:
+    if not isinstance(path, str) or not 0 < len(path) < _MAX_PATH:
+        raise WinsockError(WSAEINVAL, f"path: an import path of 1 to {_MAX_PATH - 1} characters, not {path!r}")
+    return path
+
+
+def _described(infos: Sequence[WSAPROTOCOL_INFO]) -> list[WSAPROTOCOL_INFO]:
+    if infos is None or isinstance(infos, WSAPROTOCOL_INFO) or not isinstance(infos, Sequence):
+        raise WinsockError(WSAEINVAL, f"protocol_infos: a list of WSAPROTOCOL_INFO, not {infos!r}")
+    for info in infos:
+        if not isinstance(info, WSAPROTOCOL_INFO):
+            raise WinsockError(WSAEFAULT, f"protocol_infos: {info!r} is no WSAPROTOCOL_INFO")
+    return list(infos)

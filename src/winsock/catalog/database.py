@@ -1,0 +1,161 @@
+"""The tables of the catalog's file, and what SQLite's errors mean. Imported only where there is a file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from winsock.abi import protocol_info
+from winsock.abi.errors import WSAEINPROGRESS, WSANO_RECOVERY, WinsockError
+from winsock.catalog.entries import Catalog, CatalogEntry
+from winsock.catalog.settings import Settings
+from winsock.catalog.store import Application, Installed, built_in
+
+APPLICATION_ID = 0x57534331
+"""In the file's head: "WSC1"."""
+VERSION = 1
+PATIENCE_S = 10.0
+"""How long a change waits for another one."""
+
+_TABLES = (
+    "CREATE TABLE entry (view INTEGER, place INTEGER, info BLOB NOT NULL, path TEXT NOT NULL, options TEXT, "
+    "digest TEXT NOT NULL, categories INTEGER NOT NULL, PRIMARY KEY (view, place))",
+    "CREATE TABLE application (path TEXT NOT NULL, extra TEXT, categories INTEGER NOT NULL)",
+    "CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+_VIEWS = ("native", "twin")
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def read(path: str) -> Installed:
+    """What the file holds; errors as for `store.read`."""
+    with _opened(path) as connection, _transaction(connection, "BEGIN"):
+        return _contents(connection, path)
+
+
+def change(path: str, transform: Callable[[Installed], Installed]) -> Installed:
+    """One transaction; errors as for `store.change`, and what `transform` raises."""
+    with _opened(path) as connection, _transaction(connection, "BEGIN IMMEDIATE"):
+        before = _contents(connection, path)
+        after = transform(before)
+        if after is before:
+            return before
+        after = after._replace(generation=_next(before.generation))
+        _put(connection, after, is_new=before.generation == 0)
+        return after
+
+
+def damage(path: str) -> list[str]:
+    """What SQLite's own check finds wrong with the file."""
+    with _opened(path) as connection:
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+        return [line for line in found if line != "ok"]
+
+
+def _next(generation: int) -> int:
+    """The first one is random, so that a file which was begun anew is never taken for the old one."""
+    return generation + 1 if generation else 1 + int.from_bytes(os.urandom(6), "little")
+
+
+# Rows.
+
+
+def _contents(connection: sqlite3.Connection, path: str) -> Installed:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id == version == 0 and not connection.execute("SELECT * FROM sqlite_master").fetchall():
+        return built_in()
+    if application_id != APPLICATION_ID:
+        raise WinsockError(WSANO_RECOVERY, f"{path} is a database of something else, no catalog of winsock")
+    if version > VERSION:
+        raise WinsockError(WSANO_RECOVERY, f"the catalog {path} was written by a newer winsock (format {version})")
+    try:
+        return _parsed(connection)
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _parsed(connection: sqlite3.Connection) -> Installed:
+    numbers = dict(connection.execute("SELECT name, value FROM number"))
+    native, twin = (
+        Catalog(map(_entry, connection.execute(_SELECT_ENTRIES, (view,))), numbers[name])
+        for view, name in enumerate(_VIEWS)
+    )
+    applications = connection.execute("SELECT path, extra, categories FROM application ORDER BY rowid")
+    return Installed(native, twin, tuple(map(Application._make, applications)), numbers["generation"])
+
+
+_SELECT_ENTRIES = "SELECT info, path, options, digest, categories FROM entry WHERE view = ? ORDER BY place"
+
+
+def _entry(row: tuple[bytes, str, str | None, str, int]) -> CatalogEntry:
+    info, path, options, digest, categories = row
+    settings = None if options is None else Settings(options)
+    return CatalogEntry(protocol_info.unpack(info), path, settings, digest, categories)
+
+
+def _put(connection: sqlite3.Connection, contents: Installed, is_new: bool) -> None:
+    for statement in _TABLES if is_new else ("DELETE FROM entry", "DELETE FROM application", "DELETE FROM number"):
+        connection.execute(statement)
+    numbers = {"generation": contents.generation}
+    for view, (name, catalog) in enumerate(zip(_VIEWS, contents[:2], strict=True)):
+        numbers[name] = catalog.next_id
+        rows = ((view, place, *_row(entry)) for place, entry in enumerate(catalog))
+        connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO application VALUES (?, ?, ?)", contents.applications)
+    connection.executemany("INSERT INTO number VALUES (?, ?)", numbers.items())
+
+
+def _row(entry: CatalogEntry) -> tuple[bytes, str, str | None, str, int]:
+    options = entry.options.text if isinstance(entry.options, Settings) else None
+    return entry.info.pack(), entry.path, options, entry.digest, entry.categories
+
+
+# Connections.
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[sqlite3.Connection]:
+    """A connection for one task; never one that creates the file."""
+    quoted = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02x}" for byte in os.fsencode(path))
+    address = f"file:{quoted}?mode=rw"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_S, isolation_level=None)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from error
+
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _refusal(path: str, error: sqlite3.Error) -> WinsockError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return WinsockError(WSAEINPROGRESS, f"the catalog {path} is being changed by another process; try again")
+    if code in _DAMAGED:
+        return _damaged(path, str(error))
+    return WinsockError(WSANO_RECOVERY, f"the catalog {path} cannot be used: {error}")
+
+
+def _damaged(path: str, why: str) -> WinsockError:
+    hint = "`winsock catalog reset` begins a new one and keeps the old file"
+    return WinsockError(WSANO_RECOVERY, f"the catalog {path} is damaged ({why}); {hint}")

@@ -1,0 +1,230 @@
+"""What installing, updating, ordering and removing make of a catalog: values in, values out, nothing is written here.
+
+A chain names its members by their ids, the uppermost first, the base last. A member is a layered protocol (ChainLen 0),
+or another chain, which stands for its own uppermost layer: so the published installer writes it, whose chains name the
+entry that they cover. After every change the catalog is settled: ids are distinct, chains name only what there is, and
+XP1_IFS_HANDLES of a chain is what all of its members have in common.
+
+Sources: nf-ws2spi-wscinstallprovider, -wscinstallproviderandchains, -wscdeinstallprovider, -wscupdateprovider;
+nf-sporder-wscwriteproviderorder; transport-configuration-and-installation-2.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from winsock.abi.constants import (
+    BASE_PROTOCOL,
+    LAYERED_PROTOCOL,
+    MAX_PROTOCOL_CHAIN,
+    WSAPROTOCOL_LEN,
+    XP1_IFS_HANDLES,
+    XP1_UNI_RECV,
+    XP1_UNI_SEND,
+)
+from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY, WinsockError
+from winsock.abi.guids import GUID
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.catalog import layering, mending
+from winsock.catalog.entries import Catalog, CatalogEntry
+
+
+class Source(NamedTuple):
+    """Where a provider comes from, and what it is given."""
+
+    path: str
+    options: object = None
+    digest: str = ""
+    categories: int = 0
+
+
+def install(catalog: Catalog, provider_id: GUID, source: Source, infos: Sequence[WSAPROTOCOL_INFO]) -> Catalog:
+    """The catalog with these entries of a new provider at its end; ids are given here.
+
+    Raises WSANO_RECOVERY where the provider is installed, or a chain is too long; WSAEINVAL where there are no
+    entries, or one cannot be.
+    """
+    if _entries_of(catalog, provider_id):
+        raise WinsockError(WSANO_RECOVERY, f"the provider {provider_id} is already installed")
+    if not infos:
+        raise WinsockError(WSAEINVAL, "there are no entries to install")
+    added = [
+        CatalogEntry(info._replace(ProviderId=provider_id, dwCatalogEntryId=entry_id, dwProviderReserved=0), *source)
+        for entry_id, info in enumerate(infos, catalog.next_id)
+    ]
+    return _settled(catalog, (*catalog.entries, *added), added)
+
+
+def install_with_chains(
+    catalog: Catalog,
+    provider_id: GUID,
+    source: Source,
+    name: str,
+    service_flags: int,
+    kinds: Iterable[WSAPROTOCOL_INFO] | None = None,
+) -> tuple[Catalog, int]:
+    """The catalog with a layer: its hidden entry, and first of all a chain over each entry that it covers; its id.
+
+    It covers the uppermost entry of the family, type and protocol of each of `kinds`, or, where that is None, the base
+    protocol of every kind. Raises WSAEINVAL where the provider or the name is installed, or a kind is not;
+    WSANO_RECOVERY where there is no base protocol, or a chain would be too long.
+    """
+    if _entries_of(catalog, provider_id):
+        raise WinsockError(WSAEINVAL, f"the provider {provider_id} is already installed")
+    if any(entry.info.szProtocol == name for entry in catalog if entry.info.chain_length == LAYERED_PROTOCOL):
+        raise WinsockError(WSAEINVAL, f"a layer of the name {name!r} is already installed")
+    covered = bases(catalog) if kinds is None else _topmost_of_each(catalog, kinds)
+    if not covered:
+        raise WinsockError(*(_NO_BASE if kinds is None else _NO_KINDS))
+    own_id = catalog.next_id
+    dummy = layering.dummy_info(own_id, name, covered[0].info)
+    dummy = dummy._replace(ProviderId=provider_id, dwServiceFlags1=service_flags)
+    layer = CatalogEntry(dummy, *source)
+    chains = [
+        CatalogEntry(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), *source)
+        for i, entry in enumerate(covered)
+    ]
+    return _settled(catalog, (*chains, layer, *catalog.entries), (layer, *chains)), own_id
+
+
+_NO_BASE = (WSANO_RECOVERY, "there is no base protocol to put a layer over")
+_NO_KINDS = (WSAEINVAL, "the list of what to cover is empty")
+
+
+def deinstall(catalog: Catalog, provider_id: GUID) -> Catalog:
+    """The catalog without that provider's entries; chains that named them are mended. Raises WSAEINVAL: no such one."""
+    gone = _entries_of(catalog, provider_id)
+    if not gone:
+        raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
+    kept = [entry for entry in catalog if entry not in gone]
+    return Catalog(_with_common_ifs(mending.mended(kept)), catalog.next_id)
+
+
+def update(catalog: Catalog, provider_id: GUID, source: Source, infos: Sequence[WSAPROTOCOL_INFO]) -> Catalog:
+    """The catalog with another path for a provider, and with these of its entries changed, or added to the end.
+
+    An info whose dwCatalogEntryId is one of the provider's changes that entry, in its place; any other is a new one.
+    Raises WSAEINVAL where there is no such provider or an entry cannot be, WSANO_RECOVERY for too long a chain.
+    """
+    old = {entry.info.dwCatalogEntryId: entry for entry in _entries_of(catalog, provider_id)}
+    if not old:
+        raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
+    changed = {entry_id: entry._replace(path=source.path, digest=source.digest) for entry_id, entry in old.items()}
+    added: list[CatalogEntry] = []
+    for info in infos:
+        info = info._replace(ProviderId=provider_id, dwProviderReserved=0)
+        if info.dwCatalogEntryId in changed:
+            changed[info.dwCatalogEntryId] = changed[info.dwCatalogEntryId]._replace(info=info)
+        else:
+            info = info._replace(dwCatalogEntryId=catalog.next_id + len(added))
+            added.append(CatalogEntry(info, *source))
+    entries = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
+    return _settled(catalog, (*entries, *added), (*changed.values(), *added))
+
+
+def order(catalog: Catalog, entry_ids: Sequence[int]) -> Catalog:
+    """The catalog in that order. Raises WSAEINVAL where it does not name every entry exactly once."""
+    ids = [entry.info.dwCatalogEntryId for entry in catalog]
+    if sorted(entry_ids) != sorted(ids):
+        problem = f"{len(entry_ids)} ids for {len(ids)} entries"
+        missing, unknown = set(ids) - set(entry_ids), set(entry_ids) - set(ids)
+        problem += f"; missing: {sorted(missing)}" if missing else ""
+        problem += f"; unknown: {sorted(unknown)}" if unknown else ""
+        raise WinsockError(WSAEINVAL, f"an order names every entry exactly once: {problem}")
+    return Catalog((catalog.find(entry_id) for entry_id in entry_ids), catalog.next_id)
+
+
+def categorize(catalog: Catalog, provider_id: GUID, categories: int) -> Catalog:
+    """The catalog with LSP categories for a provider's entries. Raises WSAEINVAL: no such one."""
+    own = _entries_of(catalog, provider_id)
+    if not own:
+        raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
+    entries = [entry._replace(categories=categories) if entry in own else entry for entry in catalog]
+    return Catalog(entries, catalog.next_id)
+
+
+def topmost(catalog: Catalog, kind: WSAPROTOCOL_INFO) -> CatalogEntry:
+    """The first entry of a family, type and protocol. Raises WSAEINVAL where there is none."""
+    for entry in catalog:
+        if entry.info.chain_length != LAYERED_PROTOCOL and layering.kind_of(entry.info) == layering.kind_of(kind):
+            return entry
+    family, type, protocol = layering.kind_of(kind)
+    raise WinsockError(WSAEINVAL, f"nothing is installed of family {family}, type {type}, protocol {protocol}")
+
+
+def _topmost_of_each(catalog: Catalog, kinds: Iterable[WSAPROTOCOL_INFO]) -> list[CatalogEntry]:
+    """Duplicates are ignored."""
+    return [topmost(catalog, kind) for kind in {layering.kind_of(kind): kind for kind in kinds}.values()]
+
+
+def bases(catalog: Catalog) -> list[CatalogEntry]:
+    """The first base protocol of every family, type and protocol."""
+    found: dict[tuple[int, int, int], CatalogEntry] = {}
+    for entry in catalog:
+        if entry.info.chain_length == BASE_PROTOCOL:
+            found.setdefault(layering.kind_of(entry.info), entry)
+    return list(found.values())
+
+
+def _entries_of(catalog: Catalog, provider_id: GUID) -> list[CatalogEntry]:
+    return [entry for entry in catalog if entry.info.ProviderId == provider_id]
+
+
+# What every catalog keeps.
+
+
+def _settled(before: Catalog, entries: Iterable[CatalogEntry], new: Iterable[CatalogEntry]) -> Catalog:
+    """The catalog of these entries, of which `new` ones are looked at: can they be?"""
+    catalog = Catalog(entries, before.next_id)
+    for entry in new:
+        _check(catalog, entry.info)
+    return Catalog(_with_common_ifs(catalog.entries), catalog.next_id)
+
+
+def _check(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
+    """Raises WSAEINVAL for an entry that cannot be, WSANO_RECOVERY for too long a chain."""
+    if not info.szProtocol or len(info.szProtocol) > WSAPROTOCOL_LEN:
+        raise WinsockError(WSAEINVAL, f"szProtocol: a name has 1 to {WSAPROTOCOL_LEN} characters")
+    if info.dwServiceFlags1 & XP1_UNI_SEND and info.dwServiceFlags1 & XP1_UNI_RECV:
+        raise WinsockError(WSAEINVAL, f"{info.szProtocol}: XP1_UNI_SEND and XP1_UNI_RECV exclude each other")
+    if info.chain_length > BASE_PROTOCOL:
+        _check_chain(catalog, info)
+    try:
+        info.pack()
+    except struct.error as error:
+        raise WinsockError(WSAEINVAL, f"{info.szProtocol}: a number does not fit its field: {error}") from None
+
+
+def _check_chain(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
+    length = info.chain_length
+    if length > MAX_PROTOCOL_CHAIN:
+        most = f"a protocol chain has at most {MAX_PROTOCOL_CHAIN} members, its base included"
+        raise WinsockError(WSANO_RECOVERY, f"{info.szProtocol}: {most}, not {length}")
+    problem = mending.problem_of(catalog, info)
+    if problem is not None:
+        raise WinsockError(WSAEINVAL, f"{info.szProtocol}: {problem}")
+
+
+def _with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
+    """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
+    entries = list(entries)
+    infos = {entry.info.dwCatalogEntryId: entry.info for entry in entries}
+
+    def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
+        if info.chain_length <= BASE_PROTOCOL:
+            return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
+        return all(is_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
+
+    return [
+        entry._replace(info=_with_ifs(entry.info, is_ifs(entry.info)))
+        if entry.info.chain_length > BASE_PROTOCOL
+        else entry
+        for entry in entries
+    ]
+
+
+def _with_ifs(info: WSAPROTOCOL_INFO, is_ifs: bool) -> WSAPROTOCOL_INFO:
+    flags = info.dwServiceFlags1 & ~XP1_IFS_HANDLES | (XP1_IFS_HANDLES if is_ifs else 0)
+    return info._replace(dwServiceFlags1=flags)
