@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from winsock.abi.constants import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, LAYERED_PROTOCOL
+from winsock.abi.constants import AF_INET, AF_INET6, BASE_PROTOCOL, IPPROTO_TCP, IPPROTO_UDP, LAYERED_PROTOCOL
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -50,10 +50,19 @@ class Chain:
         self.adopters = ()
 
     def table_of(self, entry_id: int) -> ProcTable | None:
-        """Where calls for a handle of that provider enter; None where it does not stand in this chain."""
-        if entry_id in self.ids or entry_id == self.entry.info.dwCatalogEntryId:
-            return self.tables.get(entry_id, self.table)
-        return None
+        """Where calls for a handle of that provider enter; None where it was not started for this chain.
+
+        A layer that a stranger started is known by nothing but its place, and is entered at the top.
+        """
+        if entry_id == self.entry.info.dwCatalogEntryId:
+            return self.table
+        table = self.tables.get(entry_id)
+        if table is None and entry_id in self.ids and self._is_layer(entry_id):
+            return self.table
+        return table
+
+    def _is_layer(self, entry_id: int) -> bool:
+        return self.catalog.find(entry_id).info.chain_length == LAYERED_PROTOCOL
 
     def __repr__(self) -> str:
         return " > ".join(_spelled(self.catalog.find(entry_id).info) for entry_id in self.ids)
@@ -61,7 +70,7 @@ class Chain:
 
 def _spelled(info: WSAPROTOCOL_INFO) -> str:
     """A layer's name, or "tcp/ipv4"."""
-    if info.chain_length == LAYERED_PROTOCOL:
+    if info.chain_length != BASE_PROTOCOL:
         return info.szProtocol
     protocol, family = _PROTOCOLS.get(info.iProtocol), _FAMILIES.get(info.iAddressFamily)
     return f"{protocol}/{family}" if protocol and family else info.szProtocol

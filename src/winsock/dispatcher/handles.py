@@ -70,8 +70,11 @@ def close(handle: int) -> None:
 
 
 def close_all() -> None:
-    """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go."""
-    for record in list(records.values()):
+    """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go.
+
+    The newest first: a handle that a provider made over another one closes that itself.
+    """
+    for record in reversed(list(records.values())):
         if not record.adopted and is_current(record):
             _reset(record)
         if forget(record.handle) is not None and record.made:

@@ -107,7 +107,7 @@ def resolve(path: str) -> Any:
 
 def _open(chain: Chain) -> None:
     info = chain.entry.info
-    upcalls = ChainUpcalls(chain, opened, _start_next)
+    upcalls = ChainUpcalls(chain, open_chain, _start_next)
     if info.chain_length == BASE_PROTOCOL:
         _, chain.table = _start(_base(chain.entry), info, upcalls)
         chain.tables[info.dwCatalogEntryId] = chain.table

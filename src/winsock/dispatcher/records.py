@@ -62,15 +62,15 @@ class Record:
 
 
 records: dict[int, Record] = {}
-"""Every handle of this process."""
+"""Every handle of this process, in the order in which they were entered."""
 
 senders: dict[int, Callable[[ReadBuffer, int], int]] = {}
 """Handle -> the base provider's direct way to send, where `route.learn_to_send` found that nobody stands between."""
 
 
 def enter(record: Record) -> Record:
-    """Put a record into the table, in place of what was known of its number."""
-    senders.pop(record.handle, None)
+    """Put a record into the table, as its newest, in place of what was known of its number."""
+    forget(record.handle)
     records[record.handle] = record
     return record
 

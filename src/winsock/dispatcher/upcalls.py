@@ -1,7 +1,9 @@
 """The WPU functions: where providers reach back into the dispatcher.
 
-Each chain has one object, which knows what stands in that chain; a base provider is shared by chains and uses the
-object that it was given last. So an entry id is looked for in the object's own chain, then among all that are open.
+Each chain has one object, which knows what stands in that chain. A base provider is shared by chains and uses the
+object that it was given last, and a provider that is no `Layer` may keep one for all of its chains, or stand in the
+middle of a chain under the id of an entry of its own. So a provider that is not among those that were started for the
+object's chain is the one at the top of its entry's own chain, which is opened if need be.
 
 Upcalls of overlapped I/O (events, APCs, messages) answer WSAEOPNOTSUPP.
 
@@ -14,7 +16,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import BASE_PROTOCOL
+from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WSAENOBUFS, WinsockError
 from winsock.dispatcher import threads
 from winsock.dispatcher.records import Record, change, enter, find, forget, identity_of, not_a_socket, records
@@ -23,6 +25,7 @@ from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
 if TYPE_CHECKING:
     from winsock.abi.guids import GUID
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
     from winsock.spi.provider import ProcTable
 
@@ -32,16 +35,16 @@ _PLACEHOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
 class ChainUpcalls(Upcalls):
     """What the providers of one chain are given."""
 
-    __slots__ = ("_chain", "_opened", "_start_next")
+    __slots__ = ("_chain", "_open_chain", "_start_next")
 
     def __init__(
         self,
         chain: Chain,
-        opened: dict[int, Chain],
+        open_chain: Callable[[CatalogEntry], Chain],
         start_next: Callable[[Chain, WSAPROTOCOL_INFO, object, Upcalls], StartedProvider],
     ) -> None:
         self._chain = chain
-        self._opened = opened
+        self._open_chain = open_chain
         self._start_next = start_next
 
     def WPUModifyIFSHandle(self, catalog_entry_id: int, proposed_handle: int) -> int:
@@ -97,9 +100,10 @@ class ChainUpcalls(Upcalls):
         table = self._chain.table_of(entry_id)
         if table is not None:
             return self._chain, table
-        chain = self._opened.get(entry_id)
-        if chain is None:
-            raise WinsockError(WSAEINVAL, f"no provider with the catalog entry {entry_id} was started")
+        entry = self._chain.catalog.find(entry_id)
+        if entry.info.chain_length == LAYERED_PROTOCOL:
+            raise WinsockError(WSAEINVAL, f"{entry.info.szProtocol} is a layered protocol, which opens no sockets")
+        chain = self._open_chain(entry)
         return chain, chain.table
 
     def _is_base(self, entry_id: int) -> bool:

@@ -65,7 +65,7 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for handle in list(records):
+        for handle in reversed(list(records)):  # a handle made over another one closes that itself
             try:
                 sockets.closesocket(handle)
             except WinsockError:

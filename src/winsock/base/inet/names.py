@@ -53,8 +53,9 @@ class Names(Ground):
         return address
 
     def _check_info(self, protocol_info: WSAPROTOCOL_INFO | None) -> None:
-        if protocol_info is not None and protocol_info.ProviderId != self.info.ProviderId:
-            raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is another provider's protocol")
+        """A layer that hands out our own function lets its own entry come down here, so the family decides."""
+        if protocol_info is not None and protocol_info.iAddressFamily != self.info.iAddressFamily:
+            raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is of another family")
 
 
 def _host(address: SockaddrIn | SockaddrIn6) -> str:
