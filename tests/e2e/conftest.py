@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import DEADLINE_S, PROGRAMS, WebServer, needs, web_server
+from tests.e2e.harness import DEADLINE_S, PROGRAMS, WebServer, bare, environment, needs, web_server
 
 Build = Callable[..., Path]
 
@@ -47,3 +47,20 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return target
 
     return compile
+
+
+@pytest.fixture(scope="session")
+def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a prefix of our own, made once; its server has ended whenever a test begins."""
+    folder = tmp_path_factory.mktemp("wine")
+    variables = environment(HOME=str(folder), WINEPREFIX=str(folder / "prefix"), WINEDEBUG="-all", DISPLAY="")
+    bare(needs("wine"), "wineboot", "-i", env=variables, timeout=100)
+    end_wineserver(variables)
+    yield variables
+    bare(needs("wineserver", "wineserver64"), "-k", env=variables)
+
+
+def end_wineserver(variables: dict[str, str]) -> None:
+    """A server stays a few seconds after its last program, and would be outside of the next run."""
+    bare(needs("wineserver", "wineserver64"), "-k", env=variables)
+    bare(needs("wineserver", "wineserver64"), "-w", env=variables)
