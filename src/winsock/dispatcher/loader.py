@@ -25,7 +25,9 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.catalog import files
 from winsock.catalog.entries import Catalog, CatalogEntry
+from winsock.catalog.settings import Settings, parse
 from winsock.core import journal
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.upcalls import ChainUpcalls
@@ -38,7 +40,7 @@ __all__ = ["Chain", "catalog", "close_chains", "open_chain", "opened", "resolve"
 opened: dict[int, Chain] = {}
 """Entry id -> its chain, in the order of opening."""
 _bases: dict[int, Startable] = {}
-_resolved: dict[str, Any] = {}
+_resolved: dict[tuple[str, str], Any] = {}
 _lock = threading.RLock()
 _catalog: Catalog | None = None
 
@@ -87,18 +89,19 @@ def close_chains() -> None:
         _bases.clear()
 
 
-def resolve(path: str) -> Any:
+def resolve(path: str, digest: str = "") -> Any:
     """What an import path names: a class, or an object that has a WSPStartup.
 
-    A path is `package.module:Class`, `/a/file.py:Class`, or `/a/file.py` where it defines exactly one layer. Raises
-    WSAEPROVIDERFAILEDINIT: what the import raised, in which file and line.
+    A path is `package.module:Class`, `/a/file.py:Class`, or `/a/file.py` where it defines exactly one layer; it may
+    name environment variables, as `%HOME%/file.py`. With `digest` the file must still be what was installed. Raises
+    WSAEPROVIDERFAILEDINIT: what the import raised, in which file and line, or why the file is refused.
     """
-    found = _resolved.get(path)
+    found = _resolved.get((path, digest))
     if found is None:
-        module_path, name = _split(path)
-        module = _import(path, module_path)
+        module_path, name = files.split(files.expanded(path))
+        module = _import(path, module_path, digest)
         found = _named(path, module, name) if name else _only_layer(path, module)
-        _resolved[path] = found
+        _resolved[path, digest] = found
     return found
 
 
@@ -167,7 +170,7 @@ def _id_below(chain: Chain, layer: object) -> int:
     if isinstance(layer, Layer) and layer not in chain.layers:
         for entry_id in chain.ids[:-1]:
             entry = chain.catalog.find(entry_id)
-            if resolve(entry.path) is type(layer):
+            if resolve(entry.path, entry.digest) is type(layer):
                 _place(chain, entry, layer, entry_id)
                 break
     if not isinstance(layer, Layer) or layer not in chain.layers:
@@ -205,7 +208,7 @@ def _base(entry: CatalogEntry) -> Startable:
 
 
 def _make(entry: CatalogEntry) -> Startable:
-    found = resolve(entry.path)
+    found = resolve(entry.path, entry.digest)
     try:
         provider = found() if isinstance(found, type) else found
     except Exception as error:
@@ -216,6 +219,8 @@ def _make(entry: CatalogEntry) -> Startable:
 
 
 def _options(entry: CatalogEntry, layer: Layer) -> Any:
+    if isinstance(entry.options, Settings):
+        return _parsed(entry, layer, entry.options.text)
     if entry.options is not None or layer.Options is None:
         return entry.options
     try:
@@ -224,27 +229,39 @@ def _options(entry: CatalogEntry, layer: Layer) -> Any:
         raise _failed(entry.path, "has no default for its options", error) from error
 
 
+def _parsed(entry: CatalogEntry, layer: Layer, text: str) -> Any:
+    try:
+        return parse(layer.Options, text.split(","))
+    except Exception as error:
+        raise _failed(entry.path, f"does not take the options {text!r} that it was installed with", error) from error
+
+
 # Importing.
 
 
-def _split(path: str) -> tuple[str, str]:
-    module, colon, name = path.rpartition(":")
-    return (module, name) if colon else (path, "")
-
-
-def _import(path: str, module_path: str) -> ModuleType:
+def _import(path: str, module_path: str, digest: str) -> ModuleType:
     try:
-        return _import_file(module_path) if module_path.endswith(".py") else import_module(module_path)
+        return _import_file(module_path, digest) if module_path.endswith(".py") else import_module(module_path)
+    except _Refused:
+        raise
     except Exception as error:
         raise _failed(path, "could not be imported", error) from error
 
 
-def _import_file(file: str) -> ModuleType:
-    """Run a file as a module of its own; nothing is written beside it."""
+class _Refused(WinsockError):
+    """A file that must not be run."""
+
+
+def _import_file(file: str, digest: str) -> ModuleType:
+    """Run a file as a module of its own; nothing is written beside it. What is checked is what is run."""
     file = os.path.abspath(file)
     name = _free_name(f"winsock_layer_{os.path.basename(file)[:-3]}")
-    with open(file, "rb") as source:
-        code = compile(source.read(), file, "exec")
+    with open(file, "rb") as opened_file:
+        source = opened_file.read()
+    problem = files.problem_with(file, source, digest) if digest else None
+    if problem is not None:
+        raise _Refused(WSAEPROVIDERFAILEDINIT, f"an installed provider is refused: {problem}")
+    code = compile(source, file, "exec")
     module = ModuleType(name)
     module.__file__ = file
     sys.modules[name] = module
