@@ -91,6 +91,8 @@ class Connections(Sockets):
             raise WinsockError(WSAEINVAL, "s: a listening socket cannot connect")
         if address.host in _ZEROS or address.port == 0:
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
+        if record.group is not None:
+            record.group.check_host(address.host)
         earlier = record.phase
         error = self._connect_while_interrupted(record, name)
         if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
@@ -140,9 +142,9 @@ class Connections(Sockets):
             return
         error = raw.connect(record.handle, name)
         if error == errno.EACCES:  # Windows lets a socket connect to the broadcast address, and send() to it
-            record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            record.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             error = raw.connect(record.handle, name)
-            record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+            record.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
         if error:
             raise from_errno(error, f"name: {name} cannot be the peer: {from_errno(error).strerror}")
         record.phase = own.CONNECTED
@@ -204,7 +206,7 @@ class Connections(Sockets):
         if descriptor < 0:
             raise _accept_error(listener, -descriptor)
         assert peer is not None
-        accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable)
+        accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable, overlapped=listener.overlapped)
         accepted.oob_inline = listener.oob_inline
         accepted.phase = own.CONNECTED
         accepted.bound = True

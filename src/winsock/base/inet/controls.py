@@ -67,7 +67,7 @@ class Controls(Ground):
         Raises WSAEOPNOTSUPP for an unknown code, WSAENOPROTOOPT for one of another protocol, WSAEFAULT where the
         input or the room for the output is too small, WSAEINVAL, WSAENOTSOCK.
         """
-        refuse_overlapped("WSPIoctl", overlapped)
+        refuse_overlapped("WSPIoctl", SOCKETS.get(s), overlapped)
         row = _ROWS.get(code)
         if row is None:
             raise WinsockError(WSAEOPNOTSUPP, f"code: {code:#x} is not offered by {self.info.szProtocol}")
@@ -90,7 +90,7 @@ def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
     record = SOCKETS.get(s)
     try:
         if record is not None and os.name != "posix":
-            record.sock.setblocking(blocking)
+            record.setblocking(blocking)
         else:
             os.set_blocking(s, blocking)
     except OSError as error:

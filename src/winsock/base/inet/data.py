@@ -134,12 +134,12 @@ class Data(Sockets):
         overlapped: object,
         function: str,
     ) -> int:
-        refuse_overlapped(function, overlapped)
+        record = SOCKETS.get(s)
+        refuse_overlapped(function, record, overlapped)
         if not buffers:
             raise WinsockError(WSAEINVAL, "buffers: there is none")
         self._check_send_flags(flags)
         host_flags = _host_flags(flags) | _NOSIGNAL
-        record = SOCKETS.get(s)
         if record is None:
             count = raw.sendmsg(s, buffers, host_flags, None if not self.datagrams else to)
             while count == -errno.EINTR:
@@ -169,7 +169,7 @@ class Data(Sockets):
 
     def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
         try:
-            count = record.sock.sendmsg(buffers, (), host_flags, to and tuple(to))
+            count = record.sendmsg(buffers, (), host_flags, to and tuple(to))
         except OSError as error:
             return self._after_send_error(record, buffers, host_flags, to, error)
         except _NO_BUFFER as error:
@@ -197,7 +197,7 @@ class Data(Sockets):
             # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
             record.reset_pending = record.reports_resets
             try:
-                return record.sock.sendmsg(buffers, (), host_flags, to and tuple(to))
+                return record.sendmsg(buffers, (), host_flags, to and tuple(to))
             except OSError as second:
                 number = second.errno or errno.EIO
         raise _send_error(record, number)
@@ -258,10 +258,10 @@ class Data(Sockets):
     def _receive(
         self, s: int, buffers: Sequence[WriteBuffer], flags: int, overlapped: object, function: str
     ) -> tuple[int, int, Sockaddr | None]:
-        refuse_overlapped(function, overlapped)
+        record = SOCKETS.get(s)
+        refuse_overlapped(function, record, overlapped)
         if not buffers:
             raise WinsockError(WSAEINVAL, "buffers: there is none")
-        record = SOCKETS.get(s)
         self._check_receive_flags(flags, record)
         host_flags = _host_flags(flags)
         try:
@@ -347,7 +347,7 @@ def _receive_message(record: OwnSocket, buffers: Sequence[WriteBuffer], host_fla
     """recvmsg(2), after what the kernel tells of earlier datagrams where nobody wants to know."""
     while True:
         try:
-            return record.sock.recvmsg_into(buffers, 0, host_flags)
+            return record.recvmsg_into(buffers, 0, host_flags)
         except ConnectionRefusedError:
             if record.stream or record.reports_resets:
                 raise

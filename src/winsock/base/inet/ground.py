@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WSAEINTR, WinsockError
@@ -10,6 +11,7 @@ from winsock.spi.provider import Provider, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.base.inet.own import OwnSocket
     from winsock.spi.upcalls import Upcalls
 
 
@@ -19,17 +21,38 @@ class Ground(Provider):
     info: WSAPROTOCOL_INFO
     """The base protocol's own entry."""
     upcalls: Upcalls
+    names: frozenset[tuple[int, int, int]]
+    """Every (family, type, protocol) that means this entry's own protocol."""
     datagrams: bool
     """Whether the sockets of this entry keep message boundaries."""
 
     def ask_after_interrupt(self, function: str) -> None:
         """A signal came: go on, unless this thread's blocking callback says that the call was cancelled."""
         callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)
-        if callback is not None and not callback(context):
+        if callback is None:
+            return
+        was_running, HOOK.is_running = HOOK.is_running, True
+        try:
+            goes_on = callback(context)
+        finally:
+            HOOK.is_running = was_running
+        if not goes_on:
             raise WinsockError(WSAEINTR, f"{function} was cancelled", errno=errno.EINTR)
 
 
-def refuse_overlapped(function: str, overlapped: object) -> None:
-    """Raise WSAEOPNOTSUPP where an overlapped structure was given: there is no engine to complete it yet."""
-    if overlapped is not None:
+class _Hook(threading.local):
+    """Whether this thread's blocking callback is running: a call of ours waits for its answer."""
+
+    is_running: bool = False
+
+
+HOOK = _Hook()
+
+
+def refuse_overlapped(function: str, record: OwnSocket | None, overlapped: object) -> None:
+    """Raise WSAEOPNOTSUPP where an overlapped structure was given: there is no engine to complete it yet.
+
+    A socket that was made without WSA_FLAG_OVERLAPPED ignores the structure, as documented.
+    """
+    if overlapped is not None and (record is None or record.overlapped):
         raise unsupported(f"{function} with an overlapped structure")

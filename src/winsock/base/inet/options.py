@@ -250,12 +250,18 @@ def _get_connect_time(provider: Options, s: int, record: OwnSocket | None) -> in
     return int(time.monotonic() - record.connect_time)
 
 
-def _get_nothing(provider: Options, s: int, record: OwnSocket | None) -> int:
-    return 0
+def _get_group(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return 0 if record is None or record.group is None else record.group.id
 
 
-def _accept_and_ignore(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    number(value)
+def _get_group_priority(provider: Options, s: int, record: OwnSocket | None) -> int:
+    return 0 if record is None else record.group_priority
+
+
+def _set_group_priority(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    priority = number(value)
+    if record is not None:
+        record.group_priority = priority  # a hint, which the host has no use for
 
 
 def _get_message_size(provider: Options, s: int, record: OwnSocket | None) -> int:
@@ -354,8 +360,8 @@ _EMULATED: dict[tuple[int, int], _Emulated] = {
     (SOL_SOCKET, SO_EXCLUSIVEADDRUSE): _Emulated(_get_exclusive, _set_exclusive),
     (SOL_SOCKET, SO_DONTROUTE): _Emulated(_get_dont_route, _set_dont_route),
     (SOL_SOCKET, SO_DONTLINGER): _Emulated(_get_dont_linger, _set_dont_linger),
-    (SOL_SOCKET, SO_GROUP_ID): _Emulated(_get_nothing),
-    (SOL_SOCKET, SO_GROUP_PRIORITY): _Emulated(_get_nothing, _accept_and_ignore),
+    (SOL_SOCKET, SO_GROUP_ID): _Emulated(_get_group),
+    (SOL_SOCKET, SO_GROUP_PRIORITY): _Emulated(_get_group_priority, _set_group_priority),
     (SOL_SOCKET, SO_MAX_MSG_SIZE): _Emulated(_get_message_size),
     (SOL_SOCKET, SO_PROTOCOL_INFOA): _Emulated(_get_protocol_info),
     (SOL_SOCKET, SO_PROTOCOL_INFOW): _Emulated(_get_protocol_info),

@@ -10,115 +10,107 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import sys
 from typing import TYPE_CHECKING
 
 from winsock.base.inet.addresses import host_family
 
+if sys.platform == "win32":
+    from os import set_handle_inheritable as set_inheritable
+else:
+    from os import set_inheritable
+
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.abi.sockaddr import Sockaddr
+    from winsock.base.inet.groups import Group
     from winsock.base.inet.sharing import Claim
 
 # A stream's way through life; a datagram socket is NEW or CONNECTED.
 NEW, CONNECTING, FAILED, CONNECTED, LISTENING = range(5)
 
 
-class OwnSocket:
-    """One socket of this process."""
+class OwnSocket(socket.SocketType):
+    """One socket of this process: the host's own object, and beside it what Winsock remembers.
 
-    __slots__ = (
-        "bound",
-        "claim",
-        "closed",
-        "connect_time",
-        "debug",
-        "deferred",
-        "dont_route",
-        "error",
-        "exclusive",
-        "handle",
-        "info",
-        "inheritable",
-        "linger_seconds",
-        "oob_inline",
-        "phase",
-        "receiving_ended",
-        "recv_into",
-        "reports_resets",
-        "reset_pending",
-        "reuse",
-        "send",
-        "sending_ended",
-        "sock",
-        "stream",
-        "waiters",
-    )
+    What nobody has changed stands in the class, so that a new socket costs little more than the host's object.
+    """
 
-    def __init__(self, sock: socket.socket, info: WSAPROTOCOL_INFO, *, inheritable: bool) -> None:
-        self.sock = sock
-        self.handle = sock.fileno()
-        self.info = info
-        """The entry of the provider that made it."""
-        self.inheritable = inheritable
-        self.stream = sock.type == socket.SOCK_STREAM
-        self.send: Callable[..., int] = sock.send
-        self.recv_into: Callable[..., int] = sock.recv_into
-        self.phase = NEW
-        self.bound = False
-        """Known to have a local address; else it is looked up."""
-        self.sending_ended = False
-        self.receiving_ended = False
-        self.reuse = False
-        """SO_REUSEADDR as Windows means it; looked at by bind alone."""
-        self.exclusive = False
-        self.oob_inline = False
-        self.debug = False
-        self.dont_route = False
-        self.linger_seconds = 0
-        self.error: int | None = None
-        """A code that the application set as SO_ERROR."""
-        self.reports_resets = True
-        """SIO_UDP_CONNRESET: a datagram that could not be delivered fails a later receive."""
-        self.reset_pending = False
-        """The kernel told a send what Windows tells a receive."""
-        self.connect_time: float | None = None
-        """When the connection was made, by the monotonic clock."""
-        self.claim: Claim | None = None
-        self.deferred: list[tuple[OwnSocket, Sockaddr]] = []
-        """A connection that a condition function deferred: the next accept offers it again."""
-        self.waiters: list[None] = []
-        """One item for each thread that may be waiting in a call on this socket."""
-        self.closed = False
+    handle: int
+    """Its number, also when it is closed."""
+    info: WSAPROTOCOL_INFO
+    """The entry of the provider that made it."""
+    inheritable: bool
+    overlapped: bool
+    """WSA_FLAG_OVERLAPPED: overlapped structures mean something here."""
+    stream: bool
+    phase: int = NEW
+    bound: bool = False
+    """Known to have a local address; else it is looked up."""
+    sending_ended: bool = False
+    receiving_ended: bool = False
+    reuse: bool = False
+    """SO_REUSEADDR as Windows means it; looked at by bind alone."""
+    exclusive: bool = False
+    oob_inline: bool = False
+    debug: bool = False
+    dont_route: bool = False
+    linger_seconds: int = 0
+    error: int | None = None
+    """A code that the application set as SO_ERROR."""
+    reports_resets: bool = True
+    """SIO_UDP_CONNRESET: a datagram that could not be delivered fails a later receive."""
+    reset_pending: bool = False
+    """The kernel told a send what Windows tells a receive."""
+    connect_time: float | None = None
+    """When the connection was made, by the monotonic clock."""
+    claim: Claim | None = None
+    group: Group | None = None
+    group_priority: int = 0
+    deferred: list[tuple[OwnSocket, Sockaddr]]
+    """A connection that a condition function deferred: the next accept offers it again."""
+    waiters: list[None]
+    """One item for each thread that may be waiting in a call on this socket."""
+    closed: bool = False
 
     @property
     def blocking(self) -> bool:
         """Asked anew each time, because a handle is a descriptor, whose mode others may change."""
-        return os.get_blocking(self.handle) if os.name == "posix" else self.sock.getblocking()
+        return os.get_blocking(self.handle) if os.name == "posix" else self.getblocking()
 
 
 SOCKETS: dict[int, OwnSocket] = {}
 """By handle, for the process: any provider of the family can tell its own sockets apart."""
 
 
-def create(info: WSAPROTOCOL_INFO, *, inheritable: bool) -> OwnSocket:
+def create(info: WSAPROTOCOL_INFO, *, inheritable: bool, overlapped: bool) -> OwnSocket:
     """A new socket, blocking, of the kind that the entry describes."""
-    return _record(socket.socket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol), info, inheritable)
+    made = OwnSocket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol)
+    return _known(made, info, inheritable, overlapped)
 
 
-def wrap(descriptor: int, info: WSAPROTOCOL_INFO, *, inheritable: bool) -> OwnSocket:
+def wrap(descriptor: int, info: WSAPROTOCOL_INFO, *, inheritable: bool, overlapped: bool) -> OwnSocket:
     """A record for a connection that the kernel has just handed out."""
-    sock = socket.socket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol, fileno=descriptor)
-    return _record(sock, info, inheritable)
+    made = OwnSocket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol, descriptor)
+    return _known(made, info, inheritable, overlapped)
 
 
-def _record(sock: socket.socket, info: WSAPROTOCOL_INFO, inheritable: bool) -> OwnSocket:
-    if sock.gettimeout() is not None:  # the process has a default time-out, which is none of ours
-        sock.settimeout(None)
+def _known(made: OwnSocket, info: WSAPROTOCOL_INFO, inheritable: bool, overlapped: bool) -> OwnSocket:
+    """The socket with what is known of it at its beginning."""
+    if made.timeout is not None:  # the process has a default time-out, which is none of ours
+        made.settimeout(None)
+    handle = made.handle = made.fileno()
     if inheritable:
-        sock.set_inheritable(True)
-    forget(sock.fileno())
-    return OwnSocket(sock, info, inheritable=inheritable)
+        set_inheritable(handle, True)
+    if handle in SOCKETS:
+        forget(handle)
+    made.info = info
+    made.inheritable = inheritable
+    made.overlapped = overlapped
+    made.stream = made.type == socket.SOCK_STREAM
+    made.deferred = []
+    made.waiters = []
+    return made
 
 
 def forget(handle: int) -> OwnSocket | None:
@@ -126,7 +118,9 @@ def forget(handle: int) -> OwnSocket | None:
     record = SOCKETS.pop(handle, None)
     if record is not None:
         record.closed = True
-        record.sock.detach()
+        if record.group is not None:
+            record.group.leave(record)
+        record.detach()
     return record
 
 

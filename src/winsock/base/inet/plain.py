@@ -85,10 +85,10 @@ def from_tuple(address: tuple[Any, ...]) -> Sockaddr:
 
 
 def _sock(descriptor: int) -> Any:
-    socket_ = own.SOCKETS.get(descriptor)
-    if socket_ is None:
+    record = own.SOCKETS.get(descriptor)
+    if record is None:
         raise WinsockError(WSAENOTSOCK, f"{descriptor} is no socket of this process's own")
-    return socket_.sock
+    return record
 
 
 def _tuple(address: Sockaddr) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockErr
 from winsock.base.inet import own
 from winsock.base.inet.connections import Connections
 from winsock.base.inet.controls import Controls
+from winsock.base.inet.creation import names_of
 from winsock.base.inet.data import Data
 from winsock.base.inet.names import Names
 from winsock.base.inet.options import Options
@@ -44,6 +45,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting):
         with self._lock:
             self.info = protocol_info
             self.upcalls = upcalls
+            self.names = names_of(protocol_info)
             self.datagrams = protocol_info.iSocketType == SOCK_DGRAM
             if self._table is None:
                 self._table = ProcTable.of(self)
@@ -66,7 +68,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting):
         handle = record.handle
         retire(record)
         try:
-            abort(own.wrap(handle, self.info, inheritable=False))
+            abort(own.wrap(handle, self.info, inheritable=False, overlapped=False))
         except OSError:
             return  # the number was closed behind our back
 

@@ -9,46 +9,33 @@ import struct
 
 from winsock.abi.constants import (
     AF_INET6,
-    FROM_PROTOCOL_INFO,
-    PFL_MATCHES_PROTOCOL_ZERO,
     SD_BOTH,
     SD_RECEIVE,
     SD_SEND,
-    SG_CONSTRAINED_GROUP,
-    SG_UNCONSTRAINED_GROUP,
-    SOCK_DGRAM,
-    SOCK_STREAM,
     SOMAXCONN,
-    WSA_FLAG_MULTIPOINT_C_LEAF,
-    WSA_FLAG_MULTIPOINT_D_LEAF,
     WSA_FLAG_NO_HANDLE_INHERIT,
     WSA_FLAG_OVERLAPPED,
-    XP1_SUPPORT_MULTIPOINT,
 )
 from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
     WSAEFAULT,
+    WSAEINPROGRESS,
     WSAEINVAL,
     WSAEISCONN,
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
-    WSAEPROTONOSUPPORT,
-    WSAEPROTOTYPE,
-    WSAESOCKTNOSUPPORT,
     WinsockError,
     from_errno,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.base.inet import own, raw, sharing
-from winsock.base.inet.ground import Ground
+from winsock.base.inet import groups, own, raw, sharing
+from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
+from winsock.base.inet.ground import HOOK, Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
 
-_MULTIPOINT = WSA_FLAG_MULTIPOINT_C_LEAF | WSA_FLAG_MULTIPOINT_D_LEAF
-_FLAGS = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT | _MULTIPOINT
-_GROUPS = (0, SG_UNCONSTRAINED_GROUP, SG_CONSTRAINED_GROUP)
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -70,58 +57,40 @@ class Sockets(Ground):
         """Create a blocking socket of this provider's protocol; its handle, which is its descriptor (lpwspsocket).
 
         0 is a wildcard for af and type, FROM_PROTOCOL_INFO takes any of the three from `protocol_info`. Raises
-        WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE, WSAEINVAL, WSAEMFILE, WSAENOBUFS.
+        WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE, WSAEINVAL, WSAEINPROGRESS from inside
+        a blocking callback, WSAEMFILE, WSAENOBUFS, WSAENETDOWN.
         """
-        self._check_kind(af, type, protocol, protocol_info)
-        self._check_flags(g, flags)
+        info = self.info
+        if HOOK.is_running:
+            raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+        if protocol_info is not info or (af, type, protocol) not in self.names:
+            check_kind(info, af, type, protocol, protocol_info)
+        if flags & ~SIMPLE_FLAGS:
+            check_flags(info, flags)
+        group = groups.find_or_make(g, info) if g else None
         try:
-            record = own.create(self.info, inheritable=not flags & WSA_FLAG_NO_HANDLE_INHERIT)
+            record = own.create(
+                info, inheritable=not flags & WSA_FLAG_NO_HANDLE_INHERIT, overlapped=bool(flags & WSA_FLAG_OVERLAPPED)
+            )
         except OSError as error:
             raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
-        if self.info.iAddressFamily == AF_INET6:  # Windows' default, which the host lets an administrator choose
-            record.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        return self._register(record)
+        if info.iAddressFamily == AF_INET6:  # Windows' default, which the host lets an administrator choose
+            record.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        handle = self._register(record)
+        if group is not None:
+            group.join(record)
+        return handle
 
     def _register(self, record: OwnSocket) -> int:
         """Pass the new handle through WPUModifyIFSHandle; only what comes back is used."""
         try:
             handle = self.upcalls.WPUModifyIFSHandle(self.info.dwCatalogEntryId, record.handle)
         except BaseException:
-            record.sock.close()
+            record.close()
             raise
         record.handle = handle
         SOCKETS[handle] = record
         return handle
-
-    def _check_kind(self, af: int, type: int, protocol: int, protocol_info: WSAPROTOCOL_INFO | None) -> None:
-        given = protocol_info if protocol_info is not None else self.info
-        if given.dwProviderReserved:
-            raise WinsockError(WSAEINVAL, "protocol_info: sockets of other processes cannot be opened yet")
-        af = given.iAddressFamily if af == FROM_PROTOCOL_INFO else af
-        type = given.iSocketType if type == FROM_PROTOCOL_INFO else type
-        protocol = given.iProtocol if protocol == FROM_PROTOCOL_INFO else protocol
-        info = self.info
-        if type not in (0, SOCK_STREAM, SOCK_DGRAM):
-            raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that TCP and UDP have")
-        if af not in (0, info.iAddressFamily):
-            hint = "; AF_INET6 is 23 in Winsock" if af == socket.AF_INET6 else ""
-            raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
-        if protocol == 0 and not info.dwProviderFlags & PFL_MATCHES_PROTOCOL_ZERO:
-            raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
-        if protocol not in (0, info.iProtocol):
-            known = protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
-            code = WSAEPROTOTYPE if known else WSAEPROTONOSUPPORT
-            raise WinsockError(code, f"protocol: {protocol} is not {info.szProtocol}")
-        if type not in (0, info.iSocketType):
-            raise WinsockError(WSAEPROTOTYPE, f"type: {type} is not the type of {info.szProtocol}")
-
-    def _check_flags(self, g: int, flags: int) -> None:
-        if g not in _GROUPS:
-            raise WinsockError(WSAEINVAL, f"g: {g} is no group of sockets")
-        multipoint = bool(self.info.dwServiceFlags1 & XP1_SUPPORT_MULTIPOINT)
-        wrong = flags & ~_FLAGS or (flags & _MULTIPOINT and not multipoint)
-        if wrong:
-            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what {self.info.szProtocol} does not offer")
 
     def WSPBind(self, s: int, name: Sockaddr) -> None:
         """Give the socket its local address; port 0 lets the host choose one (lpwspbind).
@@ -139,7 +108,7 @@ class Sockets(Ground):
             raise WinsockError(WSAEADDRNOTAVAIL, "name: the broadcast address is no address of this host")
         option = sharing.EXCLUSIVE if record.exclusive else sharing.REUSE if record.reuse else sharing.NONE
         v6_only = self.info.iAddressFamily == AF_INET6 and bool(
-            record.sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            record.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
         )
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
@@ -234,8 +203,8 @@ def retire(record: OwnSocket) -> None:
 
 def abort(record: OwnSocket) -> None:
     """Close a connection with a reset."""
-    record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    record.sock.close()
+    record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    record.close()
 
 
 def close_descriptor(descriptor: int) -> None:
@@ -251,9 +220,9 @@ def close_descriptor(descriptor: int) -> None:
 def _apply(record: OwnSocket, option: int) -> None:
     """Windows' defaults and SO_REUSEADDR, in the host's terms."""
     if option != sharing.EXCLUSIVE and record.stream and os.name == "posix":
-        record.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        record.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if option == sharing.REUSE:
-        record.sock.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
+        record.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
 
 
 def _port(s: int) -> int:
