@@ -8,19 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from winsock.abi.constants import WSAPROTOCOL_LEN, XP1_IFS_HANDLES
-from winsock.abi.errors import WSAEFAULT, WSAEINPROGRESS, WSAEINVAL, WSANO_RECOVERY, WinsockError
+from winsock.abi.constants import (
+    WSAPROTOCOL_LEN,
+    XP1_IFS_HANDLES,
+    ProviderInfoAudit,
+    ProviderInfoLspCategories,
+)
+from winsock.abi.errors import (
+    ERROR_CALL_NOT_IMPLEMENTED,
+    WSAEFAULT,
+    WSAEINPROGRESS,
+    WSAEINVAL,
+    WSAEINVALIDPROCTABLE,
+    WSAEINVALIDPROVIDER,
+    WSAEOPNOTSUPP,
+    WSANO_RECOVERY,
+    WSASERVICE_NOT_FOUND,
+    WinsockError,
+)
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
-from winsock.catalog import install, store
+from winsock.catalog import files, install, store, watch
+from winsock.catalog.categories import find as find_application
+from winsock.catalog.categories import put as put_application
 from winsock.catalog.entries import Catalog
 from winsock.catalog.install import Source
 from winsock.catalog.store import Installed
-from winsock.dispatcher.route import function
+from winsock.dispatcher import loader
+from winsock.dispatcher.route import function, require_started
 
 Transform = Callable[[Catalog], Catalog]
 
 _MAX_PATH = 260
+_ALL_BITS = 0xFFFFFFFF
 
 
 @function
@@ -83,8 +103,9 @@ def WSCInstallProviderAndChains(
 
     It covers the uppermost entry of the family, type and protocol of each of `protocol_infos`, or the base protocol of
     every kind. `service_flags` is XP1_IFS_HANDLES, or 0 for a layer that makes its own handles. Raises WSAEINVAL where
-    the provider or the name is installed, or nothing fits; WSANO_RECOVERY where there is no base protocol, a chain
-    would be too long, or the catalog cannot be changed; WSAEINPROGRESS, WSAEFAULT. Source:
+    the path names nothing, the provider or the name is installed, or nothing fits; WSAEINVALIDPROCTABLE where the
+    flags are not the provider's; WSANO_RECOVERY where there is no base protocol, a chain would be too long, or the
+    catalog cannot be changed; WSAEINPROGRESS, WSAEFAULT. Source:
     nf-ws2spi-wscinstallproviderandchains.
     """
     layer = _layering(provider_id, path, name, service_flags, protocol_infos)
@@ -160,6 +181,97 @@ def WSCWriteProviderOrder32(catalog_entry_ids: Sequence[int]) -> None:
     _change(_twin(lambda catalog: install.order(catalog, ids)))
 
 
+# Categories: which layers a program loads.
+
+
+@function
+def WSCGetProviderInfo(provider_id: GUID, info_type: int, flags: int = 0) -> int:
+    """The LSP_ categories of a layer, 0 where it has none; `info_type` is ProviderInfoLspCategories.
+
+    Raises ERROR_CALL_NOT_IMPLEMENTED for ProviderInfoAudit, WSAEINVAL for other classes and for flags,
+    WSAEINVALIDPROVIDER for an unknown provider, WSAEFAULT. Source: nf-ws2spi-wscgetproviderinfo.
+    """
+    return _categories_of(store.read().native, provider_id, info_type, flags)
+
+
+@function
+def WSCGetProviderInfo32(provider_id: GUID, info_type: int, flags: int = 0) -> int:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscgetproviderinfo32."""
+    return _categories_of(store.read().twin, provider_id, info_type, flags)
+
+
+@function
+def WSCSetProviderInfo(provider_id: GUID, info_type: int, info: int, flags: int = 0) -> None:
+    """Say to which LSP_ categories a layer belongs.
+
+    Raises ERROR_CALL_NOT_IMPLEMENTED for ProviderInfoAudit, WSAEINVAL for other classes, flags, what is no set of
+    categories, and an unknown provider; WSANO_RECOVERY, WSAEFAULT. Source: nf-ws2spi-wscsetproviderinfo.
+    """
+    _change(_native(_categorizing(provider_id, info_type, info, flags)))
+
+
+@function
+def WSCSetProviderInfo32(provider_id: GUID, info_type: int, info: int, flags: int = 0) -> None:
+    """The same of the 32-bit catalog. Source: nf-ws2spi-wscsetproviderinfo32."""
+    _change(_twin(_categorizing(provider_id, info_type, info, flags)))
+
+
+@function
+def WSCGetApplicationCategory(path: str, extra: str | None) -> int:
+    """The LSP_ categories that an application permits: one of that executable, and of those arguments where not None.
+
+    Raises WSASERVICE_NOT_FOUND where it has none, WSAEINVAL, WSANO_RECOVERY. Source:
+    nf-ws2spi-wscgetapplicationcategory.
+    """
+    _check_application(path, extra)
+    found = find_application(store.read().applications, path, extra)
+    if found is None:
+        raise WinsockError(WSASERVICE_NOT_FOUND, f"{path!r} with {extra!r} has no categories, so it loads every layer")
+    return found.categories
+
+
+@function
+def WSCSetApplicationCategory(path: str, extra: str | None, categories: int) -> int:
+    """Let an application permit more LSP_ categories, which its next instance will load; those that it had before.
+
+    `extra` is the rest of its command line, words parted by blanks, where that tells it from others of its path.
+    Raises WSAEINVAL, WSANO_RECOVERY. Source: nf-ws2spi-wscsetapplicationcategory.
+    """
+    _check_application(path, extra)
+    more = _valid_categories("categories", categories)
+    before = []
+
+    def permit(all: Installed) -> Installed:
+        found = find_application(all.applications, path, extra)
+        before.append(found.categories if found else 0)
+        return all._replace(applications=put_application(all.applications, path, extra, more))
+
+    _change(permit)
+    return before[0]
+
+
+# Changes.
+
+
+@function
+def WSAProviderConfigChange(
+    notification_handle: int | None = None, overlapped: object = None, completion_routine: object = None
+) -> int:
+    """A notification handle, at once; given one, wait for the next change of the catalog by whichever process.
+
+    The handle is a descriptor: it becomes readable when it is worth calling again, and `os.close` ends it. A change
+    after the handle was last told is not missed. Raises WSANOTINITIALISED, WSA_INVALID_HANDLE, WSAEOPNOTSUPP for an
+    overlapped call, and where the host does not tell of changes. Source: nf-winsock2-wsaproviderconfigchange.
+    """
+    require_started()
+    if overlapped is not None or completion_routine is not None:
+        raise WinsockError(WSAEOPNOTSUPP, "there are no overlapped operations yet; poll the notification handle")
+    if notification_handle is None:
+        return watch.open_notification()
+    watch.wait_for_change(notification_handle)
+    return notification_handle
+
+
 # What they share.
 
 
@@ -182,25 +294,74 @@ def _twin(transform: Transform) -> Callable[[Installed], Installed]:
 
 
 def _installing(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -> Transform:
-    provider_id, source, infos = _guid(provider_id), Source(_path(path)), _described(infos)
+    provider_id, source, infos = _guid(provider_id), _source(path), _described(infos)
     return lambda catalog: install.install(catalog, provider_id, source, infos)
 
 
 def _updating(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -> Transform:
-    provider_id, source, infos = _guid(provider_id), Source(_path(path)), _described(infos)
+    provider_id, source, infos = _guid(provider_id), _source(path), _described(infos)
     return lambda catalog: install.update(catalog, provider_id, source, infos)
 
 
 def _layering(
     provider_id: GUID, path: str, name: str, service_flags: int, infos: Sequence[WSAPROTOCOL_INFO] | None
 ) -> Transform:
-    provider_id, source = _guid(provider_id), Source(_path(path))
+    provider_id, source = _guid(provider_id), _source(path)
     kinds = None if infos is None else _described(infos)
     if not isinstance(name, str) or not 0 < len(name) <= WSAPROTOCOL_LEN:
         raise WinsockError(WSAEINVAL, f"name: a text of 1 to {WSAPROTOCOL_LEN} characters, not {name!r}")
     if service_flags & ~XP1_IFS_HANDLES:
         raise WinsockError(WSAEINVAL, f"service_flags: XP1_IFS_HANDLES or 0, not {service_flags:#x}")
+    _check_provider(source, bool(service_flags & XP1_IFS_HANDLES))
     return lambda catalog: install.install_with_chains(catalog, provider_id, source, name, service_flags, kinds)[0]
+
+
+def _check_provider(source: Source, is_ifs: bool) -> None:
+    """A provider that is installed with its chains is looked at: its handles must be what is said of them."""
+    try:
+        kind = loader.resolve(source.path, source.digest)
+    except WinsockError as error:
+        raise WinsockError(WSAEINVAL, f"path: {error.strerror}") from error
+    if getattr(kind, "ifs_handles", is_ifs) != is_ifs:
+        own = "hands up the handles from below" if not is_ifs else "makes handles of its own"
+        raise WinsockError(WSAEINVALIDPROCTABLE, f"service_flags: {source.path} {own}, so they must say so")
+
+
+def _categories_of(catalog: Catalog, provider_id: GUID, info_type: int, flags: int) -> int:
+    _check_class(info_type, flags)
+    provider_id = _guid(provider_id)
+    for entry in catalog:
+        if entry.info.ProviderId == provider_id:
+            return entry.categories
+    raise WinsockError(WSAEINVALIDPROVIDER, f"the catalog has no provider {provider_id}")
+
+
+def _categorizing(provider_id: GUID, info_type: int, info: int, flags: int) -> Transform:
+    _check_class(info_type, flags)
+    provider_id, value = _guid(provider_id), _valid_categories("info", info)
+    return lambda catalog: install.categorize(catalog, provider_id, value)
+
+
+def _check_class(info_type: int, flags: int) -> None:
+    if info_type == ProviderInfoAudit:
+        raise WinsockError(ERROR_CALL_NOT_IMPLEMENTED, "ProviderInfoAudit is not implemented, here as on Windows")
+    if info_type != ProviderInfoLspCategories:
+        raise WinsockError(WSAEINVAL, f"info_type: ProviderInfoLspCategories, not {info_type!r}")
+    if flags:
+        raise WinsockError(WSAEINVAL, f"flags: none are defined, so {flags!r} means nothing")
+
+
+def _valid_categories(name: str, value: int) -> int:
+    if not isinstance(value, int) or not 0 <= value <= _ALL_BITS:
+        raise WinsockError(WSAEINVAL, f"{name}: LSP_ categories, a number of 32 bits, not {value!r}")
+    return value
+
+
+def _check_application(path: str, extra: str | None) -> None:
+    if not isinstance(path, str) or not path:
+        raise WinsockError(WSAEINVAL, f"path: the path of an executable, not {path!r}")
+    if extra is not None and not isinstance(extra, str):
+        raise WinsockError(WSAEINVAL, f"extra: command-line arguments as one text, or None, not {extra!r}")
 
 
 def _infos(catalog: Catalog, protocols: Collection[int] | None) -> list[WSAPROTOCOL_INFO]:
@@ -215,10 +376,12 @@ def _guid(value: GUID) -> GUID:
     return value
 
 
-def _path(path: str) -> str:
+def _source(path: str) -> Source:
+    """A provider that is a file is known again by its contents."""
     if not isinstance(path, str) or not 0 < len(path) < _MAX_PATH:
         raise WinsockError(WSAEINVAL, f"path: an import path of 1 to {_MAX_PATH - 1} characters, not {path!r}")
-    return path
+    path, digest = files.kept(path)
+    return Source(path, digest=digest)
 
 
 def _described(infos: Sequence[WSAPROTOCOL_INFO]) -> list[WSAPROTOCOL_INFO]:

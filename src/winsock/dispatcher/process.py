@@ -5,6 +5,7 @@ Sources: nf-winsock-wsastartup; nf-winsock2-wsacleanup; ns-winsock-wsadata.
 
 from __future__ import annotations
 
+import sys
 import threading
 from types import TracebackType
 from typing import NamedTuple
@@ -32,6 +33,9 @@ class WSADATA(NamedTuple):
 
 _lock = threading.RLock()
 _count = 0
+_UNKNOWN = -1
+_permitted: int | None = _UNKNOWN
+"""The LSP categories that this program permits; None where it has none, and so loads every layer."""
 
 
 def is_started() -> bool:
@@ -57,11 +61,32 @@ def startup(version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> W
 
 
 def installed() -> Catalog:
-    """What is installed at this moment. Raises WSASYSNOTREADY where that cannot be read, with the reason."""
+    """What is installed at this moment, as this program sees it. Raises WSASYSNOTREADY where that cannot be read.
+
+    What the program permits is asked at the first start, and stays.
+    """
+    global _permitted
     try:
-        return store.read().native
+        contents = store.read()
     except WinsockError as error:
         raise WinsockError(WSASYSNOTREADY, error.strerror) from error
+    if _permitted == _UNKNOWN:
+        _permitted = _asked(contents)
+    return contents.native if _permitted is None else _permitting(contents.native, _permitted)
+
+
+def _asked(contents: store.Installed) -> int | None:
+    if not contents.applications:
+        return None
+    from winsock.catalog.categories import of_program
+
+    return of_program(contents.applications, sys.executable, sys.orig_argv[1:])
+
+
+def _permitting(catalog: Catalog, permitted: int) -> Catalog:
+    from winsock.catalog.categories import permitting
+
+    return permitting(catalog, permitted)
 
 
 def cleanup() -> None:
