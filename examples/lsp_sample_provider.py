@@ -20,14 +20,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 import winsock
 from winsock import GUID, WSAPROTOCOL_INFO, WSPDATA, ProcTable, Sockaddr, SockaddrIn, Upcalls, WinsockError
-from winsock.dispatcher.loader import resolve
+from winsock.dispatcher.loader import load_provider
 
 BASE, LAYERED = winsock.BASE_PROTOCOL, winsock.LAYERED_PROTOCOL
 FROM_INFO = (winsock.FROM_PROTOCOL_INFO,) * 3
@@ -70,7 +70,7 @@ class Layered:
         """Load and start the provider below, once; it gets the very upcalls that we were given."""
         with self.lock:
             if self._table is None:
-                found = resolve(winsock.WSCGetProviderPath(self.below.ProviderId))
+                found = load_provider(winsock.WSCGetProviderPath(self.below.ProviderId))
                 provider = found() if isinstance(found, type) else found
                 self.data, self._table = provider.WSPStartup(version, self.passed_on(given), upcalls)
 
@@ -195,7 +195,8 @@ class Lsp:
             ended, self.entries = self.entries, []
         for layered in ended:
             for s in list(layered.sockets):
-                self.close(layered, s)
+                with suppress(WinsockError):  # one that was closed behind our back harms no other
+                    self.close(layered, s)
             layered.end()
             if layered.sent or layered.received:
                 text = f"{layered.info.szProtocol}: {layered.sent} bytes sent, {layered.received} received"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.fakes import RecordingBase, catalog
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
-from winsock.catalog import layering
+from winsock.catalog import files, layering
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
@@ -126,3 +127,36 @@ def test_the_last_cleanup_closes_a_handle_before_what_is_below_it(chain: Chain, 
 
 def test_a_chain_that_names_another_shows_it_by_its_name(chain: Chain) -> None:
     assert repr(chain) == f"layer{UPPER_LAYER} > chain{LOWER} > tcp/ipv4"
+
+
+class TestLoading:
+    """What a provider that starts the next one by itself loads."""
+
+    def test_it_is_what_chains_are_opened_with(self, chain: Chain) -> None:
+        assert loader.load_provider(f"{__name__}:Stranger") is Stranger
+
+    def installed_file(self, file: Path) -> CatalogEntry:
+        file.write_text("from winsock.spi.layer import Layer\nclass Mine(Layer): pass\n")
+        path, digest = files.kept(f"{file}:Mine")
+        base = catalog().find(BASE)
+        layer = CatalogEntry(layering.dummy_info(LOWER_LAYER, "mine", base.info), path, digest=digest)
+        process.startup(catalog=Catalog((layer, base)))
+        return layer
+
+    def test_a_file_is_the_one_that_was_installed(self, tmp_path: Path) -> None:
+        entry = self.installed_file(tmp_path / "mine.py")
+        assert loader.load_provider(entry.path) is loader.resolve(entry.path, entry.digest)
+        assert loader.load_provider(entry.path) is not loader.resolve(entry.path)  # that one nobody checked
+
+    def test_a_file_that_has_changed_is_refused(self, tmp_path: Path) -> None:
+        file = tmp_path / "mine.py"
+        path = self.installed_file(file).path
+        file.write_text("raise SystemExit('this is not what was installed')")
+        with pytest.raises(e.WinsockError) as caught:
+            loader.load_provider(path)
+        assert caught.value.name == "WSAEPROVIDERFAILEDINIT"
+
+    def test_what_is_not_installed_is_not_loaded(self, chain: Chain) -> None:
+        with pytest.raises(e.WinsockError) as caught:
+            loader.load_provider("os:path")
+        assert caught.value.name == "WSAEINVAL"

@@ -18,6 +18,7 @@ from typing import Any
 
 from winsock.abi.constants import BASE_PROTOCOL, WINSOCK_VERSION
 from winsock.abi.errors import (
+    WSAEINVAL,
     WSAEINVALIDPROCTABLE,
     WSAEINVALIDPROVIDER,
     WSAEPROVIDERFAILEDINIT,
@@ -35,7 +36,7 @@ from winsock.spi.layer import Layer, overrides
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
 
-__all__ = ["Chain", "catalog", "close_chains", "open_chain", "opened", "resolve", "use"]
+__all__ = ["Chain", "catalog", "close_chains", "load_provider", "open_chain", "opened", "resolve", "use"]
 
 opened: dict[int, Chain] = {}
 """Entry id -> its chain, in the order of opening."""
@@ -43,12 +44,14 @@ _bases: dict[int, Startable] = {}
 _resolved: dict[tuple[str, str], Any] = {}
 _lock = threading.RLock()
 _catalog: Catalog | None = None
+_matches: dict[tuple[int, int, int], list[CatalogEntry]] = {}
+"""What fits a (family, type, protocol), of the catalog in use."""
 
 
 def use(catalog: Catalog | None) -> None:
     """Take the catalog that chains are opened from; None ends the use of one."""
-    global _catalog
-    _catalog = catalog
+    global _catalog, _matches
+    _catalog, _matches = catalog, {}
 
 
 def catalog() -> Catalog:
@@ -56,6 +59,15 @@ def catalog() -> Catalog:
     if _catalog is None:
         raise WinsockError(WSANOTINITIALISED, "WSAStartup has not been called")
     return _catalog
+
+
+def matches(af: int, type: int, protocol: int) -> list[CatalogEntry]:
+    """The entries on which such a socket can be opened, in order; errors as of `catalog` and `Catalog.matches`."""
+    known = _matches
+    found = known.get((af, type, protocol))
+    if found is None:
+        found = known[af, type, protocol] = catalog().matches(af, type, protocol)
+    return found
 
 
 def open_chain(entry: CatalogEntry) -> Chain:
@@ -87,6 +99,18 @@ def close_chains() -> None:
             _, chain = opened.popitem()
             _undo(chain)
         _bases.clear()
+
+
+def load_provider(path: str) -> Any:
+    """What LoadLibrary is to a provider that loads the next one by itself: what is installed at a path.
+
+    It is the same class or object that chains are opened with, and a file is checked as it is for those. Raises
+    WSANOTINITIALISED; WSAEINVAL where the catalog in use has no provider of that path; WSAEPROVIDERFAILEDINIT.
+    """
+    for entry in catalog():
+        if entry.path == path:
+            return resolve(path, entry.digest)
+    raise WinsockError(WSAEINVAL, f"the catalog has no provider of the path {path}")
 
 
 def resolve(path: str, digest: str = "") -> Any:
