@@ -34,6 +34,8 @@ class Pipeline:
         self._early: list[tuple[int, int, Item]] = []
         self._unopened = len(self.stages)
         """How many stages, from the top, were not opened yet."""
+        self.is_open = False
+        """Whether `open` was called."""
         self.ready = False
         """Whether every layer is ready: the application's connect is complete."""
         self.to_network: deque[bytes] = deque()
@@ -57,8 +59,13 @@ class Pipeline:
         """When `tick` is wanted next."""
         return min((stage.wake for stage in self.stages if stage.wake is not None), default=None)
 
+    def now(self) -> float:
+        """Seconds of this pipeline's clock."""
+        return self._clock()
+
     def open(self) -> None:
         """The connection is there."""
+        self.is_open = True
         self._open_ready()
         self._run()
 

@@ -1,0 +1,170 @@
+"""The two directions of a relayed connection, moved by one thread until both have ended or an end is dead.
+
+FIN crosses as FIN, after everything before it, and the other direction lives on. When an end is dead, what it sent
+before still goes to the other end, as the kernel would have it: a program can read what came before a reset.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import time
+from collections.abc import Callable
+from fcntl import ioctl
+from itertools import chain, repeat
+from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SOL_SOCKET, TCP_NODELAY, socket
+from struct import unpack
+from termios import TIOCOUTQ
+from typing import TYPE_CHECKING
+
+from winsock.abi.errors import WinsockError, from_errno
+from winsock.dispatcher.drivers.lane import Broken, Lane
+
+if TYPE_CHECKING:
+    from winsock.dispatcher.drivers.pipeline import Pipeline
+
+IN, OUT, DEAD = select.POLLIN, select.POLLOUT, select.POLLERR | select.POLLHUP
+_UNWATCHED = -1
+
+PATIENCE_S = 1.0
+"""How long a peer may take for what a program sent before it reset the connection."""
+STALL_S = 0.2
+"""How long a program that still sends may leave unread what came before its connection was reset."""
+_PAUSES_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+
+
+class Carrier:
+    """Carries bytes between `near` and `far` through an open pipeline; `stopped` ends it from outside."""
+
+    def __init__(self, near: socket, far: socket, pipeline: Pipeline, stopped: Callable[[], bool]) -> None:
+        self._pipeline = pipeline
+        self._stopped = stopped
+        self._poll = select.poll()
+        self.outgoing = Lane(near, far, pipeline.outgoing, pipeline.to_network)
+        self.incoming = Lane(far, near, pipeline.incoming, pipeline.to_application)
+        self.outgoing.opposite, self.incoming.opposite = self.incoming, self.outgoing
+        self._lanes = (self.outgoing, self.incoming)
+        self._by_source = {lane.source.fileno(): lane for lane in self._lanes}
+        self._watched = dict.fromkeys(self._by_source, _UNWATCHED)
+        for end in (near, far):
+            end.setblocking(False)
+            _never_delay(end)
+
+    def run(self) -> WinsockError | None:
+        """Until the connection is over; why, if it did not end in order."""
+        try:
+            while self._go_on():
+                self._wait()
+            return self._pipeline.error
+        except Broken as broken:
+            self._last_words(next(lane for lane in self._lanes if lane.source is broken.end))
+            return self._pipeline.error or from_errno(broken.error.errno or errno.ECONNRESET)
+
+    def _go_on(self) -> bool:
+        """Send what can be sent; whether anything can still happen."""
+        pipeline = self._pipeline
+        if pipeline.error is not None or self._stopped():
+            return False
+        for lane, over in ((self.outgoing, pipeline.outgoing_over), (self.incoming, pipeline.incoming_over)):
+            if not lane.blocked:
+                lane.flush()
+            if over and not lane.shut and not lane.pending:
+                lane.end()
+        if not all(lane.over and not lane.pending for lane in self._lanes):
+            return True
+        held_back = not all(lane.shut for lane in self._lanes)
+        return held_back and pipeline.deadline is not None
+
+    def _wait(self) -> None:
+        for descriptor, lane in self._by_source.items():
+            self._watch(descriptor, lane)
+        deadline = self._pipeline.deadline
+        left_ms = None if deadline is None else max(0.0, deadline - self._pipeline.now()) * 1000
+        for descriptor, events in self._poll.poll(left_ms):
+            self._serve(self._by_source[descriptor], events)
+        self._pipeline.tick()
+
+    def _watch(self, descriptor: int, lane: Lane) -> None:
+        """Poll an end for what is wanted of it, and for its death while it may still be told something."""
+        towards = lane.opposite
+        wanted = (IN if lane.wants else 0) | (OUT if towards.pending else 0)
+        if not wanted and towards.shut:
+            wanted = _UNWATCHED
+        before = self._watched[descriptor]
+        if wanted == before:
+            return
+        self._watched[descriptor] = wanted
+        if wanted == _UNWATCHED:
+            self._poll.unregister(descriptor)
+        else:
+            self._poll.register(descriptor, wanted)
+
+    def _serve(self, lane: Lane, events: int) -> None:
+        if events & OUT:
+            lane.opposite.blocked = False
+        if lane.wants and events & ~OUT and lane.read():
+            return
+        if events & DEAD:
+            number = lane.source.getsockopt(SOL_SOCKET, SO_ERROR) or errno.ECONNRESET
+            raise Broken(lane.source, OSError(number, "poll"))
+
+    def _last_words(self, lane: Lane) -> None:
+        """Give the living end what the dead one sent before, until it has that or will not take it."""
+        began = moved = time.monotonic()
+        least = None
+        try:
+            for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
+                left = self._deliver(lane)
+                if not left or self._pipeline.error is not None or self._stopped():
+                    return
+                now = time.monotonic()
+                if left != least:
+                    least, moved = left, now
+                if lane is self.outgoing and now - began > PATIENCE_S:
+                    return
+                if now - moved > STALL_S and _has_sent(lane.sink):
+                    return
+                _pause(lane, pause)
+        except Broken:
+            pass
+
+    def _deliver(self, lane: Lane) -> int:
+        """How many bytes the living end does not have yet."""
+        lane.flush()
+        while not lane.over and not lane.pending and self._pipeline.error is None:
+            lane.read_last()
+            lane.flush()
+        return lane.waiting + _unacknowledged(lane.sink)
+
+
+def _pause(lane: Lane, pause_s: float) -> None:
+    """Wait until the sink is writable, but not long; it may be dead, too."""
+    poll = select.poll()
+    poll.register(lane.sink, OUT if lane.pending else 0)
+    for _, events in poll.poll(pause_s * 1000):
+        if events & DEAD:
+            raise Broken(lane.sink, OSError(errno.ECONNRESET, "poll"))
+
+
+def _unacknowledged(sock: socket) -> int:
+    """How many bytes the kernel of the other side does not have yet."""
+    try:
+        count: int = unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0]
+    except OSError:
+        return 0
+    return count
+
+
+def _has_sent(sock: socket) -> bool:
+    """Whether something waits to be read."""
+    try:
+        return bool(sock.recv(1, MSG_PEEK))
+    except OSError:
+        return False
+
+
+def _never_delay(sock: socket) -> None:
+    try:
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    except OSError:
+        pass  # a stream, but not TCP

@@ -1,0 +1,212 @@
+"""A connection relayed through its stream layers: its beginning, its thread, its end. The bytes: see `carrier`.
+
+`near` is the program's side, `far` the network's. A relay must not know who made its sockets, or what a program is.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET, socket
+from typing import TYPE_CHECKING, NamedTuple
+
+from winsock import host
+from winsock.abi.errors import WSAECONNABORTED, WinsockError
+from winsock.core import journal
+from winsock.dispatcher.drivers.carrier import Carrier
+from winsock.dispatcher.drivers.opening import exchange, wait_connected
+from winsock.dispatcher.drivers.pool import Pool
+from winsock.spi.stats import Stats
+
+if TYPE_CHECKING:
+    from winsock.dispatcher.drivers.pipeline import Pipeline
+
+_RESET = struct.pack("ii", 1, 0)
+_IN_ORDER = struct.pack("ii", 0, 0)
+_NO_ADDRESS = struct.pack("=H14x", 0)
+"""AF_UNSPEC: connected to that, a socket resets its connection."""
+
+
+class Ending(NamedTuple):
+    """How a relayed connection ended."""
+
+    sent: int
+    """Bytes that the network was given."""
+    received: int
+    """Bytes that it brought."""
+    error: WinsockError | None
+    """Why both ends are reset; None where the connection ended in order."""
+    stats: Stats
+    """What is known of the far socket."""
+
+
+Settled = Callable[[WinsockError | None], "int | None"]
+
+
+class Relay:
+    """One connection. Its descriptors, two connected streams, are the relay's own from `start` on."""
+
+    def __init__(
+        self,
+        near: int | None,
+        far: int,
+        pipeline: Pipeline,
+        ended: Callable[[Ending], None],
+        *,
+        stats: Callable[[int], Stats] | None = None,
+        close_far: Callable[[int], None] = os.close,
+    ) -> None:
+        """`ended` is called once, in the relay's thread, before the two are closed; `stats(far)` just before that."""
+        self.pipeline = pipeline
+        self._near, self._far = near, far
+        self._ended = ended
+        self._stats = stats
+        self._close_far = close_far
+        self._settled: Settled | None = None
+        self._carrier: Carrier | None = None
+        self._error: WinsockError | None = None
+        self._guard = threading.Lock()
+        """Held while another thread uses the far descriptor, and while that is closed."""
+
+    @classmethod
+    def start_pending(
+        cls,
+        far: int,
+        pipeline: Pipeline,
+        settled: Settled,
+        ended: Callable[[Ending], None],
+        *,
+        stats: Callable[[int], Stats] | None = None,
+        close_far: Callable[[int], None] = os.close,
+    ) -> Relay:
+        """Start with a far end that is still connecting.
+
+        `settled` is told in the relay's thread: None when the far end is connected and every layer is ready, else why
+        not. It answers with the near descriptor, or with None where there is no program any more.
+        """
+        relay = cls(None, far, pipeline, ended, stats=stats, close_far=close_far)
+        relay._settled = settled
+        relay.start()
+        return relay
+
+    def start(self) -> None:
+        """Relay in a thread of its own. Raises WSAENOBUFS where there is none; the descriptors are then not taken."""
+        with _changed:
+            LIVE.add(self)
+        try:
+            _POOL.perform(self.run)
+        except WinsockError:
+            self._leave()
+            raise
+
+    def run(self) -> None:
+        """Relay in this thread, until the connection is over."""
+        with _changed:
+            LIVE.add(self)
+        near, far = None if self._near is None else socket(fileno=self._near), socket(fileno=self._far)
+        try:
+            if self._settled is not None:
+                near = self._settle(self._settled, far)
+            if near is not None and self._error is None:
+                self._carry(near, far)
+        except Exception as error:
+            journal.audit("relay", "run", error)
+            self._fail(WinsockError(WSAECONNABORTED, f"the relay failed: {error!r}"))
+        finally:
+            self._finish(near, far)
+            self._leave()
+
+    def abort(self, error: WinsockError | None = None) -> None:
+        """End the connection, from any thread: both ends are reset."""
+        with self._guard:
+            if self._far >= 0:
+                self._error = self._error or error or WinsockError(WSAECONNABORTED, "the connection was given up")
+                host.connect(self._far, _NO_ADDRESS)
+
+    def _settle(self, settled: Settled, far: socket) -> socket | None:
+        """Wait for the far end, then have the near one."""
+        try:
+            error = wait_connected(far, self._is_over)
+            if error is not None:
+                raise error
+            exchange(far, self.pipeline, self._is_over)
+        except WinsockError as failed:
+            self._fail(failed)
+        near = settled(self._error)
+        if near is None:
+            self._fail(WinsockError(WSAECONNABORTED, "the program has gone"))
+            return None
+        return socket(fileno=near)
+
+    def _carry(self, near: socket, far: socket) -> None:
+        if not self.pipeline.is_open:
+            self.pipeline.open()
+        self._carrier = Carrier(near, far, self.pipeline, self._is_over)
+        error = self._carrier.run()
+        if error is not None:
+            self._fail(error)
+
+    def _is_over(self) -> bool:
+        return self._error is not None
+
+    def _fail(self, error: WinsockError) -> None:
+        with self._guard:
+            self._error = self._error or error
+
+    def _finish(self, near: socket | None, far: socket) -> None:
+        """Tell, close, and tell the layers."""
+        stats = self._last_stats(far.fileno())
+        counted = self._carrier
+        sent, received = (counted.outgoing.given, counted.incoming.taken) if counted is not None else (0, 0)
+        _guarded("ended", self._ended, Ending(sent, received, self._error, stats))
+        with self._guard:
+            self._far = -1
+            for end in (far,) if near is None else (near, far):
+                _set_linger(end, _IN_ORDER if self._error is None else _RESET)
+            descriptor = far.detach()
+        if near is not None:
+            near.close()
+        _guarded("close", self._close_far, descriptor)
+        self.pipeline.closed(stats)
+
+    def _last_stats(self, far: int) -> Stats:
+        if self._stats is not None:
+            try:
+                return self._stats(far)
+            except Exception as error:
+                journal.audit("relay", "stats", error)
+        return Stats(far, os.getpid(), None, None, "tcp")
+
+    def _leave(self) -> None:
+        with _changed:
+            LIVE.discard(self)
+            _changed.notify_all()
+
+
+LIVE: set[Relay] = set()
+"""The relays that run."""
+_changed = threading.Condition()
+_POOL = Pool()
+
+
+def drain(timeout: float) -> int:
+    """Wait until no relay runs any more, so many seconds at most; how many still do."""
+    with _changed:
+        _changed.wait_for(lambda: not LIVE, timeout)
+        return len(LIVE)
+
+
+def _guarded(what: str, function: Callable[..., None], argument: object) -> None:
+    try:
+        function(argument)
+    except Exception as error:
+        journal.audit("relay", what, error)
+
+
+def _set_linger(end: socket, value: bytes) -> None:
+    try:
+        end.setsockopt(SOL_SOCKET, SO_LINGER, value)
+    except OSError:
+        pass
