@@ -14,7 +14,16 @@ import pytest
 import winsock
 from winsock import api
 from winsock.abi import calls, flags, ioctls, options
-from winsock.abi.constants import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM
+from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    WSA_FLAG_MULTIPOINT_C_LEAF,
+    WSA_FLAG_MULTIPOINT_D_LEAF,
+)
 from winsock.abi.errors import WSAENOPROTOOPT, WSAEOPNOTSUPP, WinsockError, name_of
 from winsock.abi.sockaddr import SockaddrIn
 from winsock.api.options import WSAIoctl, getsockopt, setsockopt
@@ -160,11 +169,17 @@ def test_control_codes_answer_as_the_map_says(row: ioctls.Ioctl, sockets: list[i
         assert "done" in answers(WSAIoctl, sockets, row.code, given, 256)
 
 
+LEAF = WSA_FLAG_MULTIPOINT_C_LEAF | WSA_FLAG_MULTIPOINT_D_LEAF  # neither goes without the other
+
+
 def flag_of(s: int, row: flags.Flag) -> None:
     """Use a flag in one of its functions."""
     if "WSASocket" in row.functions:
-        group, flag = (row.value, 0) if row.name.startswith("SG_") else (0, row.value)
-        closesocket(WSASocket(AF_INET, SOCK_DGRAM, IPPROTO_UDP, None, group, flag))
+        if row.name.startswith("SG_"):
+            closesocket(WSASocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, None, row.value))
+        else:
+            flag = LEAF if row.value & LEAF else row.value
+            closesocket(WSASocket(AF_INET, SOCK_DGRAM, IPPROTO_UDP, None, 0, flag))
     elif "WSASend" in row.functions:
         send(s, b"", row.value)
     else:

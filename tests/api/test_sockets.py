@@ -99,7 +99,6 @@ UDP = (AF_INET, SOCK_DGRAM, IPPROTO_UDP)
         ((AF_INET, NOWHERE, 0), WSAESOCKTNOSUPPORT),
         ((AF_UNSPEC, SOCK_STREAM, NOWHERE), WSAEPROTONOSUPPORT),  # SK-13
         ((AF_UNSPEC, NOWHERE, IPPROTO_UDP), WSAESOCKTNOSUPPORT),
-        ((AF_INET, SOCK_STREAM, IPPROTO_UDP), WSAEPROTOTYPE),
         ((AF_UNSPEC, 0, 0), WSAEINVAL),  # SOCK-012
     ],
 )  # fmt: skip
@@ -109,6 +108,15 @@ def test_sockets_that_there_are_not_sk_01_to_sk_13_sock_012(
     with refused(code):
         sockets.socket(*arguments)
     with refused(code):
+        sockets.WSASocket(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(AF_INET, SOCK_STREAM, IPPROTO_UDP), (0, SOCK_DGRAM, IPPROTO_TCP)])
+def test_supported_singly_and_not_together_sock_018(world: World, arguments: tuple[int, int, int]) -> None:
+    """The page of socket: the wrong type for this protocol. That of WSASocket: the combination is invalid."""
+    with refused(WSAEPROTOTYPE, "together"):
+        sockets.socket(*arguments)
+    with refused(WSAEINVAL, "together"):
         sockets.WSASocket(*arguments)
 
 
@@ -138,9 +146,30 @@ def test_a_description_names_the_provider_sock_004_sock_016(world: World) -> Non
         assert options.getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFO) == info
 
 
-def test_explicit_arguments_win_over_the_description_sk_15(world: World) -> None:
+@pytest.mark.parametrize("arguments", [TCP, (0, SOCK_STREAM, IPPROTO_TCP), (FROM_PROTOCOL_INFO, 1, 6)])
+def test_explicit_arguments_win_over_the_description_sk_15(world: World, arguments: tuple[int, int, int]) -> None:
     udp = next(info for info in sockets.WSAEnumProtocols() if info.iProtocol == IPPROTO_UDP)
-    assert kind(sockets.WSASocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, udp)) == TCP
+    assert kind(sockets.WSASocket(*arguments, udp)) == TCP
+
+
+def test_a_description_that_was_changed_says_what_is_meant(world: World) -> None:
+    tcp = sockets.WSAEnumProtocols()[0]
+    changed = tcp._replace(iSocketType=SOCK_DGRAM, iProtocol=IPPROTO_UDP)
+    for wildcard in (0, FROM_PROTOCOL_INFO):
+        assert kind(sockets.WSASocket(wildcard, wildcard, wildcard, changed)) == UDP
+
+
+def test_a_provider_of_one_protocol_serves_no_other(world: World) -> None:
+    tcp = sockets.WSAEnumProtocols()[0]
+    for arguments, code in (
+        ((NOWHERE, SOCK_STREAM, IPPROTO_TCP), WSAEAFNOSUPPORT),
+        ((AF_INET6, SOCK_STREAM, IPPROTO_TCP), WSAEAFNOSUPPORT),
+        ((AF_INET, NOWHERE, IPPROTO_TCP), WSAESOCKTNOSUPPORT),
+        ((AF_INET, SOCK_STREAM, NOWHERE), WSAEPROTONOSUPPORT),
+        ((AF_INET, SOCK_DGRAM, IPPROTO_TCP), WSAEPROTOTYPE),
+    ):
+        with refused(code):
+            sockets.WSASocket(*arguments, tcp)
 
 
 def test_a_description_of_nothing_sock_017(world: World) -> None:

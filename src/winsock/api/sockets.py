@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from winsock.abi.constants import FROM_PROTOCOL_INFO, WSA_FLAG_OVERLAPPED
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.constants import WSA_FLAG_OVERLAPPED
+from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
-from winsock.catalog.entries import Catalog, CatalogEntry
-from winsock.catalog.matching import fits
-from winsock.dispatcher import handles, loader, threads
+from winsock.catalog.matching import NotTogether
+from winsock.dispatcher import creation, handles, loader, threads
 from winsock.dispatcher.route import find, function, require_started
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -23,14 +22,13 @@ def socket(af: int, type: int, protocol: int) -> int:
     """A new blocking socket of the first installed protocol that fits; its handle, a file descriptor.
 
     Zero is a wildcard for `af` and `type`; zero for `protocol` fits the protocols that say so. Numbers are Windows':
-    AF_INET6 is 23. Raises WSANOTINITIALISED, WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE,
-    WSAEINVAL, WSAEMFILE, WSAENOBUFS, WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT. Source:
+    AF_INET6 is 23. It has the overlapped attribute, unless SO_OPENTYPE says otherwise. Raises WSANOTINITIALISED,
+    WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE, WSAEINVAL, WSAEINPROGRESS, WSAEMFILE,
+    WSAENOBUFS, WSAENETDOWN, WSAEINVALIDPROVIDER, WSAEINVALIDPROCTABLE, WSAEPROVIDERFAILEDINIT. Source:
     nf-winsock2-socket.
     """
-    require_started()
-    entry = loader.catalog().match(af, type, protocol)
     flags = 0 if threads.current().open_type else WSA_FLAG_OVERLAPPED
-    return loader.open_chain(entry).table.WSPSocket(af, type, protocol, entry.info, 0, flags)
+    return creation.of_first_match(loader.matches(af, type, protocol), af, type, protocol, 0, flags)
 
 
 @function
@@ -44,35 +42,18 @@ def WSASocket(
 ) -> int:
     """A new socket of the first protocol that fits, or of the one described; its handle.
 
-    With `protocol_info`, FROM_PROTOCOL_INFO (-1) takes a value from it. Raises what `socket` does, and WSAEINVAL for
-    a description of no installed protocol. Source: nf-winsock2-wsasocketw.
+    With `protocol_info`, FROM_PROTOCOL_INFO (-1) takes a value from it. `g` is a group to join, or
+    SG_UNCONSTRAINED_GROUP, SG_CONSTRAINED_GROUP for a new one. Raises what `socket` does, but WSAEINVAL for values
+    that are supported singly and not together, and for a description of no installed protocol. Source:
+    nf-winsock2-wsasocketw.
     """
-    require_started()
-    catalog = loader.catalog()
-    if protocol_info is None:
-        entry = catalog.match(af, type, protocol)
-    else:
-        entry = _described(catalog, protocol_info, af, type, protocol)
-    info = entry.info if protocol_info is None else protocol_info
-    return loader.open_chain(entry).table.WSPSocket(af, type, protocol, info, g, flags)
-
-
-def _described(catalog: Catalog, info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int) -> CatalogEntry:
-    """The entry of a description; where the caller asks for another protocol of the same provider, that one's."""
-    if not isinstance(info, WSAPROTOCOL_INFO):
-        raise WinsockError(WSAEFAULT, f"protocol_info: {info!r} is no WSAPROTOCOL_INFO")
-    entry = catalog.find(info.dwCatalogEntryId)
-    af = info.iAddressFamily if af == FROM_PROTOCOL_INFO else af
-    type = info.iSocketType if type == FROM_PROTOCOL_INFO else type
-    protocol = info.iProtocol if protocol == FROM_PROTOCOL_INFO else protocol
-    candidates = (entry, *(other for other in catalog if _same_provider(entry.info, other.info)))
-    return next((other for other in candidates if fits(other.info, af, type, protocol)), entry)
-
-
-def _same_provider(one: WSAPROTOCOL_INFO, other: WSAPROTOCOL_INFO) -> bool:
-    layers = one.ProtocolChain.ChainEntries[:-1]
-    same_layers = bool(layers) and layers == other.ProtocolChain.ChainEntries[:-1]
-    return same_layers or one.ProviderId == other.ProviderId
+    if protocol_info is not None:
+        return creation.of_description(protocol_info, af, type, protocol, g, flags)
+    try:
+        entries = loader.matches(af, type, protocol)
+    except NotTogether as error:
+        raise WinsockError(WSAEINVAL, error.strerror) from None
+    return creation.of_first_match(entries, af, type, protocol, g, flags)
 
 
 @function
@@ -161,7 +142,7 @@ def shutdown(s: int, how: int) -> None:
 @function
 def closesocket(s: int) -> None:
     """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
-    find(s)
+    require_started()
     handles.close(s)
 
 

@@ -23,6 +23,11 @@ from winsock.abi.errors import (
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 
+
+class NotTogether(WinsockError):
+    """Each of the three is installed, but no entry has them together. To `WSASocket` this is WSAEINVAL."""
+
+
 _HOST_FAMILIES = {10: "AF_INET6 is 23 in Winsock; 10 is this host's number"}
 
 
@@ -64,7 +69,9 @@ def refusal(infos: Iterable[WSAPROTOCOL_INFO], af: int, type: int, protocol: int
         return WinsockError(WSAEAFNOSUPPORT, f"{hint} ({kind})")
     if not any(fits_protocol(info, protocol) for info in entries):
         return WinsockError(WSAEPROTONOSUPPORT, f"no installed protocol has the number {protocol} ({kind})")
-    return WinsockError(WSAEPROTOTYPE, f"each is installed, but not together: {kind}")
+    if not any(fits_family(info, af) and fits_type(info, type) for info in entries):
+        return NotTogether(WSAESOCKTNOSUPPORT, f"the address family {af} has no socket type {type} ({kind})")
+    return NotTogether(WSAEPROTOTYPE, f"each is installed, but not together: {kind}")
 
 
 def unspecified() -> WinsockError:

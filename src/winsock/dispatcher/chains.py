@@ -64,6 +64,11 @@ class Chain:
     def _is_layer(self, entry_id: int) -> bool:
         return self.catalog.find(entry_id).info.chain_length == LAYERED_PROTOCOL
 
+    def stands_over(self, entry: CatalogEntry) -> bool:
+        """Whether sockets of that entry are opened by this chain, or by what is below some layers of it."""
+        ids = entry.info.ProtocolChain.ChainEntries or (entry.info.dwCatalogEntryId,)
+        return entry.info.dwCatalogEntryId in self.ids or ids == self.ids[-len(ids) :]
+
     def __repr__(self) -> str:
         return " > ".join(_spelled(self.catalog.find(entry_id).info) for entry_id in self.ids)
 

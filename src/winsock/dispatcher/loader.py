@@ -32,7 +32,7 @@ from winsock.catalog.settings import Settings, parse
 from winsock.core import journal
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.upcalls import ChainUpcalls
-from winsock.spi.layer import Layer, overrides
+from winsock.spi.layer import Layer
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
 
@@ -144,7 +144,7 @@ def _open(chain: Chain) -> None:
     else:
         raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a layered protocol, which opens no sockets")
     base: Any = _bases.get(chain.ids[-1])
-    interested = [layer for layer in chain.layers if overrides(type(layer), "adopted")]
+    interested = [layer for layer in chain.layers if type(layer).adopted is not Layer.adopted]
     chain.adopters = (*interested, base) if hasattr(base, "adopted") else tuple(interested)
 
 
