@@ -53,6 +53,8 @@ class LayerSpec(NamedTuple):
     name: str
     path: str
     options: object = None
+    ifs_handles: bool = True
+    """Whether it hands up the handles from below, rather than make its own."""
 
 
 class Catalog:
@@ -127,7 +129,11 @@ class Catalog:
             raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
         first = self.next_id
         dummies = [
-            CatalogEntry(layering.dummy_info(first + i, spec.name, bases[0].info), spec.path, spec.options)
+            CatalogEntry(
+                layering.with_ifs(layering.dummy_info(first + i, spec.name, bases[0].info), spec.ifs_handles),
+                spec.path,
+                spec.options,
+            )
             for i, spec in enumerate(specs)
         ]
         ids = [entry.info.dwCatalogEntryId for entry in dummies]
@@ -136,7 +142,7 @@ class Catalog:
             CatalogEntry(layering.chain_info(ids[-1] + 1 + i, ids, names, base.info), specs[0].path)
             for i, base in enumerate(bases)
         ]
-        return Catalog((*chains, *dummies, *self.entries))
+        return Catalog(layering.with_common_ifs((*chains, *dummies, *self.entries)))
 
 
 _TCP_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA | XP1_IFS_HANDLES

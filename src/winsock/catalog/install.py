@@ -26,7 +26,7 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY, WinsockError
 from winsock.abi.guids import GUID
-from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import layering, mending
 from winsock.catalog.entries import Catalog, CatalogEntry
 
@@ -71,26 +71,74 @@ def install_with_chains(
     protocol of every kind. Raises WSAEINVAL where the provider or the name is installed, or a kind is not;
     WSANO_RECOVERY where there is no base protocol, or a chain would be too long.
     """
-    if _entries_of(catalog, provider_id):
-        raise WinsockError(WSAEINVAL, f"the provider {provider_id} is already installed")
-    if any(entry.info.szProtocol == name for entry in catalog if entry.info.chain_length == LAYERED_PROTOCOL):
-        raise WinsockError(WSAEINVAL, f"a layer of the name {name!r} is already installed")
     covered = bases(catalog) if kinds is None else _topmost_of_each(catalog, kinds)
     if not covered:
         raise WinsockError(*(_NO_BASE if kinds is None else _NO_KINDS))
-    own_id = catalog.next_id
-    dummy = layering.dummy_info(own_id, name, covered[0].info)
-    dummy = dummy._replace(ProviderId=provider_id, dwServiceFlags1=service_flags)
-    layer = CatalogEntry(dummy, *source)
-    chains = [
-        CatalogEntry(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), *source)
-        for i, entry in enumerate(covered)
-    ]
-    return _settled(catalog, (*chains, layer, *catalog.entries), (layer, *chains)), own_id
+    return _with_layer(catalog, provider_id, source, name, service_flags, covered, [])
 
 
 _NO_BASE = (WSANO_RECOVERY, "there is no base protocol to put a layer over")
 _NO_KINDS = (WSAEINVAL, "the list of what to cover is empty")
+
+
+def stack(
+    catalog: Catalog, provider_id: GUID, source: Source, name: str, is_ifs: bool, covered: Sequence[CatalogEntry]
+) -> tuple[Catalog, int]:
+    """The catalog with a layer where it belongs: over these entries, but an IFS layer below every other; its id.
+
+    Chains with layers that make their own handles get an IFS layer in their middle, as the published installer does
+    it by WSCUpdateProvider. Errors as for `install_with_chains`.
+    """
+    if not covered:
+        raise WinsockError(*_NO_KINDS)
+    infos = mending.infos_of(catalog)
+    mixed = [entry for entry in covered if is_ifs and _makers(entry.info, infos)]
+    plain = [entry for entry in covered if entry not in mixed]
+    return _with_layer(catalog, provider_id, source, name, XP1_IFS_HANDLES if is_ifs else 0, plain, mixed)
+
+
+def _with_layer(
+    catalog: Catalog,
+    provider_id: GUID,
+    source: Source,
+    name: str,
+    service_flags: int,
+    below: Sequence[CatalogEntry],
+    around: Sequence[CatalogEntry],
+) -> tuple[Catalog, int]:
+    """The catalog with a layer, with chains over the entries `below`, and in the middle of the chains `around` it."""
+    if _entries_of(catalog, provider_id):
+        raise WinsockError(WSAEINVAL, f"the provider {provider_id} is already installed")
+    if any(entry.info.szProtocol == name for entry in catalog if entry.info.chain_length == LAYERED_PROTOCOL):
+        raise WinsockError(WSAEINVAL, f"a layer of the name {name!r} is already installed")
+    own_id = catalog.next_id
+    dummy = layering.dummy_info(own_id, name, (*below, *around)[0].info)
+    layer = CatalogEntry(dummy._replace(ProviderId=provider_id, dwServiceFlags1=service_flags), *source)
+    chains = [
+        CatalogEntry(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), *source)
+        for i, entry in enumerate(below)
+    ]
+    infos = mending.infos_of((*catalog, layer))
+    changed = {entry.info.dwCatalogEntryId: _around(entry, own_id, infos) for entry in around}
+    kept = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
+    return _settled(catalog, (*chains, layer, *kept), (layer, *chains, *changed.values())), own_id
+
+
+def _around(entry: CatalogEntry, layer: int, infos: mending.Infos) -> CatalogEntry:
+    """The chain, with an IFS layer below the lowest of its layers that make their own handles."""
+    members = entry.info.ProtocolChain.ChainEntries
+    place = 1 + members.index(_makers(entry.info, infos)[-1])
+    members = (*members[:place], layer, *members[place:])
+    chain = WSAPROTOCOLCHAIN(len(members), members)
+    return entry._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=mending.name_of(members, infos)))
+
+
+def _makers(info: WSAPROTOCOL_INFO, infos: mending.Infos) -> list[int]:
+    """The members of a chain whose layers make their own handles."""
+    layers = [(member, mending.layer_of(member, infos)) for member in info.ProtocolChain.ChainEntries]
+    return [
+        member for member, layer in layers if layer is not None and not infos[layer].dwServiceFlags1 & XP1_IFS_HANDLES
+    ]
 
 
 def deinstall(catalog: Catalog, provider_id: GUID) -> Catalog:
@@ -99,7 +147,7 @@ def deinstall(catalog: Catalog, provider_id: GUID) -> Catalog:
     if not gone:
         raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
     kept = [entry for entry in catalog if entry not in gone]
-    return Catalog(_with_common_ifs(mending.mended(kept)), catalog.next_id)
+    return Catalog(layering.with_common_ifs(mending.mended(kept)), catalog.next_id)
 
 
 def update(catalog: Catalog, provider_id: GUID, source: Source, infos: Sequence[WSAPROTOCOL_INFO]) -> Catalog:
@@ -159,6 +207,11 @@ def _topmost_of_each(catalog: Catalog, kinds: Iterable[WSAPROTOCOL_INFO]) -> lis
     return [topmost(catalog, kind) for kind in {layering.kind_of(kind): kind for kind in kinds}.values()]
 
 
+def uppermost(catalog: Catalog) -> list[CatalogEntry]:
+    """What sockets get: the first entry of every family, type and protocol."""
+    return _topmost_of_each(catalog, (base.info for base in bases(catalog)))
+
+
 def bases(catalog: Catalog) -> list[CatalogEntry]:
     """The first base protocol of every family, type and protocol."""
     found: dict[tuple[int, int, int], CatalogEntry] = {}
@@ -180,7 +233,7 @@ def _settled(before: Catalog, entries: Iterable[CatalogEntry], new: Iterable[Cat
     catalog = Catalog(entries, before.next_id)
     for entry in new:
         _check(catalog, entry.info)
-    return Catalog(_with_common_ifs(catalog.entries), catalog.next_id)
+    return Catalog(layering.with_common_ifs(catalog.entries), catalog.next_id)
 
 
 def _check(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
@@ -205,26 +258,3 @@ def _check_chain(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
     problem = mending.problem_of(catalog, info)
     if problem is not None:
         raise WinsockError(WSAEINVAL, f"{info.szProtocol}: {problem}")
-
-
-def _with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
-    """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
-    entries = list(entries)
-    infos = {entry.info.dwCatalogEntryId: entry.info for entry in entries}
-
-    def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
-        if info.chain_length <= BASE_PROTOCOL:
-            return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
-        return all(is_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
-
-    return [
-        entry._replace(info=_with_ifs(entry.info, is_ifs(entry.info)))
-        if entry.info.chain_length > BASE_PROTOCOL
-        else entry
-        for entry in entries
-    ]
-
-
-def _with_ifs(info: WSAPROTOCOL_INFO, is_ifs: bool) -> WSAPROTOCOL_INFO:
-    flags = info.dwServiceFlags1 & ~XP1_IFS_HANDLES | (XP1_IFS_HANDLES if is_ifs else 0)
-    return info._replace(dwServiceFlags1=flags)

@@ -8,18 +8,24 @@ Sources: nf-ws2spi-wscinstallproviderandchains; layered-protocols-and-protocol-c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from winsock.abi.constants import (
+    BASE_PROTOCOL,
     LAYERED_PROTOCOL,
     MAX_PROTOCOL_CHAIN,
     PFL_HIDDEN,
     PFL_MATCHES_PROTOCOL_ZERO,
     WSAPROTOCOL_LEN,
+    XP1_IFS_HANDLES,
 )
 from winsock.abi.errors import WSANO_RECOVERY, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
+
+if TYPE_CHECKING:
+    from winsock.catalog.entries import CatalogEntry
 
 
 def kind_of(info: WSAPROTOCOL_INFO) -> tuple[int, int, int]:
@@ -70,3 +76,27 @@ def chain_info(
         ProtocolChain=WSAPROTOCOLCHAIN(len(members), members),
         szProtocol=name,
     )
+
+
+def with_ifs(info: WSAPROTOCOL_INFO, is_ifs: bool) -> WSAPROTOCOL_INFO:
+    """The entry, saying whether its handles are those of the base."""
+    flags = info.dwServiceFlags1 & ~XP1_IFS_HANDLES | (XP1_IFS_HANDLES if is_ifs else 0)
+    return info._replace(dwServiceFlags1=flags)
+
+
+def with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
+    """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
+    entries = list(entries)
+    infos = {entry.info.dwCatalogEntryId: entry.info for entry in entries}
+
+    def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
+        if info.chain_length <= BASE_PROTOCOL:
+            return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
+        return all(is_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
+
+    return [
+        entry._replace(info=with_ifs(entry.info, is_ifs(entry.info)))
+        if entry.info.chain_length > BASE_PROTOCOL
+        else entry
+        for entry in entries
+    ]

@@ -61,6 +61,14 @@ def layer_of(member: int, infos: Infos) -> int | None:
     return None
 
 
+def name_of(members: Sequence[int], infos: Infos) -> str:
+    """How a chain of these members is called: "a over [b over [tcp]]"."""
+    name = infos[members[-1]].szProtocol
+    for member in reversed(members[:-1]):
+        name = layering.name_over(infos[layer_of(member, infos) or member].szProtocol, name)
+    return name
+
+
 def mended(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
     """The entries, with chains that name only entries which are there."""
     before = {entry.info.dwCatalogEntryId: entry for entry in entries}
@@ -88,12 +96,10 @@ def _left_of(entry: CatalogEntry, by_id: Mapping[int, CatalogEntry], infos: Info
         return None
     if layers == above:
         return entry
-    name = infos[base].szProtocol
-    for member in reversed(layers):
-        name = layering.name_over(infos[layer_of(member, infos) or member].szProtocol, name)
-    chain = WSAPROTOCOLCHAIN(len(layers) + 1, (*layers, base))
+    members = (*layers, base)
+    chain = WSAPROTOCOLCHAIN(len(members), members)
     source = entry if layers[0] == above[0] else by_id[layers[0]]
-    return source._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=name))
+    return source._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=name_of(members, infos)))
 
 
 def _without_twins(entries: list[CatalogEntry], shortened: set[int]) -> list[CatalogEntry]:

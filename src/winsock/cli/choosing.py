@@ -27,7 +27,8 @@ def choose(text: str) -> LayerSpec:
     name, *given = text.split(",")
     path = _path(name)
     kind = _load(name, path)
-    return LayerSpec(getattr(kind, "name", name), path, _options(name, kind, given))
+    options = _options(name, kind, given)
+    return LayerSpec(getattr(kind, "name", name), path, options, getattr(kind, "ifs_handles", True))
 
 
 def installed() -> dict[str, str]:

@@ -38,7 +38,7 @@ def _spec(layer: LayerLike) -> LayerSpec:
         return layer
     if isinstance(layer, str):
         return LayerSpec(layer.rpartition(":")[2].lower(), layer)
-    return LayerSpec(layer.name, f"{layer.__module__}:{layer.__qualname__}")
+    return LayerSpec(layer.name, f"{layer.__module__}:{layer.__qualname__}", ifs_handles=layer.ifs_handles)
 
 
 def has_ipv6() -> bool:
