@@ -98,16 +98,32 @@ class Plan(NamedTuple):
 
 def make(specs: Sequence[LayerSpec]) -> Plan:
     """The plan for these layers, the first uppermost. `PlanError`; `WinsockError` for too many, or a bad import."""
-    layers = tuple(_planned(spec) for spec in specs)
+    return _made(Catalog().with_layers(specs), [_planned(spec) for spec in specs])
+
+
+def of_catalog(catalog: Catalog) -> Plan | None:
+    """The plan for what is installed: the layers over what a socket gets; None where there are none.
+
+    Errors as for `make`.
+    """
+    from winsock.catalog.using import layers_in_use
+
+    entries = layers_in_use(catalog)
+    specs = [LayerSpec(entry.info.szProtocol, entry.path, entry.options) for entry in entries]
+    layers = [_planned(spec, entry.digest) for spec, entry in zip(specs, entries, strict=True)]
+    return _made(catalog, layers) if layers else None
+
+
+def _made(catalog: Catalog, layers: Sequence[PlannedLayer]) -> Plan:
     functions = frozenset().union(*(layer.functions for layer in layers))
     get, set = _host_pairs(layers, "WSPGetSockOpt"), _host_pairs(layers, "WSPSetSockOpt")
     rules = filter.rules_for(functions, get, set, counts=any(layer.counts for layer in layers))
     wanted = {"getsockopt": frozenset(get), "setsockopt": frozenset(set)}
-    return Plan(layers, Catalog().with_layers(specs), functions, tuple(rules), wanted)
+    return Plan(tuple(layers), catalog, functions, tuple(rules), wanted)
 
 
-def _planned(spec: LayerSpec) -> PlannedLayer:
-    kind = loader.resolve(spec.path)
+def _planned(spec: LayerSpec, digest: str = "") -> PlannedLayer:
+    kind = loader.resolve(spec.path, digest)
     if not isinstance(kind, type) or not issubclass(kind, Layer):
         raise PlanError(f"{spec.path} is not a subclass of winsock.Layer; winsock run takes no other providers")
     functions = overridden(kind)
