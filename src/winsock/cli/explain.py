@@ -6,12 +6,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from winsock.cli.run import USAGE_STATUS, add_layer_option, make_plan, split
+from winsock.catalog.using import routes
+from winsock.cli.run import CANNOT_SUPERVISE, USAGE_STATUS, add_layer_option, make_plan, split
 from winsock.cli.words import UsageError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0, or 2 where the chain cannot run."""
+    """0, 2 where the chain cannot run, 125 where the catalog cannot be read."""
     parser = ArgumentParser(
         prog="winsock explain",
         usage="winsock explain [--layer NAME]... [-- PROGRAM [ARG]...]",
@@ -21,12 +22,12 @@ def main(arguments: Sequence[str]) -> int:
     add_layer_option(parser)
     ours, program = split(arguments)
     try:
-        plan = make_plan(parser.parse_args(ours).layer)
-    except UsageError as error:
+        plan = make_plan(parser.parse_args(ours).layer, program)
+    except (UsageError, OSError) as error:
         print(f"winsock: {error}", file=sys.stderr)
-        return USAGE_STATUS
-    names = " > ".join(layer.spec.name for layer in plan.layers)
-    print(f"chain: {names} > tcp/ipv4, udp/ipv4, tcp/ipv6, udp/ipv6")
+        return USAGE_STATUS if isinstance(error, UsageError) else CANNOT_SUPERVISE
+    for route in routes(plan.catalog):
+        print(f"chain: {' > '.join((*route.layers, ', '.join(route.kinds)))}")
     for layer in plan.layers:
         print(f"layer {layer.spec.name} ({layer.spec.path})")
         print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from winsock.cli.words import UsageError
 
 if TYPE_CHECKING:
+    from winsock.catalog.store import Installed
     from winsock.supervisor.plan import Plan
 
 USAGE_STATUS = 2
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     from winsock.supervisor.run import Choices, run
 
     try:
-        plan = make_plan(options.layer)
+        plan = make_plan(options.layer, program)
         choices = Choices(options.format == "json", options.output, options.strict, options.drain, options.wait_all)
         return run(plan, program, choices, inheritance)
     except UsageError as error:
@@ -45,16 +46,38 @@ def main(arguments: Sequence[str]) -> int:
         return CANNOT_SUPERVISE
 
 
-def make_plan(layers: Sequence[str]) -> Plan:
-    """The plan for what `--layer` named; `UsageError` where it cannot run."""
+def make_plan(layers: Sequence[str], program: Sequence[str] = ()) -> Plan:
+    """The plan for what `--layer` named, else for what is installed, else for trace.
+
+    `UsageError` where it cannot run; `WinsockError` where the catalog cannot be read.
+    """
     from winsock.abi.errors import WinsockError
+    from winsock.catalog import store
     from winsock.cli.choosing import choose
     from winsock.supervisor.plan import PlanError, make
 
+    contents = None if layers else store.read()
     try:
+        if contents is not None and contents.generation:
+            plan = _installed_plan(contents, program)
+            if plan is not None:
+                return plan
         return make([choose(text) for text in layers or [DEFAULT_LAYER]])
     except (PlanError, WinsockError) as error:
         raise UsageError(str(error)) from error
+
+
+def _installed_plan(contents: Installed, program: Sequence[str]) -> Plan | None:
+    """The plan for the layers that are installed, and that the program permits; None where there are none."""
+    from winsock.catalog.categories import of_program, permitting
+    from winsock.supervisor.plan import of_catalog
+
+    permitted = None
+    if program and contents.applications:
+        from shutil import which
+
+        permitted = of_program(contents.applications, which(program[0]) or program[0], program[1:])
+    return of_catalog(permitting(contents.native, permitted))
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -80,7 +103,7 @@ def add_layer_option(parser: ArgumentParser) -> None:
         action="append",
         metavar="NAME[,OPTION=VALUE]...",
         help="a layer, the first one uppermost: a name (winsock layers), package.module:Class, or ./file.py[:Class]; "
-        "trace if none is given",
+        "if none is given, what is installed (winsock catalog), else trace",
     )
 
 
