@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from winsock.dispatcher.process import started as started
     from winsock.spi.calling import Call as Call
     from winsock.spi.calling import current_call as current_call
+    from winsock.spi.handles import NonIfsLayer as NonIfsLayer
     from winsock.spi.layer import Layer as Layer
     from winsock.spi.provider import WSPDATA as WSPDATA
     from winsock.spi.provider import ProcTable as ProcTable
     from winsock.spi.provider import Provider as Provider
     from winsock.spi.stats import Stats as Stats
+    from winsock.spi.stream import StreamLayer as StreamLayer
     from winsock.spi.upcalls import Upcalls as Upcalls
 
 __version__ = "0.1.0"
@@ -54,6 +56,7 @@ _NAMES = {
     "Layer": "winsock.spi.layer",
     "LayerSpec": "winsock.catalog.entries",
     "Linger": "winsock.abi.options",
+    "NonIfsLayer": "winsock.spi.handles",
     "ProcTable": "winsock.spi.provider",
     "Provider": "winsock.spi.provider",
     "Sockaddr": "winsock.abi.sockaddr",
@@ -62,6 +65,7 @@ _NAMES = {
     "SockaddrOther": "winsock.abi.sockaddr",
     "SockaddrUn": "winsock.abi.sockaddr",
     "Stats": "winsock.spi.stats",
+    "StreamLayer": "winsock.spi.stream",
     "Upcalls": "winsock.spi.upcalls",
     "WSAAccept": "winsock.api.sockets",
     "WSAAddressToString": "winsock.api.names",

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from winsock.abi.sockaddr import Sockaddr
+from winsock.spi.handles import NonIfsLayer
 from winsock.spi.layer import Layer
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 
 class PassThrough(Layer):
     """Overrides nothing."""
+
+
+class OwnHandles(NonIfsLayer):
+    """Overrides nothing, under handles of its own."""
 
 
 class SameAddress(Layer):

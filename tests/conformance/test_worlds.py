@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.layers import CopiedBytes, PassThrough, SameAddress
+from tests.conformance.layers import CopiedBytes, OwnHandles, PassThrough, SameAddress
 from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.layers.trace import Trace
 from winsock.testing import CHECKS, World, through
@@ -19,6 +19,10 @@ WORLDS: dict[str, tuple[LayerLike, ...]] = {
     "address": (SameAddress,),
     "bytes,address": (CopiedBytes, SameAddress),
     "trace,pass": (Trace, PassThrough),
+    "own": (OwnHandles,),
+    "own,own,own": (OwnHandles, OwnHandles, OwnHandles),
+    "address,own": (SameAddress, OwnHandles),
+    "own,bytes": (OwnHandles, CopiedBytes),
 }
 
 

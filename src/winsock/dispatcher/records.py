@@ -98,13 +98,14 @@ def find(handle: int) -> Record:
     record = records.get(handle)
     if record is None:
         raise not_a_socket(handle)
-    if not is_current(record):
-        if records.get(handle) is record:
-            forget(handle)
-        raise WinsockError(
-            WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours"
-        )
-    return record
+    try:
+        if identity_of(handle) == record.identity:
+            return record
+    except OSError:
+        pass
+    if records.get(handle) is record:
+        forget(handle)
+    raise WinsockError(WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours")
 
 
 def is_current(record: Record) -> bool:
@@ -118,3 +119,14 @@ def is_current(record: Record) -> bool:
 def not_a_socket(handle: object) -> WinsockError:
     """The error for what is no handle."""
     return WinsockError(WSAENOTSOCK, f"{handle!r} is no socket of this process")
+
+
+def after_fork() -> None:
+    """In a child a handle that a provider made is a descriptor only: what it stood for is the parent's."""
+    for record in list(records.values()):
+        if record.made:
+            forget(record.handle)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)

@@ -101,6 +101,12 @@ class Layer(Provider):
     """Whether the layer must not be bypassed: its chain refuses what it does not understand."""
     sockopts: ClassVar[tuple[tuple[int, int], ...]] = ()
     """Under `winsock run`: the (level, optname) rows that an override of WSPGetSockOpt or WSPSetSockOpt asks for."""
+    ifs_handles: ClassVar[bool] = True
+    """Whether the layer hands up the handles of the provider below; see `winsock.NonIfsLayer` for one that does not."""
+    slots: ClassVar[tuple[str, ...]] = STRUCTURAL
+    """The slots that are the layer's own whatever it overrides."""
+    plain: ClassVar[type[Layer]]
+    """The class beside which a layer's overrides are seen: a layer of the same kind that overrides nothing."""
 
     options: Any = None
     next: ProcTable
@@ -193,14 +199,7 @@ class Layer(Provider):
         return self.next.WSPConnect(s, self._destination(name), caller_data, callee_data, sqos, gqos)
 
     def WSPCloseSocket(self, s: int) -> None:
-        if self._opened is None:
-            self.next.WSPCloseSocket(s)
-            return
-        opened = self._opened.pop(s, None)
-        protocol = "tcp" if self.info.iSocketType == SOCK_STREAM else "udp"
-        stats = collect(self.next, s, protocol, None if opened is None else time.monotonic() - opened)
-        self.next.WSPCloseSocket(s)
-        self._tell_closed(stats)
+        self._close_below(s, s)
 
     def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
         below = self.next.WSPDuplicateSocket(s, process_id)
@@ -245,7 +244,7 @@ class Layer(Provider):
         for name in FUNCTIONS:
             if name in own:
                 setattr(table, name, guarded(self, _spelling(type(self), name), getattr(self, name)))
-            elif name in STRUCTURAL:
+            elif name in self.slots:
                 setattr(table, name, getattr(self, name))
         table.WSPSocket = self._handing_up(table.WSPSocket)
         table.WSPJoinLeaf = self._handing_up(table.WSPJoinLeaf)
@@ -273,9 +272,23 @@ class Layer(Provider):
 
     def _own(self, handle: int) -> int:
         handle = self.upcalls.WPUModifyIFSHandle(self.entry_id, handle)
+        self._note_opened(handle)
+        return handle
+
+    def _note_opened(self, handle: int) -> None:
         if self._opened is not None:
             self._opened[handle] = time.monotonic()
-        return handle
+
+    def _close_below(self, s: int, lower: int) -> None:
+        """Close a handle of the provider below, and tell of the socket that the application knows as `s`."""
+        if self._opened is None:
+            self.next.WSPCloseSocket(lower)
+            return
+        opened = self._opened.pop(s, None)
+        protocol = "tcp" if self.info.iSocketType == SOCK_STREAM else "udp"
+        stats = collect(self.next, lower, protocol, None if opened is None else time.monotonic() - opened)
+        self.next.WSPCloseSocket(lower)
+        self._tell_closed(stats._replace(socket=s, handle=s))
 
     def _passed_on(self, given: WSAPROTOCOL_INFO | None) -> WSAPROTOCOL_INFO:
         """`next_info`, with the secret of a duplicated socket where the caller brings one."""
@@ -338,6 +351,9 @@ class Layer(Provider):
             raise unsupported(f"the extension function that goes round {self.name}'s {function}")
 
 
+Layer.plain = Layer
+
+
 def _forwarding(name: str) -> Callable[..., Any]:
     def forward(self: Layer, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.next, name)(*args, **kwargs)
@@ -374,4 +390,4 @@ def _spelling(cls: type, function: str) -> str:
 
 def overrides(cls: type, name: str) -> bool:
     """Whether a layer class has a function or hook of its own of that name."""
-    return getattr(cls, name) is not getattr(Layer, name)
+    return getattr(cls, name) is not getattr(getattr(cls, "plain", Layer), name)
