@@ -134,7 +134,7 @@ def resolve(path: str, digest: str = "") -> Any:
 
 def _open(chain: Chain) -> None:
     info = chain.entry.info
-    upcalls = ChainUpcalls(chain, open_chain, _start_next)
+    upcalls = ChainUpcalls(chain, opened, open_chain, _start_next)
     if info.chain_length == BASE_PROTOCOL:
         _, chain.table = _start(_base(chain.entry), info, upcalls)
         chain.tables[info.dwCatalogEntryId] = chain.table

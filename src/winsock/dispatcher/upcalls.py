@@ -1,9 +1,9 @@
 """The WPU functions: where providers reach back into the dispatcher.
 
 Each chain has one object, which knows what stands in that chain. A base provider is shared by chains and uses the
-object that it was given last, and a provider that is no `Layer` may keep one for all of its chains, or stand in the
-middle of a chain under the id of an entry of its own. So a provider that is not among those that were started for the
-object's chain is the one at the top of its entry's own chain, which is opened if need be.
+object that it was given last: its handles are its own chain's. A provider that is no `Layer` may keep one object for
+all of its chains, or stand in the middle of a chain under the id of an entry of its own: one that is not among those
+that were started for the object's chain is the one at the top of its entry's own chain, which is opened if need be.
 
 Upcalls of overlapped I/O (events, APCs, messages) answer WSAEOPNOTSUPP.
 
@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
+from winsock.abi.constants import LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WSAENOBUFS, WinsockError
 from winsock.dispatcher import threads
 from winsock.dispatcher.records import Record, change, enter, find, forget, identity_of, not_a_socket, records
@@ -35,22 +35,24 @@ _PLACEHOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
 class ChainUpcalls(Upcalls):
     """What the providers of one chain are given."""
 
-    __slots__ = ("_chain", "_open_chain", "_start_next")
+    __slots__ = ("_chain", "_open_chain", "_opened", "_start_next")
 
     def __init__(
         self,
         chain: Chain,
+        opened: dict[int, Chain],
         open_chain: Callable[[CatalogEntry], Chain],
         start_next: Callable[[Chain, WSAPROTOCOL_INFO, object, Upcalls], StartedProvider],
     ) -> None:
         self._chain = chain
+        self._opened = opened
         self._open_chain = open_chain
         self._start_next = start_next
 
     def WPUModifyIFSHandle(self, catalog_entry_id: int, proposed_handle: int) -> int:
         chain, table = self._provider(catalog_entry_id)
         record = records.get(proposed_handle)
-        if record is not None and not self._is_base(catalog_entry_id):
+        if record is not None and catalog_entry_id != chain.ids[-1]:  # a base's handle is new, a layer's made below it
             change(record, chain, table)
             return proposed_handle
         try:
@@ -97,6 +99,9 @@ class ChainUpcalls(Upcalls):
 
     def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
         """Whose handles those of an entry are; raises WSAEINVAL."""
+        chain = self._opened.get(entry_id)
+        if chain is not None and chain.ids[-1] == entry_id:  # a base protocol, which knows of no chains above it
+            return chain, chain.table
         table = self._chain.table_of(entry_id)
         if table is not None:
             return self._chain, table
@@ -105,10 +110,6 @@ class ChainUpcalls(Upcalls):
             raise WinsockError(WSAEINVAL, f"{entry.info.szProtocol} is a layered protocol, which opens no sockets")
         chain = self._open_chain(entry)
         return chain, chain.table
-
-    def _is_base(self, entry_id: int) -> bool:
-        """Whether a handle of that provider is a new one: a base's is, a layer's was made below it."""
-        return self._chain.catalog.find(entry_id).info.chain_length == BASE_PROTOCOL
 
 
 def _made(s: int) -> Record:
