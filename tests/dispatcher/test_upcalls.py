@@ -65,7 +65,7 @@ class TestModifyIFSHandle:
         assert handles.find(descriptor).chain is other
 
     def test_a_base_knows_of_no_chains_above_it(self, chain: Chain, upcalls: Upcalls) -> None:
-        """It uses the upcalls of whichever chain started it last; its sockets are those of its own entry all the same."""
+        """It uses the upcalls of whichever chain started it last; its sockets are its own entry's all the same."""
         base = loader.open_chain(loader.catalog().find(chain.ids[-1]))
         assert handles.find(base.table.WSPSocket(0, 0, 0)).chain is base
         assert handles.find(chain.table.WSPSocket(0, 0, 0)).chain is chain
