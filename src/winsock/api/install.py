@@ -247,7 +247,7 @@ def WSCSetApplicationCategory(path: str, extra: str | None, categories: int) -> 
         return all._replace(applications=put_application(all.applications, path, extra, more))
 
     _change(permit)
-    return before[0]
+    return before[-1]
 
 
 # Changes.

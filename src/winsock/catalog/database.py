@@ -51,11 +51,12 @@ def change(path: str, transform: Callable[[Installed], Installed]) -> Installed:
         return after
 
 
-def damage(path: str) -> list[str]:
-    """What SQLite's own check finds wrong with the file."""
+def check(path: str) -> None:
+    """Let SQLite look through the whole file; raises WSANO_RECOVERY where it is damaged."""
     with _opened(path) as connection:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-        return [line for line in found if line != "ok"]
+    if found != ["ok"]:
+        raise _damaged(path, found[0])
 
 
 def _next(generation: int) -> int:

@@ -115,13 +115,18 @@ def _with_layer(
     dummy = layering.dummy_info(own_id, name, (*below, *around)[0].info)
     layer = CatalogEntry(dummy._replace(ProviderId=provider_id, dwServiceFlags1=service_flags), *source)
     chains = [
-        CatalogEntry(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), *source)
+        _of_chain(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), source)
         for i, entry in enumerate(below)
     ]
     infos = mending.infos_of((*catalog, layer))
     changed = {entry.info.dwCatalogEntryId: _around(entry, own_id, infos) for entry in around}
     kept = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
     return _settled(catalog, (*chains, layer, *kept), (layer, *chains, *changed.values())), own_id
+
+
+def _of_chain(info: WSAPROTOCOL_INFO, source: Source) -> CatalogEntry:
+    """A chain comes from where its uppermost layer comes from; categories are that layer's alone."""
+    return CatalogEntry(info, source.path, source.options, source.digest)
 
 
 def _around(entry: CatalogEntry, layer: int, infos: mending.Infos) -> CatalogEntry:
@@ -182,6 +187,30 @@ def order(catalog: Catalog, entry_ids: Sequence[int]) -> Catalog:
         problem += f"; unknown: {sorted(unknown)}" if unknown else ""
         raise WinsockError(WSAEINVAL, f"an order names every entry exactly once: {problem}")
     return Catalog((catalog.find(entry_id) for entry_id in entry_ids), catalog.next_id)
+
+
+def take_anew(catalog: Catalog, provider_id: GUID, source: Source) -> Catalog:
+    """The catalog with another source for a layer and the chains that it is the uppermost of; the same where it has it.
+
+    Raises WSAEINVAL: no such provider.
+    """
+    own = {entry.info.dwCatalogEntryId for entry in _entries_of(catalog, provider_id)}
+    if not own:
+        raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
+    infos = mending.infos_of(catalog)
+
+    def anew(entry: CatalogEntry) -> CatalogEntry:
+        if entry.info.dwCatalogEntryId in own:
+            return CatalogEntry(entry.info, *source)
+        return _of_chain(entry.info, source) if _uppermost_layer(entry.info, infos) in own else entry
+
+    entries = [anew(entry) for entry in catalog]
+    return catalog if entries == list(catalog) else Catalog(entries, catalog.next_id)
+
+
+def _uppermost_layer(info: WSAPROTOCOL_INFO, infos: mending.Infos) -> int | None:
+    members = info.ProtocolChain.ChainEntries
+    return mending.layer_of(members[0], infos) if members else None
 
 
 def categorize(catalog: Catalog, provider_id: GUID, categories: int) -> Catalog:

@@ -84,18 +84,23 @@ def with_ifs(info: WSAPROTOCOL_INFO, is_ifs: bool) -> WSAPROTOCOL_INFO:
     return info._replace(dwServiceFlags1=flags)
 
 
+def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
+    """Whether the entry says that its handles are those of the base."""
+    return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
+
+
 def with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
     """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
     entries = list(entries)
     infos = {entry.info.dwCatalogEntryId: entry.info for entry in entries}
 
-    def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
+    def are_ifs(info: WSAPROTOCOL_INFO) -> bool:
         if info.chain_length <= BASE_PROTOCOL:
-            return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
-        return all(is_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
+            return is_ifs(info)
+        return all(are_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
 
     return [
-        entry._replace(info=with_ifs(entry.info, is_ifs(entry.info)))
+        entry._replace(info=with_ifs(entry.info, are_ifs(entry.info)))
         if entry.info.chain_length > BASE_PROTOCOL
         else entry
         for entry in entries

@@ -99,7 +99,8 @@ def _left_of(entry: CatalogEntry, by_id: Mapping[int, CatalogEntry], infos: Info
     members = (*layers, base)
     chain = WSAPROTOCOLCHAIN(len(members), members)
     source = entry if layers[0] == above[0] else by_id[layers[0]]
-    return source._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=name_of(members, infos)))
+    info = entry.info._replace(ProtocolChain=chain, szProtocol=name_of(members, infos))
+    return source._replace(info=info, categories=entry.categories)
 
 
 def _without_twins(entries: list[CatalogEntry], shortened: set[int]) -> list[CatalogEntry]:

@@ -71,10 +71,15 @@ def read() -> Installed:
 def change(transform: Callable[[Installed], Installed]) -> Installed:
     """Put what `transform` makes of the file's contents in their place; what it raises leaves them as they are.
 
+    It may be asked more than once, and only the last answer counts.
     Raises WSANO_RECOVERY where the file cannot be changed, WSAEINPROGRESS where another change does not end.
     """
     path = location()
-    _create(path)
+    if not os.path.exists(path):
+        before = built_in()
+        if transform(before) is before:  # nothing to be written; or it raises, and nothing is
+            return before
+        _create(path)
     _check_trust(path)
     from winsock.catalog import database
 
@@ -110,11 +115,16 @@ def _create(path: str) -> None:
 
 def _check_trust(path: str) -> None:
     """Raises WSANO_RECOVERY where anybody but the user and root could have written the file."""
-    real = os.path.realpath(path)
-    for place in dict.fromkeys((os.path.dirname(path), os.path.dirname(real), real)):
+    for place in places(path):
         problem = distrust(place)
         if problem is not None:
             raise WinsockError(WSANO_RECOVERY, f"the catalog {path} is refused: {problem}")
+
+
+def places(path: str) -> list[str]:
+    """The folders and files that must be ours for the file to be so: whoever writes a folder can replace its files."""
+    real = os.path.realpath(path)
+    return list(dict.fromkeys((os.path.dirname(path), os.path.dirname(real), real)))
 
 
 def distrust(place: str) -> str | None:

@@ -11,7 +11,7 @@ COMMANDS = {
     "run": "run a program with its sockets opened through layers",
     "explain": "show what a chain would trap, without running anything",
     "layers": "list the layers, their options, and the functions they override",
-    "catalog": "print the installed protocols and chains",
+    "catalog": "install layers for every run, remove them, show what is installed",
     "doctor": "say what works on this machine, and what to do where it does not",
 }
 _USAGE_STATUS = 2

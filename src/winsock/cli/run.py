@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 def make_plan(layers: Sequence[str], program: Sequence[str] = ()) -> Plan:
     """The plan for what `--layer` named, else for what is installed, else for trace.
 
-    `UsageError` where it cannot run; `WinsockError` where the catalog cannot be read.
+    `UsageError` where it cannot run; `WinsockError` where what is installed cannot run, or be read.
     """
     from winsock.abi.errors import WinsockError
     from winsock.catalog import store
@@ -57,11 +57,10 @@ def make_plan(layers: Sequence[str], program: Sequence[str] = ()) -> Plan:
     from winsock.supervisor.plan import PlanError, make
 
     contents = None if layers else store.read()
+    plan = _installed_plan(contents, program) if contents is not None and contents.generation else None
+    if plan is not None:
+        return plan
     try:
-        if contents is not None and contents.generation:
-            plan = _installed_plan(contents, program)
-            if plan is not None:
-                return plan
         return make([choose(text) for text in layers or [DEFAULT_LAYER]])
     except (PlanError, WinsockError) as error:
         raise UsageError(str(error)) from error
@@ -69,15 +68,19 @@ def make_plan(layers: Sequence[str], program: Sequence[str] = ()) -> Plan:
 
 def _installed_plan(contents: Installed, program: Sequence[str]) -> Plan | None:
     """The plan for the layers that are installed, and that the program permits; None where there are none."""
+    from winsock.abi.errors import WSAEPROVIDERFAILEDINIT, WinsockError
     from winsock.catalog.categories import of_program, permitting
-    from winsock.supervisor.plan import of_catalog
+    from winsock.supervisor.plan import PlanError, of_catalog
 
     permitted = None
     if program and contents.applications:
         from shutil import which
 
         permitted = of_program(contents.applications, which(program[0]) or program[0], program[1:])
-    return of_catalog(permitting(contents.native, permitted))
+    try:
+        return of_catalog(permitting(contents.native, permitted))
+    except PlanError as error:
+        raise WinsockError(WSAEPROVIDERFAILEDINIT, f"what is installed cannot run: {error}") from error
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
