@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -190,6 +191,16 @@ static PyObject *hot_name(PyObject *self, PyObject *const *arguments, Py_ssize_t
     return PyBytes_FromStringAndSize((const char *)&address, size < sizeof address ? size : sizeof address);
 }
 
+static PyObject *hot_identity(PyObject *self, PyObject *argument) {
+    struct stat status;
+    long descriptor = PyLong_AsLong(argument);
+    if (descriptor == -1 && PyErr_Occurred()) return NULL;
+    if (descriptor != (int)descriptor) errno = EBADF;
+    else if (!fstat((int)descriptor, &status))
+        return Py_BuildValue("KK", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+    return os_error();
+}
+
 static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
     Py_ssize_t count;
     if (!PyList_Check(descriptors)) return PyErr_Format(PyExc_TypeError, "close_each takes a list");
@@ -207,6 +218,7 @@ static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
 static PyMethodDef methods[] = {
     FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
     FAST(read_memory), FAST(write_memory), FAST(connect), FAST(name), {"close_each", hot_close_each, METH_O, NULL},
+    {"identity", hot_identity, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -32,6 +32,7 @@ class Twin(Protocol):
     connect: Callable[[int, bytes], int]
     name: Callable[[int, bool], bytes]
     close_each: Callable[[list[int]], None]
+    identity: Callable[[int], tuple[int, int]]
 
 
 def is_compiled(host: Twin) -> bool:

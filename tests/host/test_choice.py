@@ -16,6 +16,7 @@ FUNCTIONS = (
     "answer",
     "close_each",
     "connect",
+    "identity",
     "kind",
     "name",
     "read_memory",

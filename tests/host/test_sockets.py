@@ -128,6 +128,24 @@ def test_a_socket_without_a_peer_has_no_such_name(host: Twin) -> None:
         host.name(file.fileno(), False)
 
 
+def test_identity_is_the_files_and_not_the_numbers(host: Twin) -> None:
+    with socket.socket() as held, socket.socket() as other:
+        status = os.fstat(held.fileno())
+        assert host.identity(held.fileno()) == (status.st_dev, status.st_ino) != host.identity(other.fileno())
+        copy = os.dup(held.fileno())
+        assert host.identity(copy) == host.identity(held.fileno())
+        os.close(copy)
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            host.identity(copy)
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 2**32, 2**40, 2**80])
+def test_no_number_is_taken_for_another(host: Twin, number: int) -> None:
+    """2**32 is not 0."""
+    with pytest.raises((OSError, OverflowError)):
+        host.identity(number)
+
+
 def test_close_each_closes_all_whatever_becomes_of_one(host: Twin) -> None:
     with nothing_leaks():
         first, closed, last = (os.open(os.devnull, os.O_RDONLY) for _ in range(3))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
+from winsock.host import identity as identity_of
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
@@ -85,12 +86,6 @@ def forget(handle: int) -> Record | None:
     """Take a record out of the table."""
     senders.pop(handle, None)
     return records.pop(handle, None)
-
-
-def identity_of(descriptor: int) -> Identity:
-    """Which file the number stands for now; raises `OSError` where it stands for none."""
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
 
 
 def find(handle: int) -> Record:

@@ -24,6 +24,7 @@ write_memory = pure.write_memory
 connect = pure.connect
 name = pure.name
 close_each = pure.close_each
+identity = pure.identity
 
 if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
     try:
@@ -31,6 +32,7 @@ if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
             answer,
             close_each,
             connect,
+            identity,
             kind,
             name,
             read_memory,

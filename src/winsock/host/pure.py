@@ -160,6 +160,12 @@ def name(descriptor: int, peer: bool) -> bytes:
     return address.raw[: length.value]
 
 
+def identity(descriptor: int) -> tuple[int, int]:
+    """Which file a number stands for: device and inode; EBADF, or `OverflowError` for what is no descriptor's number."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
 def close_each(descriptors: list[int]) -> None:
     """Close them all, whatever becomes of one; many at once, so that the interpreter's lock changes hands once."""
     for descriptor in descriptors:
