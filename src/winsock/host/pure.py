@@ -161,7 +161,7 @@ def name(descriptor: int, peer: bool) -> bytes:
 
 
 def identity(descriptor: int) -> tuple[int, int]:
-    """Which file a number stands for: device and inode; EBADF, or `OverflowError` for what is no descriptor's number."""
+    """Which file a number stands for: device and inode; EBADF, `OverflowError`."""
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino
 
