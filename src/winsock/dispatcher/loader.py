@@ -32,7 +32,7 @@ from winsock.catalog.settings import Settings, parse
 from winsock.core import journal
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.upcalls import ChainUpcalls
-from winsock.spi.layer import Layer
+from winsock.spi.layer import Layer, is_stream
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
 
@@ -44,14 +44,16 @@ _bases: dict[int, Startable] = {}
 _resolved: dict[tuple[str, str], Any] = {}
 _lock = threading.RLock()
 _catalog: Catalog | None = None
-_matches: dict[tuple[int, int, int], list[CatalogEntry]] = {}
-"""What fits a (family, type, protocol), of the catalog in use."""
+first_matches: dict[tuple[int, int, int], Chain] = {}
+"""(family, type, protocol) -> the chain of the first entry of the catalog in use that fits, where it is opened."""
 
 
 def use(catalog: Catalog | None) -> None:
     """Take the catalog that chains are opened from; None ends the use of one."""
-    global _catalog, _matches
-    _catalog, _matches = catalog, {}
+    global _catalog
+    with _lock:
+        _catalog = catalog
+        first_matches.clear()
 
 
 def catalog() -> Catalog:
@@ -61,13 +63,15 @@ def catalog() -> Catalog:
     return _catalog
 
 
-def matches(af: int, type: int, protocol: int) -> list[CatalogEntry]:
-    """The entries on which such a socket can be opened, in order; errors as of `catalog` and `Catalog.matches`."""
-    known = _matches
-    found = known.get((af, type, protocol))
-    if found is None:
-        found = known[af, type, protocol] = catalog().matches(af, type, protocol)
-    return found
+def open_first_match(af: int, type: int, protocol: int) -> Chain:
+    """The chain of the first entry that fits, which is then among `first_matches`.
+
+    Raises what `catalog`, `Catalog.matches` and `open_chain` raise.
+    """
+    with _lock:
+        chain = open_chain(catalog().match(af, type, protocol))
+        first_matches[af, type, protocol] = chain
+    return chain
 
 
 def open_chain(entry: CatalogEntry) -> Chain:
@@ -174,7 +178,7 @@ def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object, upcalls: Up
 def _start_layer(
     chain: Chain, entry: CatalogEntry, info: WSAPROTOCOL_INFO, upcalls: Upcalls, own_id: int
 ) -> tuple[WSPDATA, ProcTable]:
-    provider = _make(entry)
+    provider = _make_layer(entry, info)
     if isinstance(provider, Layer):
         _place(chain, entry, provider, own_id)
     data, table = _start(provider, info, upcalls)
@@ -229,6 +233,16 @@ def _base(entry: CatalogEntry) -> Startable:
     if provider is None:
         provider = _bases[entry_id] = _make(entry)
     return provider
+
+
+def _make_layer(entry: CatalogEntry, info: WSAPROTOCOL_INFO) -> Startable:
+    """The provider of a layered protocol; of a layer that gets the bytes, its driver."""
+    found = resolve(entry.path, entry.digest)
+    if not is_stream(found):
+        return _make(entry)
+    from winsock.dispatcher import drivers
+
+    return drivers.make(found, info)
 
 
 def _make(entry: CatalogEntry) -> Startable:
@@ -311,12 +325,14 @@ def _named(path: str, module: ModuleType, name: str) -> Any:
     return found
 
 
-def _only_layer(path: str, module: ModuleType) -> type[Layer]:
+def _only_layer(path: str, module: ModuleType) -> type:
     layers = _layers_of(module)
     if len(layers) == 1:
         return layers[0]
     if not layers:
-        raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} defines no layer (a subclass of winsock.Layer)")
+        raise WinsockError(
+            WSAEPROVIDERFAILEDINIT, f"{path} defines no layer (a subclass of winsock.Layer or winsock.StreamLayer)"
+        )
     names = [layer.__name__ for layer in layers]
     example = f"{path}:{names[0]}"
     raise WinsockError(
@@ -324,9 +340,10 @@ def _only_layer(path: str, module: ModuleType) -> type[Layer]:
     )
 
 
-def _layers_of(module: ModuleType) -> list[type[Layer]]:
+def _layers_of(module: ModuleType) -> list[type]:
     values = dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
-    return [value for value in values if issubclass(value, Layer) and value.__module__ == module.__name__]
+    own = [value for value in values if value.__module__ == module.__name__]
+    return [value for value in own if issubclass(value, Layer) or is_stream(value)]
 
 
 def _failed(path: str, what: str, error: Exception) -> WinsockError:

@@ -18,6 +18,7 @@ Service Provider Considerations"; design rules 1 to 3.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -379,6 +380,12 @@ def overridden(cls: type) -> frozenset[str]:
         return frozenset(name for name in FUNCTIONS if hasattr(cls, name))
     functions = {name for name in FUNCTIONS if overrides(cls, name)}
     return frozenset(functions | {function for hook, function in HOOKS.items() if overrides(cls, hook)})
+
+
+def is_stream(kind: object) -> bool:
+    """Whether that is a `StreamLayer` class; none is where the module of it was not imported yet."""
+    module = sys.modules.get("winsock.spi.stream")
+    return module is not None and isinstance(kind, type) and issubclass(kind, module.StreamLayer)
 
 
 def _spelling(cls: type, function: str) -> str:
