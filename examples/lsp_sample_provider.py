@@ -46,9 +46,11 @@ Sets = tuple[Sequence[int], Sequence[int], Sequence[int]]
 class Layered:
     """One entry of ours in the catalog: the provider below it, the sockets opened through it, the bytes they moved."""
 
-    def __init__(self, info: WSAPROTOCOL_INFO, below: WSAPROTOCOL_INFO) -> None:
+    def __init__(self, info: WSAPROTOCOL_INFO, chain: Sequence[WSAPROTOCOL_INFO]) -> None:
         self.info = info
-        self.below = below
+        self.chain = chain
+        """The members of its chain below us."""
+        self.below = chain[0]
         self.data = WSPDATA()
         self.sockets: dict[int, Any] = {}
         self.sent = self.received = 0
@@ -70,6 +72,7 @@ class Layered:
         """Load and start the provider below, once; it gets the very upcalls that we were given."""
         with self.lock:
             if self._table is None:
+                self.below = next(info for info in self.chain if is_loaded(info, upcalls))
                 found = load_provider(winsock.WSCGetProviderPath(self.below.ProviderId))
                 provider = found() if isinstance(found, type) else found
                 self.data, self._table = provider.WSPStartup(version, self.passed_on(given), upcalls)
@@ -107,7 +110,16 @@ def layered_entries(provider_id: GUID) -> list[Layered]:
     hidden = [info for info in installed if info.ProviderId == provider_id and info.chain_length == LAYERED]
     own = {info.dwCatalogEntryId for info in hidden}
     chains = [(info, info.ProtocolChain.ChainEntries) for info in installed if info.chain_length > BASE]
-    return [Layered(info, known[ids[1]]) for info, ids in chains if ids[0] in own and ids[1] in known]
+    return [Layered(info, [known[entry_id] for entry_id in ids[1:]]) for info, ids in chains if ids[0] in own]
+
+
+def is_loaded(info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> bool:
+    """Whether this process loads a provider: not a layer whose categories it does not permit, or that came later."""
+    try:
+        upcalls.WPUGetProviderPath(info.ProviderId)
+    except WinsockError:
+        return info.chain_length == BASE
+    return True
 
 
 def without_ifs(info: WSAPROTOCOL_INFO) -> int:
