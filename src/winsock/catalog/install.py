@@ -91,7 +91,7 @@ def stack(
     """
     if not covered:
         raise WinsockError(*_NO_KINDS)
-    infos = mending.infos_of(catalog)
+    infos = layering.infos_of(catalog)
     mixed = [entry for entry in covered if is_ifs and _makers(entry.info, infos)]
     plain = [entry for entry in covered if entry not in mixed]
     return _with_layer(catalog, provider_id, source, name, XP1_IFS_HANDLES if is_ifs else 0, plain, mixed)
@@ -118,7 +118,7 @@ def _with_layer(
         _of_chain(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), source)
         for i, entry in enumerate(below)
     ]
-    infos = mending.infos_of((*catalog, layer))
+    infos = layering.infos_of((*catalog, layer))
     changed = {entry.info.dwCatalogEntryId: _around(entry, own_id, infos) for entry in around}
     kept = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
     return _settled(catalog, (*chains, layer, *kept), (layer, *chains, *changed.values())), own_id
@@ -129,7 +129,7 @@ def _of_chain(info: WSAPROTOCOL_INFO, source: Source) -> CatalogEntry:
     return CatalogEntry(info, source.path, source.options, source.digest)
 
 
-def _around(entry: CatalogEntry, layer: int, infos: mending.Infos) -> CatalogEntry:
+def _around(entry: CatalogEntry, layer: int, infos: layering.Infos) -> CatalogEntry:
     """The chain, with an IFS layer below the lowest of its layers that make their own handles."""
     members = entry.info.ProtocolChain.ChainEntries
     place = 1 + members.index(_makers(entry.info, infos)[-1])
@@ -138,9 +138,9 @@ def _around(entry: CatalogEntry, layer: int, infos: mending.Infos) -> CatalogEnt
     return entry._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=mending.name_of(members, infos)))
 
 
-def _makers(info: WSAPROTOCOL_INFO, infos: mending.Infos) -> list[int]:
+def _makers(info: WSAPROTOCOL_INFO, infos: layering.Infos) -> list[int]:
     """The members of a chain whose layers make their own handles."""
-    layers = [(member, mending.layer_of(member, infos)) for member in info.ProtocolChain.ChainEntries]
+    layers = [(member, layering.layer_of(member, infos)) for member in info.ProtocolChain.ChainEntries]
     return [
         member for member, layer in layers if layer is not None and not infos[layer].dwServiceFlags1 & XP1_IFS_HANDLES
     ]
@@ -197,7 +197,7 @@ def take_anew(catalog: Catalog, provider_id: GUID, source: Source) -> Catalog:
     own = {entry.info.dwCatalogEntryId for entry in _entries_of(catalog, provider_id)}
     if not own:
         raise WinsockError(WSAEINVAL, f"the catalog has no provider {provider_id}")
-    infos = mending.infos_of(catalog)
+    infos = layering.infos_of(catalog)
 
     def anew(entry: CatalogEntry) -> CatalogEntry:
         if entry.info.dwCatalogEntryId in own:
@@ -208,9 +208,9 @@ def take_anew(catalog: Catalog, provider_id: GUID, source: Source) -> Catalog:
     return catalog if entries == list(catalog) else Catalog(entries, catalog.next_id)
 
 
-def _uppermost_layer(info: WSAPROTOCOL_INFO, infos: mending.Infos) -> int | None:
+def _uppermost_layer(info: WSAPROTOCOL_INFO, infos: layering.Infos) -> int | None:
     members = info.ProtocolChain.ChainEntries
-    return mending.layer_of(members[0], infos) if members else None
+    return layering.layer_of(members[0], infos) if members else None
 
 
 def categorize(catalog: Catalog, provider_id: GUID, categories: int) -> Catalog:

@@ -8,7 +8,7 @@ Sources: nf-ws2spi-wscinstallproviderandchains; layered-protocols-and-protocol-c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import (
@@ -26,6 +26,29 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
+
+
+Infos = Mapping[int, WSAPROTOCOL_INFO]
+"""Entry id -> its description."""
+
+
+def infos_of(entries: Iterable[CatalogEntry]) -> Infos:
+    """The descriptions by their ids."""
+    return {entry.info.dwCatalogEntryId: entry.info for entry in entries}
+
+
+def layer_of(member: int, infos: Infos) -> int | None:
+    """The layered protocol that a member of a chain stands for: itself, or the uppermost of the chain that it is."""
+    seen: set[int] = set()
+    while member not in seen:
+        info = infos.get(member)
+        if info is None or info.chain_length == BASE_PROTOCOL:
+            return None
+        if info.chain_length == LAYERED_PROTOCOL:
+            return member
+        seen.add(member)
+        member = info.ProtocolChain.ChainEntries[0]
+    return None
 
 
 def kind_of(info: WSAPROTOCOL_INFO) -> tuple[int, int, int]:
@@ -92,16 +115,12 @@ def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
 def with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
     """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
     entries = list(entries)
-    infos = {entry.info.dwCatalogEntryId: entry.info for entry in entries}
+    infos = infos_of(entries)
+    return [_with_common_ifs(entry, infos) if entry.info.chain_length > BASE_PROTOCOL else entry for entry in entries]
 
-    def are_ifs(info: WSAPROTOCOL_INFO) -> bool:
-        if info.chain_length <= BASE_PROTOCOL:
-            return is_ifs(info)
-        return all(are_ifs(infos[member]) for member in info.ProtocolChain.ChainEntries)
 
-    return [
-        entry._replace(info=with_ifs(entry.info, are_ifs(entry.info)))
-        if entry.info.chain_length > BASE_PROTOCOL
-        else entry
-        for entry in entries
-    ]
+def _with_common_ifs(entry: CatalogEntry, infos: Infos) -> CatalogEntry:
+    *layers, base = entry.info.ProtocolChain.ChainEntries
+    members = (*(layer_of(layer, infos) for layer in layers), base)
+    common = all(member in infos and is_ifs(infos[member]) for member in members if member is not None)
+    return entry._replace(info=with_ifs(entry.info, common))

@@ -12,23 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 
-from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
+from winsock.abi.constants import BASE_PROTOCOL
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import layering
 from winsock.catalog.entries import CatalogEntry
 
-Infos = Mapping[int, WSAPROTOCOL_INFO]
-"""Entry id -> its description."""
-
-
-def infos_of(entries: Iterable[CatalogEntry]) -> Infos:
-    """The descriptions by their ids."""
-    return {entry.info.dwCatalogEntryId: entry.info for entry in entries}
-
 
 def problem_of(entries: Iterable[CatalogEntry], chain: WSAPROTOCOL_INFO) -> str | None:
     """Why such a chain cannot be among these entries; None where it can."""
-    infos = infos_of(entries)
+    infos = layering.infos_of(entries)
     length, members = chain.ProtocolChain
     if length != len(members):
         return f"its ChainLen is {length}, but it names {len(members)} entries"
@@ -39,7 +31,7 @@ def problem_of(entries: Iterable[CatalogEntry], chain: WSAPROTOCOL_INFO) -> str 
         return f"it ends in {infos[members[-1]].szProtocol}, which is no base protocol"
     if any(infos[member].chain_length == BASE_PROTOCOL for member in members[:-1]):
         return "it has a base protocol above its end"
-    layers = [layer_of(member, infos) for member in members[:-1]]
+    layers = [layering.layer_of(member, infos) for member in members[:-1]]
     if None in layers:
         return "it names itself"
     if len(set(layers)) < len(layers):
@@ -47,25 +39,11 @@ def problem_of(entries: Iterable[CatalogEntry], chain: WSAPROTOCOL_INFO) -> str 
     return None
 
 
-def layer_of(member: int, infos: Infos) -> int | None:
-    """The layered protocol that a member of a chain stands for: itself, or the uppermost of the chain that it is."""
-    seen: set[int] = set()
-    while member not in seen:
-        info = infos.get(member)
-        if info is None or info.chain_length == BASE_PROTOCOL:
-            return None
-        if info.chain_length == LAYERED_PROTOCOL:
-            return member
-        seen.add(member)
-        member = info.ProtocolChain.ChainEntries[0]
-    return None
-
-
-def name_of(members: Sequence[int], infos: Infos) -> str:
+def name_of(members: Sequence[int], infos: layering.Infos) -> str:
     """How a chain of these members is called: "a over [b over [tcp]]"."""
     name = infos[members[-1]].szProtocol
     for member in reversed(members[:-1]):
-        name = layering.name_over(infos[layer_of(member, infos) or member].szProtocol, name)
+        name = layering.name_over(infos[layering.layer_of(member, infos) or member].szProtocol, name)
     return name
 
 
@@ -73,7 +51,7 @@ def mended(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
     """The entries, with chains that name only entries which are there."""
     before = {entry.info.dwCatalogEntryId: entry for entry in entries}
     while True:
-        infos = infos_of(entries)
+        infos = layering.infos_of(entries)
         by_id = {entry.info.dwCatalogEntryId: entry for entry in entries}
         after = [left for entry in entries if (left := _left_of(entry, by_id, infos)) is not None]
         if len(after) == len(entries) and all(map(is_, after, entries)):
@@ -83,7 +61,7 @@ def mended(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
     return _without_twins(after, shortened)
 
 
-def _left_of(entry: CatalogEntry, by_id: Mapping[int, CatalogEntry], infos: Infos) -> CatalogEntry | None:
+def _left_of(entry: CatalogEntry, by_id: Mapping[int, CatalogEntry], infos: layering.Infos) -> CatalogEntry | None:
     """The entry; a chain without the members that are not there, None where it is no chain any more.
 
     A chain comes from where its uppermost layer comes from, so a new uppermost one brings its path and options.
@@ -91,7 +69,7 @@ def _left_of(entry: CatalogEntry, by_id: Mapping[int, CatalogEntry], infos: Info
     if entry.info.chain_length <= BASE_PROTOCOL:
         return entry
     *above, base = entry.info.ProtocolChain.ChainEntries
-    layers = [member for member in above if layer_of(member, infos) is not None]
+    layers = [member for member in above if layering.layer_of(member, infos) is not None]
     if not layers or base not in infos or infos[base].chain_length != BASE_PROTOCOL:
         return None
     if layers == above:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from winsock.abi.constants import AF_INET, AF_INET6, BASE_PROTOCOL, IPPROTO_TCP, IPPROTO_UDP
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
-from winsock.catalog import mending
+from winsock.catalog import layering
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.install import uppermost
 
@@ -32,8 +32,8 @@ def layers_of(entry: CatalogEntry, catalog: Catalog) -> list[int]:
     """The ids of the layered protocols in an entry's chain, the uppermost first; none for a base protocol."""
     if entry.info.chain_length <= BASE_PROTOCOL:
         return []
-    infos = mending.infos_of(catalog)
-    layers = (mending.layer_of(member, infos) for member in entry.info.ProtocolChain.ChainEntries)
+    infos = layering.infos_of(catalog)
+    layers = (layering.layer_of(member, infos) for member in entry.info.ProtocolChain.ChainEntries)
     return [layer for layer in layers if layer is not None]
 
 

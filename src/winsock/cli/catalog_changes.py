@@ -12,7 +12,7 @@ from winsock.abi import constants
 from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.abi.guids import GUID
-from winsock.catalog import files, mending, store, using
+from winsock.catalog import files, layering, store, using
 from winsock.catalog import install as changes
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.install import Source
@@ -151,7 +151,7 @@ def remove(options: Namespace) -> int:
 
 def differences(before: Catalog, after: Catalog) -> Iterable[str]:
     """What was removed, and what became of the chains: a line each."""
-    now = mending.infos_of(after)
+    now = layering.infos_of(after)
     for entry in before:
         info = now.get(entry.info.dwCatalogEntryId)
         if info is None:
