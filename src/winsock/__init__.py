@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
     from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
     from winsock.api.byteorder import *  # noqa: F403
+    from winsock.api.events import *  # noqa: F403
     from winsock.api.install import *  # noqa: F403
     from winsock.api.names import *  # noqa: F403
     from winsock.api.options import *  # noqa: F403
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from winsock.api.waiting import *  # noqa: F403
     from winsock.catalog.entries import Catalog as Catalog
     from winsock.catalog.entries import LayerSpec as LayerSpec
+    from winsock.core.netevents import NetworkEvents as NetworkEvents
     from winsock.dispatcher.process import WSADATA as WSADATA
     from winsock.dispatcher.process import started as started
+    from winsock.overlapped.messages import Message as Message
+    from winsock.overlapped.messages import MessageQueue as MessageQueue
     from winsock.spi.calling import Call as Call
     from winsock.spi.calling import current_call as current_call
     from winsock.spi.handles import NonIfsLayer as NonIfsLayer
@@ -56,6 +60,8 @@ _NAMES = {
     "Layer": "winsock.spi.layer",
     "LayerSpec": "winsock.catalog.entries",
     "Linger": "winsock.abi.options",
+    "MessageQueue": "winsock.overlapped.messages",
+    "NetworkEvents": "winsock.core.netevents",
     "NonIfsLayer": "winsock.spi.handles",
     "ProcTable": "winsock.spi.provider",
     "Provider": "winsock.spi.provider",
@@ -69,10 +75,15 @@ _NAMES = {
     "Upcalls": "winsock.spi.upcalls",
     "WSAAccept": "winsock.api.sockets",
     "WSAAddressToString": "winsock.api.names",
+    "WSAAsyncSelect": "winsock.api.events",
     "WSACleanup": "winsock.api.startup",
+    "WSACloseEvent": "winsock.api.events",
     "WSAConnect": "winsock.api.sockets",
+    "WSACreateEvent": "winsock.api.events",
     "WSADATA": "winsock.dispatcher.process",
+    "WSAEnumNetworkEvents": "winsock.api.events",
     "WSAEnumProtocols": "winsock.api.sockets",
+    "WSAEventSelect": "winsock.api.events",
     "WSAGetLastError": "winsock.api.startup",
     "WSAHtonl": "winsock.api.byteorder",
     "WSAHtons": "winsock.api.byteorder",
@@ -81,17 +92,21 @@ _NAMES = {
     "WSANtohs": "winsock.api.byteorder",
     "WSAPROTOCOLCHAIN": "winsock.abi.protocol_info",
     "WSAPROTOCOL_INFO": "winsock.abi.protocol_info",
+    "WSAPoll": "winsock.api.waiting",
     "WSAProviderConfigChange": "winsock.api.install",
     "WSARecv": "winsock.api.transfer",
     "WSARecvDisconnect": "winsock.api.transfer",
     "WSARecvFrom": "winsock.api.transfer",
+    "WSAResetEvent": "winsock.api.events",
     "WSASend": "winsock.api.transfer",
     "WSASendDisconnect": "winsock.api.transfer",
     "WSASendTo": "winsock.api.transfer",
+    "WSASetEvent": "winsock.api.events",
     "WSASetLastError": "winsock.api.startup",
     "WSASocket": "winsock.api.sockets",
     "WSAStartup": "winsock.api.startup",
     "WSAStringToAddress": "winsock.api.names",
+    "WSAWaitForMultipleEvents": "winsock.api.events",
     "WSCDeinstallProvider": "winsock.api.install",
     "WSCDeinstallProvider32": "winsock.api.install",
     "WSCEnumProtocols": "winsock.api.install",

@@ -15,6 +15,8 @@ from winsock.abi.guids import GUID_NULL
 from winsock.dispatcher import handles, loader, process, threads
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import records
+from winsock.overlapped import events
+from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.layer import Layer
 from winsock.spi.upcalls import Upcalls
 
@@ -182,8 +184,31 @@ def test_the_blocking_callback_is_the_threads(chain: Chain, upcalls: Upcalls) ->
 
 def test_overlapped_upcalls_are_not_there_yet(upcalls: Upcalls) -> None:
     with pytest.raises(e.WinsockError) as caught:
-        upcalls.WPUCreateEvent()
+        upcalls.WPUOpenCurrentThread()
     assert code_of(caught) == "WSAEOPNOTSUPP"
+
+
+def test_events_of_providers_are_those_of_programs_evt_033_evt_034(upcalls: Upcalls) -> None:
+    event = upcalls.WPUCreateEvent()
+    assert not events.find(event).is_set()
+    upcalls.WPUSetEvent(event)
+    assert events.find(event).is_set()
+    upcalls.WPUResetEvent(event)
+    assert not events.find(event).is_set()
+    upcalls.WPUCloseEvent(event)
+    for call in (upcalls.WPUSetEvent, upcalls.WPUResetEvent, upcalls.WPUCloseEvent):
+        with pytest.raises(e.WinsockError) as caught:
+            call(event)
+        assert code_of(caught) == "WSA_INVALID_HANDLE"
+
+
+def test_a_message_is_posted_to_a_window_evt_036(upcalls: Upcalls) -> None:
+    window = MessageQueue()
+    upcalls.WPUPostMessage(window, 1, 2, 3)
+    assert window.get(0) == Message(1, 2, 3)
+    with pytest.raises(e.WinsockError) as caught:
+        upcalls.WPUPostMessage("no window", 1, 2, 3)
+    assert code_of(caught) == "WSAEINVAL"
 
 
 def test_a_made_handle_is_closed_by_its_own_provider(chain: Chain, upcalls: Upcalls) -> None:

@@ -214,7 +214,7 @@ ROWS: tuple[Call, ...] = (
         ("WSASetEvent", STARTED, "", "event", ""),
         ("WSASocket = WSASocketA, WSASocketW", STARTED, "WSPSocket",
          "af, type, protocol, protocol_info=None, g=0, flags=0", "handle"),
-        ("WSAWaitForMultipleEvents", STARTED, "", "events, wait_all, timeout_ms, alertable", "index"),
+        ("WSAWaitForMultipleEvents", STARTED, "", "events, wait_all, timeout_ms, alertable=False", "index"),
         ("WSAAddressToString = WSAAddressToStringA, WSAAddressToStringW", STARTED, "WSPAddressToString",
          "address, protocol_info=None", "text"),
         ("WSAStringToAddress = WSAStringToAddressA, WSAStringToAddressW", STARTED, "WSPStringToAddress",

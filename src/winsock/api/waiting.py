@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from winsock.dispatcher import poll
 from winsock.dispatcher import select as across
 from winsock.dispatcher.route import function, require_started
 
@@ -24,3 +25,15 @@ def select(
     """
     require_started()
     return across.select(nfds, tuple(readfds or ()), tuple(writefds or ()), tuple(exceptfds or ()), timeout)
+
+
+@function
+def WSAPoll(fds: Iterable[poll.Entry], timeout_ms: int) -> list[poll.Entry]:
+    """The state of many sockets: pairs of (socket, revents) for those that have any, of pairs of (socket, events).
+
+    Events are POLLRDNORM, POLLRDBAND (POLLIN is both) and POLLWRNORM (POLLOUT); POLLHUP, POLLERR and POLLNVAL are
+    reported unasked. `timeout_ms` is in milliseconds, less than 0 waits without limit. Raises WSAEINVAL where no socket
+    is given and for other events, WSAEFAULT, WSANOTINITIALISED. Source: nf-winsock2-wsapoll.
+    """
+    require_started()
+    return poll.poll(fds, timeout_ms)

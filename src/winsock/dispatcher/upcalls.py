@@ -5,7 +5,7 @@ object that it was given last: its handles are its own chain's. A provider that 
 all of its chains, or stand in the middle of a chain under the id of an entry of its own: one that is not among those
 that were started for the object's chain is the one at the top of its entry's own chain, which is opened if need be.
 
-Upcalls of overlapped I/O (events, APCs, messages) answer WSAEOPNOTSUPP.
+Upcalls of overlapped I/O (APCs, completions) answer WSAEOPNOTSUPP.
 
 Source: nf-ws2spi-wpu* of the Windows SDK documentation.
 """
@@ -77,6 +77,33 @@ class ChainUpcalls(Upcalls):
 
     def WPUQuerySocketHandleContext(self, s: int) -> object:
         return _made(s).context
+
+    def WPUCreateEvent(self) -> object:
+        from winsock.overlapped import events
+
+        return events.create()
+
+    def WPUCloseEvent(self, event: object) -> None:
+        from winsock.overlapped import events
+
+        events.close(event)
+
+    def WPUSetEvent(self, event: object) -> None:
+        from winsock.overlapped import events
+
+        events.find(event).ring()
+
+    def WPUResetEvent(self, event: object) -> None:
+        from winsock.overlapped import events
+
+        events.find(event).silence()
+
+    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
+        from winsock.overlapped.messages import MessageQueue
+
+        if not isinstance(window, MessageQueue):
+            raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
+        window.post(message, wparam, lparam)
 
     def WPUFDIsSet(self, s: int, fdset: Collection[int]) -> bool:
         return s in fdset

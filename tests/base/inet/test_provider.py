@@ -164,11 +164,8 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        ("WSPAsyncSelect", (3, None, 0, 0)),
         ("WSPCancelBlockingCall", ()),
         ("WSPDuplicateSocket", (3, 1)),
-        ("WSPEnumNetworkEvents", (3, None)),
-        ("WSPEventSelect", (3, None, 0)),
         ("WSPGetOverlappedResult", (3, None, False)),
         ("WSPGetQOSByName", (3, "")),
         ("WSPJoinLeaf", (3, None, None, None, None, None, 0)),

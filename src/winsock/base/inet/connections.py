@@ -123,9 +123,13 @@ class Connections(Sockets):
             if earlier in (own.CONNECTING, own.CONNECTED):  # the kernel tells a late success once more
                 raise WinsockError(WSAEISCONN, "s: the socket is connected")
             record.connect_time = time.monotonic()
+            if record.selection is not None:
+                record.selection.connected()
         elif error in (errno.EINPROGRESS, errno.EWOULDBLOCK):
             record.phase = own.CONNECTING
             record.connect_time = time.monotonic()
+            if record.selection is not None:
+                record.selection.connecting()
             raise WinsockError(WSAEWOULDBLOCK, f"the connection to {name} is on its way", errno=error)
         else:
             if error not in (errno.EISCONN, errno.EALREADY):
@@ -149,6 +153,8 @@ class Connections(Sockets):
             raise from_errno(error, f"name: {name} cannot be the peer: {from_errno(error).strerror}")
         record.phase = own.CONNECTED
         record.bound = True
+        if record.selection is not None:
+            record.selection.connected()
 
     def _forget_peer(self, record: OwnSocket) -> None:
         error = raw.connect(record.handle, _NO_PEER)
@@ -173,6 +179,8 @@ class Connections(Sockets):
         if condition is not None:
             self._ask_condition(listener, accepted, peer, condition, callback_data)
         handle = self._register(accepted)
+        if listener.selection is not None:
+            listener.selection.inherit(accepted)
         return handle, peer
 
     def _accept_adopted(self, s: int, condition: Callable[..., int] | None) -> tuple[int, Sockaddr | None]:
@@ -203,11 +211,14 @@ class Connections(Sockets):
                 descriptor, peer = raw.accept(listener.handle, flags)
         finally:
             listener.waiters.pop()
+            if listener.selection is not None:
+                listener.selection.accepted()
         if descriptor < 0:
             raise _accept_error(listener, -descriptor)
         assert peer is not None
         accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable, overlapped=listener.overlapped)
         accepted.oob_inline = listener.oob_inline
+        accepted.was_accepted = True
         accepted.phase = own.CONNECTED
         accepted.bound = True
         accepted.connect_time = time.monotonic()

@@ -88,6 +88,8 @@ class Controls(Ground):
 def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
     blocking = not any(data[:4])
     record = SOCKETS.get(s)
+    if blocking and record is not None and record.selection is not None and record.selection.mask:
+        raise WinsockError(WSAEINVAL, "s: a socket whose events are selected stays non-blocking")
     try:
         if record is not None and os.name != "posix":
             record.setblocking(blocking)

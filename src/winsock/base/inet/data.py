@@ -376,6 +376,8 @@ def _send_error(record: OwnSocket, number: int) -> WinsockError:
     if number in _AGAIN:
         if record.blocking:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
+        if record.selection is not None:
+            record.selection.found_no_room()
         if record.stream and not _has_peer(record):
             return WinsockError(WSAENOTCONN, "s: the socket is not connected yet", errno=number)
     elif number == errno.EPIPE:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.abi.sockaddr import Sockaddr
     from winsock.base.inet.groups import Group
+    from winsock.base.inet.selection import Selection
     from winsock.base.inet.sharing import Claim
 
 # A stream's way through life; a datagram socket is NEW or CONNECTED.
@@ -72,6 +73,9 @@ class OwnSocket(socket.SocketType):
     waiters: list[None]
     """One item for each thread that may be waiting in a call on this socket."""
     closed: bool = False
+    was_accepted: bool = False
+    selection: Selection | None = None
+    """Where somebody asked for network events."""
 
     @property
     def blocking(self) -> bool:

@@ -16,6 +16,7 @@ from winsock.base.inet.connections import Connections
 from winsock.base.inet.controls import Controls
 from winsock.base.inet.creation import names_of
 from winsock.base.inet.data import Data
+from winsock.base.inet.events import Events
 from winsock.base.inet.names import Names
 from winsock.base.inet.options import Options
 from winsock.base.inet.own import SOCKETS
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LOWEST = (2, 2)
 
 
-class Inet(Connections, Data, Names, Options, Controls, Waiting):
+class Inet(Connections, Data, Names, Options, Controls, Waiting, Events):
     """TCP or UDP over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
 
     def __init__(self) -> None:

@@ -192,6 +192,8 @@ def is_bound(record: OwnSocket) -> bool:
 def retire(record: OwnSocket) -> None:
     """End what a socket holds beside its descriptor, which stays open."""
     record.closed = True
+    if record.selection is not None:
+        record.selection.end()
     if record.waiters:  # closing a descriptor would wake nobody
         raw.shutdown(record.handle, socket.SHUT_RDWR)
     own.forget(record.handle)

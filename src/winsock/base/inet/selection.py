@@ -1,0 +1,229 @@
+"""The network events of one of our own sockets, from what the kernel tells.
+
+A socket that was selected has a `Selection`: the record of its events, and the watch (an event object or a message
+queue) to which its descriptor is attached. The kernel's edges come in by the thread that waits for the watch, and the
+calls that re-enable events tell the selection what they did. A socket that was never selected pays nothing.
+
+What the kernel tells is less than what Windows records. An edge does not say what is new, so the bytes that can be
+read are counted: more of them than at the last look is more data. Room to send is looked for only after a send that
+found none.
+
+Sources: nf-winsock2-wsaeventselect; nc-ws2spi-lpwspasyncselect; nc-ws2spi-lpwspenumnetworkevents.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from winsock.abi.constants import (
+    FD_ACCEPT,
+    FD_CLOSE,
+    FD_CONNECT,
+    FD_OOB,
+    FD_READ,
+    FD_WRITE,
+)
+from winsock.abi.errors import WSAECONNRESET, code_of
+from winsock.base.inet import own
+from winsock.base.inet.own import OwnSocket
+from winsock.core.netevents import NetworkEvents, Recorder
+from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
+
+_INT = struct.Struct("=i")
+_RECEIVES = ("recv_into", "recvmsg_into")
+
+
+class Selection:
+    """One socket whose events somebody asked for."""
+
+    def __init__(self, record: OwnSocket) -> None:
+        self._record = record
+        self._recorder = Recorder()
+        self._watch: Watch | None = None
+        self._signal: Signal = nothing
+        self._readable = 0
+        """Bytes that could be read at the last look."""
+        self._wants_room = False
+        for name in _RECEIVES:
+            setattr(record, name, self._noticing(getattr(record, name)))
+
+    @property
+    def handle(self) -> int:
+        """The socket's."""
+        return self._record.handle
+
+    @property
+    def mask(self) -> int:
+        """The events asked for."""
+        return self._recorder.mask
+
+    def select(self, watch: Watch, mask: int, signal: Signal) -> None:
+        """Ask for these events, in place of what was asked for before."""
+        with lock:
+            if watch is not self._watch:
+                self.end()
+            self._watch, self._signal = watch, signal
+            self._note_connection()
+            self._attach()
+            if self._recorder.select(mask):
+                signal(self)
+            watch.look()
+
+    def cancel(self) -> None:
+        """Ask for nothing any more."""
+        with lock:
+            self._recorder.select(0)
+            self.end()
+
+    def inherit(self, record: OwnSocket) -> None:
+        """A connection was accepted: it has the events of its listener."""
+        inherited = record.selection = Selection(record)
+        if self._watch is not None:
+            inherited.select(self._watch, self._recorder.mask, self._signal)
+
+    def take(self) -> NetworkEvents:
+        """The events recorded, which leave the record."""
+        if self._watch is not None:
+            self._watch.look()
+        return self.take_quietly()
+
+    def take_quietly(self) -> NetworkEvents:
+        """The same without another look."""
+        with lock:
+            return self._recorder.take()
+
+    def end(self) -> None:
+        """Watch the socket no more, which may be about to be closed."""
+        with lock:
+            if self._watch is not None:
+                self._watch.detach(self._record.handle)
+            self._watch, self._signal = None, nothing
+
+    # What the provider's calls tell.
+
+    def connecting(self) -> None:
+        """A connect is on its way."""
+        with lock:
+            if self._watch is not None:
+                self._attach()
+
+    def connected(self) -> None:
+        """A connect has succeeded at once."""
+        with lock:
+            self._note_connection()
+            self._recorder.happened(FD_WRITE)
+            self._tell()
+
+    def found_no_room(self) -> None:
+        """A send found the buffer full: tell when there is room again."""
+        with lock:
+            self._recorder.called("send")
+            self._wants_room = True
+            if self._watch is not None:
+                self._attach()
+
+    def accepted(self) -> None:
+        """An accept was made: tell of the next connection that waits."""
+        self._called("accept")
+
+    def _called(self, kind: str) -> None:
+        with lock:
+            self._recorder.called(kind)
+            self._readable = 0
+            if self._watch is not None:
+                self._attach()  # what still holds is an edge once more
+                self._watch.look()
+
+    def _noticing(self, receive: Callable[..., Any]) -> Callable[..., Any]:
+        """The socket's receive, after which the data that is left counts as new."""
+
+        def slot(*args: Any) -> Any:
+            try:
+                return receive(*args)
+            finally:
+                self._called("receive")
+
+        return slot
+
+    # What the kernel tells.
+
+    def _attach(self) -> None:
+        """Watch the descriptor for what can be news."""
+        assert self._watch is not None
+        interest = READABLE | URGENT | PEER_DONE
+        if self._wants_room or self._record.phase == own.CONNECTING:
+            interest |= WRITABLE
+        self._watch.attach(self._record.handle, interest, self._kernel_says)
+
+    def _kernel_says(self, events: int) -> None:
+        with lock:
+            if self._record.phase == own.CONNECTING:
+                self._look_at_connect(events)
+            elif self._record.phase == own.LISTENING:
+                if events & READABLE:
+                    self._recorder.happened(FD_ACCEPT)
+            elif self._record.phase == own.CONNECTED or not self._record.stream:
+                self._look_at_data(events)
+            self._tell()
+
+    def _look_at_connect(self, events: int) -> None:
+        if not events & (WRITABLE | FAILED | HUNG_UP):
+            return
+        error = self._record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            self._record.phase = own.FAILED
+            self._record.error = code_of(error)  # the application may still ask for it
+            self._recorder.happened(FD_CONNECT, code_of(error))
+            return
+        self._record.phase = own.CONNECTED
+        self._record.bound = True
+        self._note_connection()
+        if events & ~WRITABLE:
+            self._look_at_data(events)
+
+    def _look_at_data(self, events: int) -> None:
+        if events & READABLE:
+            self._look_for_bytes()
+        if events & URGENT and not self._record.oob_inline:
+            self._recorder.holds(FD_OOB)
+        if events & WRITABLE and self._wants_room:
+            self._wants_room = False
+            self._recorder.happened(FD_WRITE)
+        if self._record.stream and events & (PEER_DONE | HUNG_UP | FAILED):
+            self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
+
+    def _look_for_bytes(self) -> None:
+        if not self._record.stream:
+            self._recorder.happened(FD_READ)  # nothing but a datagram makes this edge
+            return
+        readable = self._bytes_to_read()
+        if readable > self._readable:
+            self._recorder.happened(FD_READ)
+        self._readable = readable
+
+    def _bytes_to_read(self) -> int:
+        return int(_INT.unpack(fcntl.ioctl(self._record.handle, termios.FIONREAD, bytes(_INT.size)))[0])
+
+    def _note_connection(self) -> None:
+        """FD_CONNECT for who connected, FD_WRITE for every connection; both once."""
+        if self._record.phase == own.CONNECTED:
+            if not self._record.was_accepted:
+                self._recorder.holds(FD_CONNECT)
+            self._recorder.holds(FD_WRITE)
+
+    def _tell(self) -> None:
+        if self._recorder.signals:
+            self._signal(self)
+
+
+def nothing(selection: Selection) -> None:
+    """Nobody asked."""
+
+
+Signal: TypeAlias = Callable[[Selection], None]
+"""Sets the event object, or posts the messages."""

@@ -1,0 +1,155 @@
+"""WSAPoll: the readiness of many sockets, from poll().
+
+Windows reports the end of a stream as POLLHUP and not as something to read, and says nothing of a socket that was
+never connected. Handles that are no descriptors of their provider's sockets are asked for by WSPSelect.
+
+Source: nf-winsock2-wsapoll.
+"""
+
+from __future__ import annotations
+
+import select as host
+import struct
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from winsock.abi.constants import (
+    POLLERR,
+    POLLHUP,
+    POLLNVAL,
+    POLLPRI,
+    POLLRDBAND,
+    POLLRDNORM,
+    POLLWRBAND,
+    POLLWRNORM,
+)
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.dispatcher import select
+from winsock.dispatcher.records import records
+
+Entry: TypeAlias = tuple[int, int]
+"""(socket, events) as asked, (socket, revents) as answered."""
+
+_HOST_IN = getattr(host, "POLLIN", 1)
+_HOST_PRI = getattr(host, "POLLPRI", 2)
+_HOST_OUT = getattr(host, "POLLOUT", 4)
+_HOST_ERR = getattr(host, "POLLERR", 8)
+_HOST_NVAL = getattr(host, "POLLNVAL", 32)
+_HOST_RDHUP = getattr(host, "POLLRDHUP", 0x2000)
+_INT = struct.Struct("=i")
+_FIONREAD = 0x541B
+
+_MASKS = {
+    read | urgent | write | priority: (_HOST_IN | _HOST_RDHUP if read else _HOST_RDHUP)
+    | (_HOST_PRI if urgent else 0)
+    | (_HOST_OUT if write else 0)
+    for read in (0, POLLRDNORM)
+    for urgent in (0, POLLRDBAND)
+    for write in (0, POLLWRNORM)
+    for priority in (0, POLLWRBAND)
+}
+"""What may be asked for, and what it is to the host."""
+
+
+def poll(fds: Iterable[Entry], timeout_ms: int) -> list[Entry]:
+    """(socket, revents) of those that have any, in the order given; negative sockets are passed over.
+
+    Raises WSAEINVAL where no socket is given, and for flags that cannot be asked for; WSAEFAULT for what is no pair.
+    """
+    poller = host.poll()
+    wanted: dict[int, int] = {}
+    by_select = False
+    for fd, events in _pairs(fds):
+        if fd < 0:
+            continue
+        mask = _MASKS.get(events)
+        if mask is None:
+            raise WinsockError(WSAEINVAL, _why_not(events))
+        record = records.get(fd)
+        wanted[fd] = events if record is not None else -1
+        if record is None or record.made:
+            by_select = True
+        else:
+            poller.register(fd, mask)
+    if not wanted:
+        raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
+    if by_select:
+        return _by_select(wanted, timeout_ms)
+    ready: dict[int, int] = {}
+    while not ready:
+        found = poller.poll(None if timeout_ms < 0 else timeout_ms)
+        for fd, events in found:
+            revents = _meaning(fd, events, wanted[fd])
+            if revents:
+                ready[fd] = revents
+            else:
+                poller.unregister(fd)  # it has nothing to tell, and would say so for ever
+        if not found or timeout_ms >= 0:
+            break
+    return list(ready.items())
+
+
+def _pairs(fds: Iterable[Entry]) -> Iterable[Entry]:
+    try:
+        pairs: Sequence[Entry] = fds if isinstance(fds, (list, tuple)) else list(fds)
+        if all(len(pair) == 2 for pair in pairs):
+            return pairs
+    except TypeError:
+        pass
+    raise WinsockError(WSAEFAULT, "fds: pairs of (socket, events) are wanted")
+
+
+def _why_not(events: int) -> str:
+    if events & POLLPRI:
+        return "fds: POLLPRI cannot be asked for"
+    return f"fds: events {events:#x} hold what cannot be asked for"
+
+
+def _meaning(fd: int, events: int, wanted: int) -> int:
+    """What the host's events are in Windows."""
+    if events & _HOST_NVAL:
+        return POLLNVAL
+    meaning = 0
+    ended = events & _HOST_RDHUP
+    if ended:
+        meaning |= POLLHUP
+    if events & _HOST_IN and wanted & POLLRDNORM and not (ended and not _has_bytes(fd)):
+        meaning |= POLLRDNORM
+    if events & _HOST_PRI and wanted & POLLRDBAND:
+        meaning |= POLLRDBAND
+    if events & _HOST_OUT and wanted & POLLWRNORM:
+        meaning |= POLLWRNORM
+    if events & _HOST_ERR and ended:
+        meaning |= POLLERR
+    return meaning
+
+
+def _has_bytes(fd: int) -> bool:
+    import fcntl
+
+    try:
+        return bool(_INT.unpack(fcntl.ioctl(fd, _FIONREAD, bytes(_INT.size)))[0])
+    except OSError:
+        return True
+
+
+def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
+    """Where a socket is no descriptor of its provider's, or is none at all."""
+    invalid = [(fd, POLLNVAL) for fd, events in wanted.items() if events == -1]
+    known = {fd: events for fd, events in wanted.items() if events != -1}
+    if invalid:
+        timeout_ms = 0
+    if not known:
+        return invalid
+    reads, writes, exceptions = select.select(
+        0,
+        [fd for fd, events in known.items() if events & (POLLRDNORM | POLLRDBAND)],
+        [fd for fd, events in known.items() if events & POLLWRNORM],
+        list(known),
+        None if timeout_ms < 0 else timeout_ms / 1000,
+    )
+    ready = dict.fromkeys(wanted, 0) | dict(invalid)
+    for fds, event in ((reads, POLLRDNORM), (writes, POLLWRNORM), (exceptions, POLLERR | POLLHUP)):
+        for fd in fds:
+            ready[fd] |= event
+    return [(fd, revents) for fd, revents in ready.items() if revents]

@@ -1,0 +1,73 @@
+"""A queue of window messages, for programs whose network events come as messages.
+
+A window is an object of this class; a message is what PostMessage would have queued. Whoever gets messages also looks
+through the sockets that were selected with the window.
+
+Sources: nf-winsock2-wsaasyncselect; nf-ws2spi-wpupostmessage.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from typing import NamedTuple
+
+from winsock.overlapped.watches import Watch, lock
+
+
+class Message(NamedTuple):
+    """What was posted. Of WSAAsyncSelect `wparam` is the socket, `lparam` the event and, above it, the error."""
+
+    message: int
+    wparam: int
+    lparam: int
+
+    @property
+    def event(self) -> int:
+        """WSAGETSELECTEVENT: the low word."""
+        return self.lparam & 0xFFFF
+
+    @property
+    def error(self) -> int:
+        """WSAGETSELECTERROR: the high word."""
+        return self.lparam >> 16 & 0xFFFF
+
+
+class MessageQueue(Watch):
+    """A window, as far as Winsock needs one."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: deque[Message] = deque()
+
+    def post(self, message: int, wparam: int, lparam: int) -> None:
+        """Queue a message."""
+        self._messages.append(Message(message, wparam, lparam))
+        self.ring()
+
+    def get(self, timeout_s: float | None = None) -> Message | None:
+        """The next message; None where none came within the time (None: wait without limit)."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        poller = select.poll()
+        poller.register(self.descriptor, select.POLLIN)
+        while True:
+            found = self._next()
+            if found is not None:
+                return found
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            poller.poll(None if left is None else left * 1000)
+
+    def _next(self) -> Message | None:
+        self.look()
+        with lock:
+            if not self._messages:
+                return None
+            message = self._messages.popleft()
+            if not self._messages:
+                self.silence()
+            return message

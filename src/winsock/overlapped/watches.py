@@ -1,0 +1,118 @@
+"""What a thread waits on while providers watch their sockets: an epoll set, looked through when somebody asks.
+
+A provider that must signal an event object when a socket has news needs no thread of its own: it attaches the socket's
+descriptor here, and whoever waits for the event waits for the descriptors too. What the kernel tells is carried to the
+provider by the thread that waits or asks, edge by edge, so a wake-up is one wake-up.
+
+A watch is of one process: a child of a fork starts without any.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WinsockError
+from winsock.spi.provider import unsupported
+
+lock = threading.RLock()
+"""Held wherever a watch, or what is attached to one, changes: two locks would be taken in both orders."""
+
+Source: TypeAlias = Callable[[int], None]
+"""Called with the kernel's events for an attached descriptor, as epoll reports them."""
+
+READABLE = getattr(select, "EPOLLIN", 0x001)
+URGENT = getattr(select, "EPOLLPRI", 0x002)
+WRITABLE = getattr(select, "EPOLLOUT", 0x004)
+FAILED = getattr(select, "EPOLLERR", 0x008)
+HUNG_UP = getattr(select, "EPOLLHUP", 0x010)
+PEER_DONE = getattr(select, "EPOLLRDHUP", 0x2000)
+_EDGES = getattr(select, "EPOLLET", 1 << 31)
+
+
+class Watch:
+    """Descriptors that are watched, and a bell of our own. `descriptor` is readable while there is news of any."""
+
+    __slots__ = ("_bell", "_epoll", "_rung", "_sources", "descriptor")
+
+    def __init__(self) -> None:
+        if not hasattr(select, "epoll"):
+            raise unsupported("waiting for events on this host")
+        try:
+            self._epoll = select.epoll()
+            self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError as error:
+            raise WinsockError(WSA_NOT_ENOUGH_MEMORY, f"no event: {error.strerror}", errno=error.errno) from None
+        self._epoll.register(self._bell, READABLE)
+        self.descriptor = self._epoll.fileno()
+        self._sources: dict[int, Source] = {}
+        self._rung = False
+
+    def attach(self, descriptor: int, interest: int, source: Source) -> None:
+        """Watch a descriptor, or watch it for something else; what holds already counts as an edge."""
+        with lock:
+            known = descriptor in self._sources
+            self._sources[descriptor] = source
+            if known:
+                try:
+                    self._epoll.modify(descriptor, interest | _EDGES)
+                    return
+                except FileNotFoundError:
+                    pass  # the number was closed behind our back and is another file now
+            self._epoll.register(descriptor, interest | _EDGES)
+
+    def detach(self, descriptor: int) -> None:
+        """Watch it no more."""
+        with lock:
+            if self._sources.pop(descriptor, None) is not None:
+                try:
+                    self._epoll.unregister(descriptor)
+                except OSError:
+                    pass  # closed behind our back
+
+    def look(self) -> None:
+        """Carry what the kernel has to tell to those who attached the descriptors."""
+        if not self._sources:
+            return
+        with lock:
+            for descriptor, events in self._epoll.poll(0):
+                source = self._sources.get(descriptor)
+                if source is not None:
+                    source(events)
+
+    def ring(self) -> None:
+        """Wake whoever waits, until `silence`."""
+        with lock:
+            if not self._rung:
+                self._rung = True
+                os.eventfd_write(self._bell, 1)
+
+    def silence(self) -> None:
+        """Take the ring back."""
+        with lock:
+            if self._rung:
+                self._rung = False
+                os.eventfd_read(self._bell)
+
+    @property
+    def rung(self) -> bool:
+        """Whether it rings."""
+        return self._rung
+
+    def close(self) -> None:
+        """End it; nothing is watched any more."""
+        with lock:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """The same for a child, which has a copy of everything but the right to use it."""
+        self._sources.clear()
+        self._epoll.close()
+        os.close(self._bell)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

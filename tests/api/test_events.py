@@ -1,0 +1,460 @@
+"""Network events (EVT, EV, AS, PO), over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.layers import PassThrough
+from tests.refusals import code_of, refused
+from winsock.abi.constants import (
+    FD_ACCEPT,
+    FD_ALL_EVENTS,
+    FD_CLOSE,
+    FD_CONNECT,
+    FD_OOB,
+    FD_READ,
+    FD_WRITE,
+    FIONBIO,
+    MSG_OOB,
+    MSG_PEEK,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLNVAL,
+    POLLOUT,
+    POLLPRI,
+    POLLRDBAND,
+    POLLRDNORM,
+    POLLWRNORM,
+    SD_SEND,
+    SO_ERROR,
+    SO_LINGER,
+    SOL_SOCKET,
+    WSA_INFINITE,
+    WSA_WAIT_EVENT_0,
+    WSA_WAIT_TIMEOUT,
+)
+from winsock.abi.errors import (
+    WSA_INVALID_HANDLE,
+    WSA_INVALID_PARAMETER,
+    WSAECONNREFUSED,
+    WSAECONNRESET,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAENOTSOCK,
+    WSAEWOULDBLOCK,
+)
+from winsock.abi.options import Linger
+from winsock.api import events, options, sockets, transfer, waiting
+from winsock.overlapped.messages import Message, MessageQueue
+from winsock.testing import World, through
+
+_WAIT_MS = 20_000
+
+
+class Selected:
+    """A socket with an event object of its own."""
+
+    def __init__(self, s: int, mask: int) -> None:
+        self.s = s
+        self.event = events.WSACreateEvent()
+        self.select(mask)
+
+    def select(self, mask: int) -> None:
+        events.WSAEventSelect(self.s, self.event, mask)
+
+    def wait(self, mask: int) -> tuple[int, ...]:
+        """Until all of these events have come, and no others; their errors."""
+        found, errors = 0, [0] * 10
+        while found != mask:
+            assert events.WSAWaitForMultipleEvents([self.event], True, _WAIT_MS) == WSA_WAIT_EVENT_0
+            told = events.WSAEnumNetworkEvents(self.s, self.event)
+            found |= told.lNetworkEvents
+            errors = [old or new for old, new in zip(errors, told.iErrorCode, strict=True)]
+            assert not found & ~mask, f"{found:#x} came, {mask:#x} was expected"
+        return tuple(errors)
+
+    def is_quiet(self) -> bool:
+        return events.WSAWaitForMultipleEvents([self.event], True, 0) == WSA_WAIT_TIMEOUT
+
+
+@pytest.fixture(params=[(), (PassThrough,)], ids=["inet", "pass"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with World(through(*request.param)) as opened:
+        yield opened
+
+
+def arrive(s: int, data: bytes) -> None:
+    """Wait until so much can be read."""
+    while options.ioctlsocket(s, 0x4004667F, 0) < len(data):
+        waiting.select(0, [s], None, None, 20)
+
+
+def test_a_connection_from_both_ends_ev_13_evt_046(world: World) -> None:
+    listener, address = world.listener()
+    server = Selected(listener, FD_ALL_EVENTS)
+    client = Selected(world.stream(), FD_ALL_EVENTS)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(client.s, address)
+    client.wait(FD_CONNECT | FD_WRITE)
+    server.wait(FD_ACCEPT)
+    accepted, _ = sockets.accept(listener)
+    assert events.WSAWaitForMultipleEvents([server.event], True, _WAIT_MS) == WSA_WAIT_EVENT_0
+    assert events.WSAEnumNetworkEvents(accepted, server.event).lNetworkEvents == FD_WRITE, "the listener's events"
+    assert client.is_quiet()
+    assert server.is_quiet()
+
+
+def test_a_refused_connect_tells_its_error_and_leaves_it_to_be_asked(world: World) -> None:
+    client = Selected(world.stream(), FD_CONNECT | FD_WRITE | FD_CLOSE)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(client.s, world.closed_port())
+    assert client.wait(FD_CONNECT)[4] == WSAECONNREFUSED
+    assert options.getsockopt(client.s, SOL_SOCKET, SO_ERROR) == WSAECONNREFUSED
+
+
+def test_connected_before_it_was_selected_ev_14_ev_15(world: World) -> None:
+    client, _ = world.connected()
+    selected = Selected(client, FD_WRITE)
+    selected.wait(FD_WRITE)
+    selected.select(FD_CONNECT | FD_WRITE)
+    selected.wait(FD_CONNECT)
+    selected.select(FD_CONNECT | FD_WRITE)
+    assert selected.is_quiet()
+
+
+def test_data_is_told_once_and_again_when_some_is_left_ev_22_ev_24(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    transfer.send(server, b"abc")
+    selected.wait(FD_READ)
+    selected.select(FD_READ)
+    events.WSAEventSelect(client, None, 0)
+    selected.select(FD_READ)
+    assert selected.is_quiet(), "not by selecting anew"
+    assert transfer.recv(client, 1, MSG_PEEK) == b"a"
+    selected.wait(FD_READ)
+    assert transfer.recv(client, 1) == b"a"
+    selected.wait(FD_READ)
+    assert transfer.recv(client, 9) == b"bc"
+    assert selected.is_quiet()
+
+
+def test_more_data_is_told_again_ev_23(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    transfer.send(server, b"a")
+    selected.wait(FD_READ)
+    transfer.send(server, b"b")
+    selected.wait(FD_READ)
+
+
+def test_data_that_came_before_ev_26(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, 0)
+    transfer.send(server, b"abc")
+    arrive(client, b"abc")
+    selected.select(FD_READ)
+    selected.wait(FD_READ)
+    assert transfer.recv(client, 9) == b"abc"
+    selected.select(0)
+    transfer.send(server, b"de")
+    arrive(client, b"de")
+    assert transfer.recv(client, 9) == b"de"
+    selected.select(FD_READ)
+    assert selected.is_quiet(), "consumed before it was asked for"
+
+
+def test_an_enumeration_leaves_what_is_not_asked_for_ev_27(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_CLOSE)
+    transfer.send(server, b"abc")
+    arrive(client, b"abc")
+    assert events.WSAEnumNetworkEvents(client).lNetworkEvents == 0
+    selected.select(FD_READ | FD_WRITE)
+    selected.wait(FD_READ | FD_WRITE)
+
+
+def test_connections_that_wait_ev_07_ev_09_ev_10(world: World) -> None:
+    listener, address = world.listener()
+    clients = [world.stream() for _ in range(2)]
+    sockets.connect(clients[0], address)
+    selected = Selected(listener, FD_ACCEPT)
+    selected.wait(FD_ACCEPT)
+    sockets.connect(clients[1], address)
+    selected.wait(FD_ACCEPT)
+    sockets.accept(listener)
+    selected.wait(FD_ACCEPT)
+    sockets.accept(listener)
+    assert selected.is_quiet()
+
+
+def test_room_to_send_comes_back_evt_039_evt_046(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_WRITE)
+    selected.wait(FD_WRITE)
+    sent = 0
+    while True:
+        try:
+            sent += transfer.send(client, bytes(65536))
+        except OSError:
+            break
+    assert selected.is_quiet()
+    while sent:
+        sent -= len(transfer.recv(server, min(sent, 1 << 20)))
+    selected.wait(FD_WRITE)
+    assert transfer.send(client, b"x") == 1
+    assert selected.is_quiet()
+
+
+def test_the_end_is_told_once_after_the_data_ev_30_ev_32(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ | FD_CLOSE)
+    transfer.send(server, b"abc")
+    sockets.shutdown(server, SD_SEND)
+    assert selected.wait(FD_READ | FD_CLOSE)[5] == 0
+    assert transfer.recv(client, 1) == b"a"
+    selected.wait(FD_READ)
+    assert transfer.recv(client, 9) == b"bc"
+    assert transfer.recv(client, 9) == b""
+    sockets.closesocket(server)
+    assert selected.is_quiet()
+
+
+def test_the_end_was_there_before_ev_33(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    sockets.closesocket(server)
+    assert waiting.select(0, [client], None, None, 20)[0] == [client]
+    selected.select(FD_READ | FD_CLOSE)
+    selected.wait(FD_CLOSE)
+
+
+def test_a_reset_is_an_abortive_end_evt_047(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_CLOSE)
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    assert selected.wait(FD_CLOSE)[5] == WSAECONNRESET
+
+
+def test_urgent_data_ev_29(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_OOB)
+    transfer.send(server, b"!", MSG_OOB)
+    selected.wait(FD_OOB)
+    assert selected.is_quiet()
+    assert transfer.recv(client, 1, MSG_OOB) == b"!"
+    assert selected.is_quiet()
+
+
+def test_datagrams_ev_17(world: World) -> None:
+    one, other = world.datagram(), world.datagram()
+    selected = Selected(one, FD_ALL_EVENTS)
+    assert selected.is_quiet()
+    sockets.connect(one, sockets.getsockname(other))
+    selected.wait(FD_CONNECT | FD_WRITE)
+    for _ in range(2):
+        transfer.sendto(other, b"x", 0, sockets.getsockname(one))
+        selected.wait(FD_READ)
+    assert transfer.recv(one, 9) == b"x"
+    selected.wait(FD_READ)
+    assert transfer.recv(one, 9) == b"x"
+    assert selected.is_quiet()
+
+
+def test_a_selected_socket_does_not_block_and_stays_so_evt_006_ev_05(world: World) -> None:
+    client, _ = world.connected()
+    selected = Selected(client, FD_READ)
+    assert code_of(lambda: transfer.recv(client, 1)) == WSAEWOULDBLOCK
+    with refused(WSAEINVAL):
+        options.ioctlsocket(client, FIONBIO, 0)
+    options.ioctlsocket(client, FIONBIO, 1)
+    selected.select(0)
+    options.ioctlsocket(client, FIONBIO, 0)
+
+
+def test_selecting_without_a_mask_also_ends_blocking_evt_006(world: World) -> None:
+    client, _ = world.connected()
+    events.WSAEventSelect(client, None, 0)
+    assert code_of(lambda: transfer.recv(client, 1)) == WSAEWOULDBLOCK
+
+
+def test_the_last_selection_counts_evt_007_evt_011(world: World) -> None:
+    client, server = world.connected()
+    first, window = Selected(client, FD_READ), MessageQueue()
+    events.WSAAsyncSelect(client, window, 1024, FD_READ)
+    transfer.send(server, b"a")
+    assert window.get(20) == Message(1024, client, FD_READ)
+    assert first.is_quiet()
+    second = Selected(client, FD_READ)
+    transfer.send(server, b"b")
+    second.wait(FD_READ)
+    assert window.get(0) is None
+
+
+def test_messages_as_02_evt_013(world: World) -> None:
+    client, server = world.connected()
+    window = MessageQueue()
+    events.WSAAsyncSelect(client, window, 1024, FD_WRITE | FD_READ | FD_CLOSE)
+    assert window.get(20) == Message(1024, client, FD_WRITE)
+    transfer.send(server, b"abc")
+    assert window.get(20) == Message(1024, client, FD_READ)
+    assert transfer.recv(client, 1) == b"a"
+    assert window.get(20) == Message(1024, client, FD_READ)
+    assert transfer.recv(client, 9) == b"bc"
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    last = window.get(20)
+    assert last is not None
+    assert (last.event, last.error) == (FD_CLOSE, WSAECONNRESET)
+    assert window.get(0) is None
+
+
+def test_messages_of_an_accepted_connection_carry_its_own_handle(world: World) -> None:
+    listener, address = world.listener()
+    window = MessageQueue()
+    events.WSAAsyncSelect(listener, window, 1024, FD_ACCEPT | FD_READ)
+    client = world.stream()
+    sockets.connect(client, address)
+    assert window.get(20) == Message(1024, listener, FD_ACCEPT)
+    accepted, _ = sockets.accept(listener)
+    transfer.send(client, b"x")
+    assert window.get(20) == Message(1024, accepted, FD_READ)
+
+
+@pytest.mark.parametrize("window", [None, 7, "window"])
+def test_a_window_that_is_none_evt_012(world: World, window: MessageQueue) -> None:
+    with refused(WSAEINVAL, "window"):
+        events.WSAAsyncSelect(world.stream(), window, 1024, FD_READ)
+
+
+def test_closing_the_socket_leaves_the_event_evt_050(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    sockets.closesocket(client)
+    transfer.send(server, b"x")
+    assert selected.is_quiet()
+    events.WSASetEvent(selected.event)
+    assert not selected.is_quiet()
+
+
+def test_wrong_events_evt_016(world: World) -> None:
+    s, one = world.stream(), events.WSACreateEvent()
+    closed = events.WSACreateEvent()
+    events.WSACloseEvent(closed)
+    for event in (closed, None, 0, -1, s):
+        with refused(WSAEINVAL, "event"):
+            events.WSAEventSelect(s, event, FD_READ)
+    with refused(WSAEINVAL, "event"):
+        events.WSAEnumNetworkEvents(s, closed)
+    with refused(WSAEINVAL, "events"):
+        events.WSAEventSelect(s, one, FD_ALL_EVENTS + 1)
+    with refused(WSAENOTSOCK):
+        events.WSAEventSelect(closed, one, FD_READ)
+    for call in (events.WSASetEvent, events.WSAResetEvent, events.WSACloseEvent):
+        with refused(WSA_INVALID_HANDLE):
+            call(closed)
+
+
+def test_a_failed_enumeration_changes_nothing_evt_003(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    transfer.send(server, b"x")
+    assert events.WSAWaitForMultipleEvents([selected.event], False, _WAIT_MS) == WSA_WAIT_EVENT_0
+    with refused(WSAEINVAL):
+        events.WSAEnumNetworkEvents(client, -1)
+    assert not selected.is_quiet()
+    selected.wait(FD_READ)
+
+
+def test_how_many_events_can_be_waited_for_evt_055(world: World) -> None:
+    made = [events.WSACreateEvent() for _ in range(65)]
+    events.WSASetEvent(made[63])
+    assert events.WSAWaitForMultipleEvents(made[:64], False, WSA_INFINITE) == WSA_WAIT_EVENT_0 + 63
+    for wrong in ([], made):
+        with refused(WSA_INVALID_PARAMETER):
+            events.WSAWaitForMultipleEvents(wrong, False, 0)
+    events.WSACloseEvent(made[0])
+    with refused(WSA_INVALID_HANDLE):
+        events.WSAWaitForMultipleEvents(made[:2], False, 0)
+
+
+# --- WSAPoll ---
+
+
+def test_poll_of_a_listener_po_06(world: World) -> None:
+    listener, address = world.listener()
+    sockets.connect(world.stream(), address)
+    assert waiting.WSAPoll([(listener, POLLIN)], _WAIT_MS) == [(listener, POLLRDNORM)]
+    assert waiting.WSAPoll([(listener, POLLRDBAND | POLLOUT)], 0) == []
+
+
+def test_poll_of_a_connection_po_07_to_po_11(world: World) -> None:
+    client, server = world.connected()
+    everything = POLLIN | POLLOUT
+    assert waiting.WSAPoll([(client, everything), (server, everything)], 0) == [
+        (client, POLLWRNORM),
+        (server, POLLWRNORM),
+    ]
+    transfer.send(server, b"x")
+    arrive(client, b"x")
+    assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLRDNORM)]
+    sockets.shutdown(server, SD_SEND)
+    assert waiting.WSAPoll([(client, 0)], _WAIT_MS) == [(client, POLLHUP)]
+    assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLRDNORM | POLLHUP)]
+    assert transfer.recv(client, 9) == b"x"
+    assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLHUP)]
+
+
+def test_poll_of_a_failed_connect_po_13(world: World) -> None:
+    s = world.stream()
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(s, world.closed_port())
+    expected = POLLWRNORM | POLLHUP | POLLERR
+    assert waiting.WSAPoll([(s, POLLIN | POLLOUT)], _WAIT_MS) == [(s, expected)]
+
+
+def test_poll_of_a_reset_connection_po_14(world: World) -> None:
+    client, server = world.connected()
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    assert waiting.WSAPoll([(client, 0)], _WAIT_MS) == [(client, POLLHUP | POLLERR)]
+    assert waiting.WSAPoll([(client, POLLOUT)], 0) == [(client, POLLHUP | POLLERR | POLLWRNORM)]
+
+
+def test_poll_of_datagrams_po_15(world: World) -> None:
+    one, other = world.datagrams()
+    assert waiting.WSAPoll([(one, POLLIN | POLLOUT)], 0) == [(one, POLLWRNORM)]
+    transfer.send(other, b"x")
+    assert waiting.WSAPoll([(one, POLLIN)], _WAIT_MS) == [(one, POLLRDNORM)]
+
+
+def test_poll_of_nothing_po_01_evt_053(world: World) -> None:
+    for nothing in ([], [(-1, POLLIN)]):
+        with refused(WSAEINVAL):
+            waiting.WSAPoll(nothing, 0)
+    s, _ = world.connected()
+    assert waiting.WSAPoll([(-1, POLLIN), (s, POLLOUT)], 0) == [(s, POLLWRNORM)]
+
+
+def test_poll_of_a_closed_socket_evt_052(world: World) -> None:
+    s, _ = world.connected()
+    closed = world.stream()
+    sockets.closesocket(closed)
+    assert waiting.WSAPoll([(closed, POLLIN), (s, POLLOUT)], -1) == [(closed, POLLNVAL), (s, POLLWRNORM)]
+
+
+@pytest.mark.parametrize("flags", [POLLPRI, POLLERR, POLLHUP, POLLNVAL, 0x8000])
+def test_poll_for_what_cannot_be_asked_evt_054(world: World, flags: int) -> None:
+    with refused(WSAEINVAL, "fds"):
+        waiting.WSAPoll([(world.stream(), flags)], 0)
+
+
+@pytest.mark.parametrize("fds", [None, 7, [7], [(1, 2, 3)]])
+def test_poll_of_what_is_no_list(world: World, fds: list[tuple[int, int]]) -> None:
+    with refused(WSAEFAULT, "fds"):
+        waiting.WSAPoll(fds, 0)
