@@ -60,6 +60,7 @@ _NAMES = {
     "Layer": "winsock.spi.layer",
     "LayerSpec": "winsock.catalog.entries",
     "Linger": "winsock.abi.options",
+    "Message": "winsock.overlapped.messages",
     "MessageQueue": "winsock.overlapped.messages",
     "NetworkEvents": "winsock.core.netevents",
     "NonIfsLayer": "winsock.spi.handles",
