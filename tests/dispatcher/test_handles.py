@@ -141,6 +141,19 @@ class TestClose:
         os.close(s)
 
 
+class Stubborn(RecordingBase):
+    def WSPSetSockOpt(self, s: int, level: int, optname: int, value: object) -> None:
+        raise e.WinsockError(e.WSAEOPNOTSUPP)
+
+
+def test_the_last_cleanup_closes_what_cannot_be_reset(lines: list[str]) -> None:
+    process.startup(catalog=catalog(base=f"{__name__}:Stubborn"))
+    s = new_socket(loader.open_chain(loader.catalog().match(c.AF_INET, c.SOCK_STREAM, 0)))
+    process.cleanup()
+    assert ("WSPCloseSocket", s) in RecordingBase.seen
+    assert lines == []
+
+
 class TestReuse:
     """The number was closed behind our back."""
 

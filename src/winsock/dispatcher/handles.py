@@ -85,7 +85,15 @@ def _reset(record: Record) -> None:
     """Close without a farewell; a provider that fails here is told of, and harms no other socket."""
     try:
         if record.entry.info.iSocketType == SOCK_STREAM:
-            record.table.WSPSetSockOpt(record.handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
+            _make_abortive(record)
         close(record.handle)
     except Exception as error:
         journal.audit(repr(record.chain), "WSPCloseSocket", error)
+
+
+def _make_abortive(record: Record) -> None:
+    """Ask for it; a provider that has no such option closes as it can."""
+    try:
+        record.table.WSPSetSockOpt(record.handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
+    except WinsockError:
+        pass
