@@ -11,7 +11,8 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
 from winsock.catalog.matching import NotTogether
 from winsock.dispatcher import creation, handles, loader, threads
-from winsock.dispatcher.route import find, function, require_started
+from winsock.dispatcher.records import records
+from winsock.dispatcher.route import find, function, note, refusal, require_started
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 # `socket` is a function here: the module of that name is not used on this floor.
@@ -28,10 +29,9 @@ def socket(af: int, type: int, protocol: int) -> int:
     nf-winsock2-socket.
     """
     flags = 0 if threads.current().open_type else WSA_FLAG_OVERLAPPED
-    return creation.of_first_match(loader.matches(af, type, protocol), af, type, protocol, 0, flags)
+    return creation.of_first_match(af, type, protocol, 0, flags)
 
 
-@function
 def WSASocket(
     af: int,
     type: int,
@@ -47,13 +47,17 @@ def WSASocket(
     that are supported singly and not together, and for a description of no installed protocol. Source:
     nf-winsock2-wsasocketw.
     """
-    if protocol_info is not None:
-        return creation.of_description(protocol_info, af, type, protocol, g, flags)
     try:
-        entries = loader.matches(af, type, protocol)
+        if protocol_info is None:
+            return creation.of_first_match(af, type, protocol, g, flags)
+        return creation.of_description(protocol_info, af, type, protocol, g, flags)
     except NotTogether as error:
-        raise WinsockError(WSAEINVAL, error.strerror) from None
-    return creation.of_first_match(entries, af, type, protocol, g, flags)
+        invalid = WinsockError(WSAEINVAL, error.strerror)
+        note(invalid)
+        raise invalid from None
+    except WinsockError as error:
+        note(error)
+        raise
 
 
 @function
@@ -139,11 +143,15 @@ def shutdown(s: int, how: int) -> None:
     find(s).table.WSPShutdown(s, how)
 
 
-@function
 def closesocket(s: int) -> None:
     """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
-    require_started()
-    handles.close(s)
+    if s not in records:
+        raise refusal(s)
+    try:
+        handles.close(s)
+    except WinsockError as error:
+        note(error)
+        raise
 
 
 @function

@@ -27,9 +27,11 @@ class Adopter(Protocol):
 class Chain:
     """One per catalog entry. `layers` holds the `Layer` objects, the uppermost first; foreign providers are unseen."""
 
-    __slots__ = ("adopters", "catalog", "entry", "ids", "layers", "table", "tables")
+    __slots__ = ("adopters", "catalog", "entry", "ids", "info", "layers", "table", "tables")
 
     entry: CatalogEntry
+    info: WSAPROTOCOL_INFO
+    """The entry's own, which the application opened."""
     catalog: Catalog
     ids: tuple[int, ...]
     """The entry ids of the chain, the uppermost first; of a base protocol its own."""
@@ -43,6 +45,7 @@ class Chain:
 
     def __init__(self, entry: CatalogEntry, catalog: Catalog) -> None:
         self.entry = entry
+        self.info = entry.info
         self.catalog = catalog
         self.ids = entry.info.ProtocolChain.ChainEntries or (entry.info.dwCatalogEntryId,)
         self.tables = {}

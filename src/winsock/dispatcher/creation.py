@@ -26,20 +26,33 @@ from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.matching import fits
 from winsock.dispatcher import loader
 from winsock.dispatcher.chains import Chain
+from winsock.dispatcher.loader import first_matches
 
 _ANOTHER_MAY = frozenset((WSAEINPROGRESS, WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE))
 """By these a provider says that the socket is none for it, or not now."""
 
 
-def of_first_match(entries: list[CatalogEntry], af: int, type: int, protocol: int, g: int, flags: int) -> int:
-    """A socket of the first provider that takes it.
+def of_first_match(af: int, type: int, protocol: int, g: int, flags: int) -> int:
+    """A socket of the first provider that fits and takes it; errors as of `loader.open_first_match`."""
+    chain = first_matches.get((af, type, protocol))
+    if chain is None:
+        chain = loader.open_first_match(af, type, protocol)
+    try:
+        return chain.table.WSPSocket(af, type, protocol, chain.info, g, flags)
+    except WinsockError as error:
+        if error.winerror not in _ANOTHER_MAY:
+            raise
+        return _of_next_match(chain, error, af, type, protocol, g, flags)
 
-    Where a chain refuses, what stands below its layers is passed over too: traffic goes round no layer.
+
+def _of_next_match(first: Chain, refusal: WinsockError, af: int, type: int, protocol: int, g: int, flags: int) -> int:
+    """A socket of another match than the first, which refused; where all refuse, that is the answer.
+
+    What stands below the layers of a chain that refuses is passed over too: traffic goes round no layer.
     """
-    refused: list[Chain] = []
-    refusal: WinsockError | None = None
-    for entry in entries:
-        if refused and any(chain.stands_over(entry) for chain in refused):
+    refused = [first]
+    for entry in loader.catalog().matches(af, type, protocol):
+        if any(chain.stands_over(entry) for chain in refused):
             continue
         chain = loader.open_chain(entry)
         try:
@@ -48,8 +61,6 @@ def of_first_match(entries: list[CatalogEntry], af: int, type: int, protocol: in
             if error.winerror not in _ANOTHER_MAY:
                 raise
             refused.append(chain)
-            refusal = refusal or error
-    assert refusal is not None
     raise refusal
 
 
