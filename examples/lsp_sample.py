@@ -7,8 +7,8 @@
     python lsp_sample.py -r 1005                remove the layer whose hidden entry has that id, -f: all layers
 
 A pass-through layered service provider that counts bytes, in two kinds, and this installer: built as the published
-Windows sample is built, from the facts about it. The provider is lsp_sample_provider.py. The catalog is the one of
-winsock: WINSOCK_CATALOG names another file.
+Windows sample is built, from the facts about it. The provider is lsp_sample_provider.py. It is for programs that use
+the API; `winsock run` takes subclasses of winsock.Layer. The catalog is the user's: WINSOCK_CATALOG names another file.
 
 Facts that are open, for they need what is not here yet: AcceptEx within 16; 17 to 26 and 28, overlapped I/O and the
 extension functions; 27, WSPAsyncSelect; 29, duplicated sockets; 36, cancelling a blocking call; WSPJoinLeaf.
