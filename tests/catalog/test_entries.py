@@ -35,6 +35,28 @@ def test_built_in_entries_are_the_documented_ones() -> None:
         assert info.dwServiceFlags1 == (0x20066 if info.iSocketType == c.SOCK_STREAM else 0x20609)
 
 
+def test_what_the_fields_of_the_built_in_entries_say() -> None:
+    """CAT-041, CAT-045 to CAT-047, CAT-050."""
+    for entry in BUILTIN:
+        info = entry.info
+        stream = info.iSocketType == c.SOCK_STREAM
+        assert info.ProtocolChain.ChainEntries == ()
+        assert not info.dwServiceFlags1 & (c.XP1_UNI_SEND | c.XP1_UNI_RECV)
+        assert bool(info.dwServiceFlags1 & c.XP1_GRACEFUL_CLOSE) is stream
+        assert (info.dwMessageSize == 0) is stream
+        assert (info.iNetworkByteOrder, info.iSecurityScheme) == (c.BIGENDIAN, c.SECURITY_PROTOCOL_NONE)
+
+
+def test_of_several_entries_for_a_protocol_the_order_chooses_and_the_flags_are_told() -> None:
+    """CAT-035, CAT-049."""
+    several, recommended = c.PFL_MULTIPLE_PROTO_ENTRIES, c.PFL_RECOMMENDED_PROTO_ENTRY
+    one = BUILTIN[0].info._replace(dwProviderFlags=several, dwCatalogEntryId=5)
+    best = one._replace(dwProviderFlags=several | recommended, dwCatalogEntryId=6)
+    catalog = Catalog([CatalogEntry(best, "a:A"), CatalogEntry(one, "a:A")])
+    assert catalog.match(c.AF_INET, c.SOCK_STREAM, c.IPPROTO_TCP).info is best
+    assert [entry.info.dwProviderFlags & recommended for entry in catalog.visible()] == [recommended, 0]
+
+
 @pytest.mark.parametrize(
     ("kind", "entry_id"),
     [
@@ -142,6 +164,11 @@ class TestLayers:
         ]
         assert chains[0].info.szProtocol == "a over [b over [MSAFD Tcpip [TCP/IP]]]"
         assert chains[0].path == "a:A"
+
+    def test_a_layer_that_makes_its_own_handles_spoils_the_flag_of_its_chains(self) -> None:
+        catalog = CATALOG.with_layers([A, B._replace(ifs_handles=False)])
+        flags = [bool(entry.info.dwServiceFlags1 & c.XP1_IFS_HANDLES) for entry in catalog]
+        assert flags == [False] * 4 + [True, False] + [True] * 4
 
     def test_a_chain_matches_what_its_base_matched_and_wins(self) -> None:
         for base in BUILTIN:
