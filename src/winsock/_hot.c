@@ -191,6 +191,29 @@ static PyObject *hot_name(PyObject *self, PyObject *const *arguments, Py_ssize_t
     return PyBytes_FromStringAndSize((const char *)&address, size < sizeof address ? size : sizeof address);
 }
 
+static PyObject *hot_make(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    int kind[3], descriptor, inheritable;
+    if (count != 2 || !PyTuple_Check(arguments[0]) || PyTuple_GET_SIZE(arguments[0]) != 3)
+        return PyErr_Format(PyExc_TypeError, "make takes (family, type, protocol) and whether a child has it too");
+    for (int i = 0; i < 3; i++) kind[i] = PyLong_AsLong(PyTuple_GET_ITEM(arguments[0], i));
+    inheritable = PyObject_IsTrue(arguments[1]);
+    if (PyErr_Occurred()) return NULL;
+    descriptor = socket(kind[0], kind[1] | (inheritable ? 0 : SOCK_CLOEXEC), kind[2]);
+    return descriptor < 0 ? os_error() : PyLong_FromLong(descriptor);
+}
+
+static PyObject *hot_same(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    struct stat status;
+    long descriptor;
+    if (count != 2 || !PyTuple_Check(arguments[1]) || PyTuple_GET_SIZE(arguments[1]) != 2)
+        return PyErr_Format(PyExc_TypeError, "same takes descriptor and identity");
+    descriptor = PyLong_AsLong(arguments[0]);
+    if (descriptor == -1 && PyErr_Occurred()) return NULL;
+    if (descriptor != (int)descriptor || fstat((int)descriptor, &status)) Py_RETURN_FALSE;
+    if (status.st_dev != PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(arguments[1], 0))) Py_RETURN_FALSE;
+    return PyBool_FromLong(status.st_ino == PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(arguments[1], 1)));
+}
+
 static PyObject *hot_identity(PyObject *self, PyObject *argument) {
     struct stat status;
     long descriptor = PyLong_AsLong(argument);
@@ -218,7 +241,7 @@ static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
 static PyMethodDef methods[] = {
     FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
     FAST(read_memory), FAST(write_memory), FAST(connect), FAST(name), {"close_each", hot_close_each, METH_O, NULL},
-    {"identity", hot_identity, METH_O, NULL},
+    FAST(make), FAST(same), {"identity", hot_identity, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -33,6 +33,8 @@ class Twin(Protocol):
     name: Callable[[int, bool], bytes]
     close_each: Callable[[list[int]], None]
     identity: Callable[[int], tuple[int, int]]
+    same: Callable[[int, tuple[int, int]], bool]
+    make: Callable[[tuple[int, int, int], bool], int]
 
 
 def is_compiled(host: Twin) -> bool:

@@ -146,6 +146,44 @@ def test_no_number_is_taken_for_another(host: Twin, number: int) -> None:
         host.identity(number)
 
 
+def test_same_tells_whether_a_number_stands_for_the_file_still(host: Twin) -> None:
+    with socket.socket() as held, socket.socket() as other:
+        identity = host.identity(held.fileno())
+        assert host.same(held.fileno(), identity) is True
+        assert host.same(other.fileno(), identity) is False
+        assert host.same(held.fileno(), (identity[0] + 1, identity[1])) is False
+    for number in (held.fileno(), 2**31, 2**32):
+        assert host.same(number, identity) is False
+
+
+@pytest.mark.parametrize("inheritable", [True, False])
+@pytest.mark.parametrize("kind", [(2, 1, 6), (10, 2, 17), (1, 1, 0)], ids=["tcp", "udp6", "unix"])
+def test_make_makes_a_socket_of_the_kind(host: Twin, kind: tuple[int, int, int], inheritable: bool) -> None:
+    descriptor = host.make(kind, inheritable)
+    with socket.socket(fileno=descriptor) as made:
+        assert host.kind(descriptor) == kind
+        assert os.get_inheritable(descriptor) is inheritable
+        assert os.get_blocking(descriptor)
+        assert made.family == kind[0]
+
+
+def test_a_default_time_out_is_none_of_make_s_business(host: Twin) -> None:
+    socket.setdefaulttimeout(5)
+    try:
+        descriptor = host.make((2, 1, 6), False)
+    finally:
+        socket.setdefaulttimeout(None)
+    assert os.get_blocking(descriptor)
+    os.close(descriptor)
+
+
+def test_a_kind_that_there_is_not(host: Twin) -> None:
+    with nothing_leaks(), pytest.raises(OSError, match=os.strerror(errno.EAFNOSUPPORT)):
+        host.make((255, 1, 0), True)
+    with nothing_leaks(), pytest.raises(OSError, match=os.strerror(errno.EPROTONOSUPPORT)):
+        host.make((2, 1, 17), True)
+
+
 def test_close_each_closes_all_whatever_becomes_of_one(host: Twin) -> None:
     with nothing_leaks():
         first, closed, last = (os.open(os.devnull, os.O_RDONLY) for _ in range(3))

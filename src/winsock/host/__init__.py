@@ -25,6 +25,8 @@ connect = pure.connect
 name = pure.name
 close_each = pure.close_each
 identity = pure.identity
+same = pure.same
+make = pure.make
 
 if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
     try:
@@ -34,9 +36,11 @@ if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
             connect,
             identity,
             kind,
+            make,
             name,
             read_memory,
             receive,
+            same,
             take,
             valid,
             write_memory,

@@ -12,6 +12,7 @@ import select
 import struct
 import sys
 import threading
+from _socket import socket
 from collections.abc import Callable
 
 from winsock.host import numbers
@@ -30,6 +31,9 @@ MOST = 4096
 
 if sys.platform != "win32":
     from fcntl import ioctl
+    from os import set_inheritable as _set_inheritable
+else:
+    from os import set_handle_inheritable as _set_inheritable
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
 
@@ -164,6 +168,27 @@ def identity(descriptor: int) -> tuple[int, int]:
     """Which file a number stands for: device and inode; EBADF, `OverflowError`."""
     status = os.fstat(descriptor)
     return status.st_dev, status.st_ino
+
+
+def same(descriptor: int, identity: tuple[int, int]) -> bool:
+    """Whether a number stands for that file still."""
+    try:
+        status = os.fstat(descriptor)
+    except (OSError, OverflowError):
+        return False
+    return (status.st_dev, status.st_ino) == identity
+
+
+def make(kind: tuple[int, int, int], inheritable: bool) -> int:
+    """A socket of (family, type, protocol) by the host's numbers, which a program started later has or has not."""
+    family, type, protocol = kind
+    made = socket(family, type, protocol)
+    if made.timeout is not None:  # the process has a default time-out
+        made.settimeout(None)
+    descriptor = made.detach()
+    if inheritable:
+        _set_inheritable(descriptor, True)
+    return descriptor
 
 
 def close_each(descriptors: list[int]) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.base.inet.test_provider import Simple
 from tests.base.inet.test_waits import signals
 from tests.refusals import code_of, refused
+from winsock import host
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
@@ -245,7 +246,7 @@ def test_what_the_kernel_says_is_translated(
         raise OSError(number, os.strerror(number))
 
     table = start(TCP)
-    monkeypatch.setattr(own.OwnSocket, "__init__", fails)
+    monkeypatch.setattr(host, "make", fails)
     with refused(code) as caught:
         table.WSPSocket(0, 0, 0)
     assert (caught.value.errno, caught.value.from_kernel) == (number, True)

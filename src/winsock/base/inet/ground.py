@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import threading
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WSAEINTR, WinsockError
@@ -23,6 +23,8 @@ class Ground(Provider):
     upcalls: Upcalls
     names: frozenset[tuple[int, int, int]]
     """Every (family, type, protocol) that means this entry's own protocol."""
+    kind: tuple[int, int, int]
+    """The host's family, type and protocol of this entry's sockets."""
     datagrams: bool
     """Whether the sockets of this entry keep message boundaries."""
 
@@ -31,22 +33,20 @@ class Ground(Provider):
         callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)
         if callback is None:
             return
-        was_running, HOOK.is_running = HOOK.is_running, True
+        thread = get_ident()
+        outermost = thread not in HOOKED
+        HOOKED.add(thread)
         try:
             goes_on = callback(context)
         finally:
-            HOOK.is_running = was_running
+            if outermost:
+                HOOKED.discard(thread)
         if not goes_on:
             raise WinsockError(WSAEINTR, f"{function} was cancelled", errno=errno.EINTR)
 
 
-class _Hook(threading.local):
-    """Whether this thread's blocking callback is running: a call of ours waits for its answer."""
-
-    is_running: bool = False
-
-
-HOOK = _Hook()
+HOOKED: set[int] = set()
+"""The threads whose blocking callback is running: a call of ours waits for its answer."""
 
 
 def refuse_overlapped(function: str, record: OwnSocket | None, overlapped: object) -> None:

@@ -8,17 +8,14 @@ number.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-import sys
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
+from winsock.abi.constants import SOCK_STREAM
 from winsock.base.inet.addresses import host_family
-
-if sys.platform == "win32":
-    from os import set_handle_inheritable as set_inheritable
-else:
-    from os import set_inheritable
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -27,22 +24,27 @@ if TYPE_CHECKING:
     from winsock.base.inet.selection import Selection
     from winsock.base.inet.sharing import Claim
 
+    _HostObject = socket.SocketType  # what it is to whoever uses it
+else:
+    _HostObject = object
+
 # A stream's way through life; a datagram socket is NEW or CONNECTED.
 NEW, CONNECTING, FAILED, CONNECTED, LISTENING = range(5)
 
 
-class OwnSocket(socket.SocketType):
-    """One socket of this process: the host's own object, and beside it what Winsock remembers.
+class OwnSocket(_HostObject):
+    """One socket of this process: what Winsock remembers of it, and the host's own object.
 
-    What nobody has changed stands in the class, so that a new socket costs little more than the host's object.
+    It has all methods of that object, which is made when the first of them is asked for: a socket is born, bound,
+    connected and closed by its number alone. What nobody has changed stands in the class, so that a birth is cheap.
     """
 
     handle: int
     """Its number, also when it is closed."""
     info: WSAPROTOCOL_INFO
     """The entry of the provider that made it."""
-    inheritable: bool
-    overlapped: bool
+    inheritable: bool = True
+    overlapped: bool = False
     """WSA_FLAG_OVERLAPPED: overlapped structures mean something here."""
     stream: bool
     phase: int = NEW
@@ -76,6 +78,40 @@ class OwnSocket(socket.SocketType):
     was_accepted: bool = False
     selection: Selection | None = None
     """Where somebody asked for network events."""
+    _object: socket.SocketType | None = None
+
+    def __init__(self, handle: int, info: WSAPROTOCOL_INFO) -> None:
+        self.handle = handle
+        self.info = info
+        self.stream = info.iSocketType == SOCK_STREAM
+        self.deferred = []
+        self.waiters = []
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the host's object, found here from the second time on."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = self.__dict__[name] = getattr(self._object or self._make_object(), name)
+        return value
+
+    def _make_object(self) -> socket.SocketType:
+        """The host's object, which owns the number from now on; EBADF where the socket is closed already."""
+        with _lock:
+            if self._object is None:
+                self._object = _object_of(self.handle, self.info)
+            made = self._object
+        if self.closed:  # while it was made, and the number may be another file's
+            made.detach()
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return made
+
+    def let_go(self) -> None:
+        """The number is nobody's here any more; it stays open."""
+        self.closed = True
+        if self.group is not None:
+            self.group.leave(self)
+        if self._object is not None:
+            self._object.detach()
 
     @property
     def blocking(self) -> bool:
@@ -83,49 +119,36 @@ class OwnSocket(socket.SocketType):
         return os.get_blocking(self.handle) if os.name == "posix" else self.getblocking()
 
 
+_lock = threading.Lock()
+
 SOCKETS: dict[int, OwnSocket] = {}
 """By handle, for the process: any provider of the family can tell its own sockets apart."""
 
 
-def create(info: WSAPROTOCOL_INFO, *, inheritable: bool, overlapped: bool) -> OwnSocket:
-    """A new socket, blocking, of the kind that the entry describes."""
-    made = OwnSocket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol)
-    return _known(made, info, inheritable, overlapped)
-
-
 def wrap(descriptor: int, info: WSAPROTOCOL_INFO, *, inheritable: bool, overlapped: bool) -> OwnSocket:
-    """A record for a connection that the kernel has just handed out."""
-    made = OwnSocket(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol, descriptor)
-    return _known(made, info, inheritable, overlapped)
-
-
-def _known(made: OwnSocket, info: WSAPROTOCOL_INFO, inheritable: bool, overlapped: bool) -> OwnSocket:
-    """The socket with what is known of it at its beginning."""
-    if made.timeout is not None:  # the process has a default time-out, which is none of ours
-        made.settimeout(None)
-    handle = made.handle = made.fileno()
-    if inheritable:
-        set_inheritable(handle, True)
-    if handle in SOCKETS:
-        forget(handle)
-    made.info = info
-    made.inheritable = inheritable
-    made.overlapped = overlapped
-    made.stream = made.type == socket.SOCK_STREAM
-    made.deferred = []
-    made.waiters = []
-    return made
+    """A record for a socket that the kernel has just handed out."""
+    record = OwnSocket(descriptor, info)
+    record.inheritable, record.overlapped = inheritable, overlapped
+    return record
 
 
 def forget(handle: int) -> OwnSocket | None:
     """Take the record away and let go of the number, which stays open."""
     record = SOCKETS.pop(handle, None)
     if record is not None:
-        record.closed = True
-        if record.group is not None:
-            record.group.leave(record)
-        record.detach()
+        record.let_go()
     return record
+
+
+def _object_of(handle: int, info: WSAPROTOCOL_INFO) -> socket.SocketType:
+    if socket.getdefaulttimeout() is None:
+        return socket.SocketType(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol, handle)
+    # The process has a default time-out, which is none of ours, and which would change the mode.
+    blocking = os.get_blocking(handle)
+    made = socket.SocketType(host_family(info.iAddressFamily), info.iSocketType, info.iProtocol, handle)
+    made.settimeout(None)
+    os.set_blocking(handle, blocking)
+    return made
 
 
 def after_fork() -> None:

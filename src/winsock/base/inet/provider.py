@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from winsock.abi.constants import SOCK_DGRAM, WINSOCK_VERSION
 from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
 from winsock.base.inet import own
+from winsock.base.inet.addresses import host_family
 from winsock.base.inet.connections import Connections
 from winsock.base.inet.controls import Controls
 from winsock.base.inet.creation import names_of
@@ -47,6 +48,11 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events):
             self.info = protocol_info
             self.upcalls = upcalls
             self.names = names_of(protocol_info)
+            self.kind = (
+                host_family(protocol_info.iAddressFamily),
+                protocol_info.iSocketType,
+                protocol_info.iProtocol,
+            )
             self.datagrams = protocol_info.iSocketType == SOCK_DGRAM
             if self._table is None:
                 self._table = ProcTable.of(self)
@@ -69,7 +75,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events):
         handle = record.handle
         retire(record)
         try:
-            abort(own.wrap(handle, self.info, inheritable=False, overlapped=False))
+            abort(own.OwnSocket(handle, self.info))
         except OSError:
             return  # the number was closed behind our back
 

@@ -6,7 +6,9 @@ import errno
 import os
 import socket
 import struct
+from threading import get_ident
 
+from winsock import host
 from winsock.abi.constants import (
     AF_INET6,
     SD_BOTH,
@@ -33,7 +35,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
-from winsock.base.inet.ground import HOOK, Ground
+from winsock.base.inet.ground import HOOKED, Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
@@ -61,7 +63,7 @@ class Sockets(Ground):
         a blocking callback, WSAEMFILE, WSAENOBUFS, WSAENETDOWN.
         """
         info = self.info
-        if HOOK.is_running:
+        if HOOKED and get_ident() in HOOKED:
             raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
         if protocol_info is not info or (af, type, protocol) not in self.names:
             check_kind(info, af, type, protocol, protocol_info)
@@ -69,11 +71,12 @@ class Sockets(Ground):
             check_flags(info, flags)
         group = groups.find_or_make(g, info) if g else None
         try:
-            record = own.create(
-                info, inheritable=not flags & WSA_FLAG_NO_HANDLE_INHERIT, overlapped=bool(flags & WSA_FLAG_OVERLAPPED)
-            )
+            record = OwnSocket(host.make(self.kind, not flags & WSA_FLAG_NO_HANDLE_INHERIT), info)
         except OSError as error:
             raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
+        if flags:
+            record.inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
+            record.overlapped = bool(flags & WSA_FLAG_OVERLAPPED)
         if info.iAddressFamily == AF_INET6:  # Windows' default, which the host lets an administrator choose
             record.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         handle = self._register(record)
@@ -88,6 +91,8 @@ class Sockets(Ground):
         except BaseException:
             record.close()
             raise
+        if handle in SOCKETS:
+            own.forget(handle)
         record.handle = handle
         SOCKETS[handle] = record
         return handle
@@ -169,7 +174,12 @@ class Sockets(Ground):
         record = SOCKETS.get(s)
         if record is not None:
             retire(record)
-        close_descriptor(s)
+        try:
+            socket.close(s)
+        except OSError as error:
+            # The kernel may report a lingering close that was cut short; the number is free all the same.
+            if error.errno == errno.EBADF:
+                raise WinsockError(WSAENOTSOCK, f"s: {s} is not open", errno=errno.EBADF) from None
 
 
 def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrIn6:
@@ -191,12 +201,11 @@ def is_bound(record: OwnSocket) -> bool:
 
 def retire(record: OwnSocket) -> None:
     """End what a socket holds beside its descriptor, which stays open."""
-    record.closed = True
+    own.forget(record.handle)
     if record.selection is not None:
         record.selection.end()
     if record.waiters:  # closing a descriptor would wake nobody
         raw.shutdown(record.handle, socket.SHUT_RDWR)
-    own.forget(record.handle)
     if record.claim is not None:
         sharing.remove(record.claim)
     while record.deferred:
@@ -207,16 +216,6 @@ def abort(record: OwnSocket) -> None:
     """Close a connection with a reset."""
     record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     record.close()
-
-
-def close_descriptor(descriptor: int) -> None:
-    """Close the number; raises WSAENOTSOCK where it is not open."""
-    try:
-        socket.close(descriptor)
-    except OSError as error:
-        # The kernel may report a lingering close that was cut short; the number is free all the same.
-        if error.errno == errno.EBADF:
-            raise WinsockError(WSAENOTSOCK, f"s: {descriptor} is not open", errno=errno.EBADF) from None
 
 
 def _apply(record: OwnSocket, option: int) -> None:
