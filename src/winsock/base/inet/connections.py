@@ -237,14 +237,14 @@ class Connections(Sockets):
         try:
             answer = condition(peer, None, None, None, callee, None, 0, callback_data)
         except BaseException:
-            listener.deferred.append((accepted, peer))
+            listener.defer(accepted, peer)
             raise
         if answer == CF_ACCEPT:
             return
         if answer == CF_REJECT:
             abort(accepted)
             raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {peer}")
-        listener.deferred.append((accepted, peer))
+        listener.defer(accepted, peer)
         if answer == CF_DEFER:
             raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}")
         raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")

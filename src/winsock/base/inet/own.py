@@ -70,8 +70,8 @@ class OwnSocket(_HostObject):
     claim: Claim | None = None
     group: Group | None = None
     group_priority: int = 0
-    deferred: list[tuple[OwnSocket, Sockaddr]]
-    """A connection that a condition function deferred: the next accept offers it again."""
+    deferred: list[tuple[OwnSocket, Sockaddr]] | tuple[()] = ()
+    """Connections that a condition function deferred: the next accept offers them again."""
     waiters: list[None]
     """One item for each thread that may be waiting in a call on this socket."""
     closed: bool = False
@@ -84,7 +84,6 @@ class OwnSocket(_HostObject):
         self.handle = handle
         self.info = info
         self.stream = info.iSocketType == SOCK_STREAM
-        self.deferred = []
         self.waiters = []
 
     def __getattr__(self, name: str) -> Any:
@@ -104,6 +103,11 @@ class OwnSocket(_HostObject):
             made.detach()
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return made
+
+    def defer(self, accepted: OwnSocket, peer: Sockaddr) -> None:
+        """Keep a connection for the next accept."""
+        kept: list[tuple[OwnSocket, Sockaddr]] = self.__dict__.setdefault("deferred", [])
+        kept.append((accepted, peer))
 
     def let_go(self) -> None:
         """The number is nobody's here any more; it stays open."""

@@ -201,7 +201,8 @@ def is_bound(record: OwnSocket) -> bool:
 
 def retire(record: OwnSocket) -> None:
     """End what a socket holds beside its descriptor, which stays open."""
-    own.forget(record.handle)
+    SOCKETS.pop(record.handle, None)
+    record.let_go()
     if record.selection is not None:
         record.selection.end()
     if record.waiters:  # closing a descriptor would wake nobody
