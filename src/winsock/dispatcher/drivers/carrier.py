@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from fcntl import ioctl
 from itertools import chain, repeat
-from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SOL_SOCKET, TCP_NODELAY, socket
+from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SO_OOBINLINE, SOL_SOCKET, TCP_NODELAY, socket
 from struct import unpack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from winsock.dispatcher.drivers.lane import Broken, Lane
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
 
-IN, OUT, DEAD = select.POLLIN, select.POLLOUT, select.POLLERR | select.POLLHUP
+IN, URGENT, OUT, DEAD = select.POLLIN, select.POLLPRI, select.POLLOUT, select.POLLERR | select.POLLHUP
 _UNWATCHED = -1
 
 PATIENCE_S = 1.0
@@ -40,15 +40,16 @@ class Carrier:
         self._pipeline = pipeline
         self._stopped = stopped
         self._poll = select.poll()
-        self.outgoing = Lane(near, far, pipeline.outgoing, pipeline.to_network)
-        self.incoming = Lane(far, near, pipeline.incoming, pipeline.to_application)
+        self.outgoing = Lane("outgoing", near, far, pipeline)
+        self.incoming = Lane("incoming", far, near, pipeline)
         self.outgoing.opposite, self.incoming.opposite = self.incoming, self.outgoing
         self._lanes = (self.outgoing, self.incoming)
         self._by_source = {lane.source.fileno(): lane for lane in self._lanes}
         self._watched = dict.fromkeys(self._by_source, _UNWATCHED)
         for end in (near, far):
             end.setblocking(False)
-            _never_delay(end)
+            _set(end, IPPROTO_TCP, TCP_NODELAY)
+            _set(end, SOL_SOCKET, SO_OOBINLINE)
 
     def run(self) -> WinsockError | None:
         """Until the connection is over; why, if it did not end in order."""
@@ -59,6 +60,9 @@ class Carrier:
         except Broken as broken:
             self._last_words(next(lane for lane in self._lanes if lane.source is broken.end))
             return self._pipeline.error or from_errno(broken.error.errno or errno.ECONNRESET)
+        finally:
+            for lane in self._lanes:
+                lane.close()
 
     def _go_on(self) -> bool:
         """Send what can be sent; whether anything can still happen."""
@@ -87,7 +91,7 @@ class Carrier:
     def _watch(self, descriptor: int, lane: Lane) -> None:
         """Poll an end for what is wanted of it, and for its death while it may still be told something."""
         towards = lane.opposite
-        wanted = (IN if lane.wants else 0) | (OUT if towards.pending else 0)
+        wanted = (IN | URGENT if lane.wants else 0) | (OUT if towards.pending else 0)
         if not wanted and towards.shut:
             wanted = _UNWATCHED
         before = self._watched[descriptor]
@@ -102,7 +106,7 @@ class Carrier:
     def _serve(self, lane: Lane, events: int) -> None:
         if events & OUT:
             lane.opposite.blocked = False
-        if lane.wants and events & ~OUT and lane.read():
+        if events & ~OUT and lane.wants and (lane.move_urgent() if events & URGENT else lane.move()):
             return
         if events & DEAD:
             number = lane.source.getsockopt(SOL_SOCKET, SO_ERROR) or errno.ECONNRESET
@@ -132,8 +136,7 @@ class Carrier:
         """How many bytes the living end does not have yet."""
         lane.flush()
         while not lane.over and not lane.pending and self._pipeline.error is None:
-            lane.read_last()
-            lane.flush()
+            lane.move_last()
         return lane.waiting + _unacknowledged(lane.sink)
 
 
@@ -163,8 +166,8 @@ def _has_sent(sock: socket) -> bool:
         return False
 
 
-def _never_delay(sock: socket) -> None:
+def _set(sock: socket, level: int, option: int) -> None:
     try:
-        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        sock.setsockopt(level, option, 1)
     except OSError:
         pass  # a stream, but not TCP

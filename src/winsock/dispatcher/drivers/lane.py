@@ -1,25 +1,46 @@
 """One direction of a relayed connection: bytes from a source, through the pipeline, to a sink.
 
+Where no layer sees the bytes they go by splice, and the pipeline is told how many passed; else they are read. Reading
+makes new bytes each time, because a layer may keep them. Whoever reads a full piece tries for the next at once, and
+only what the sink does not take waits for poll().
+
 Back-pressure: the source is read when the sink has taken everything, and while what this direction brought about
 against the stream is not too much. So little is held here, and a sender is slowed by its own receiver.
+
+Urgent data: both sockets keep the urgent byte in its place (SO_OOBINLINE), so it can never be lost; a read stops before
+it. It goes through the layers by itself, and what came of it is urgent again if it is one byte.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable
-from socket import SHUT_WR, socket
+from fcntl import ioctl
+from itertools import islice
+from socket import MSG_OOB, SHUT_WR, socket
+from struct import unpack
 from typing import TYPE_CHECKING
 
+from winsock.dispatcher.drivers.pipes import SIZE, Pipe, Pipes
 from winsock.dispatcher.drivers.stage import END
 
 if TYPE_CHECKING:
-    from winsock.dispatcher.drivers.stage import Item
+    from winsock.dispatcher.drivers.pipeline import Pipeline
+    from winsock.spi.stream import Direction
 
+FIRST_PIECE = 64 * 1024
+"""Not more at first: the C library gives larger blocks page by page, until it has seen that they come again."""
 PIECE = 256 * 1024
 """The most that is read at once."""
+BURST = 8
+"""How many pieces one direction moves before the other has its turn."""
+GATHERED = 64
+"""How many small pieces go out at once."""
 MOST = 256 * 1024
 """How much may wait for an end because of what that same end sent."""
+
+_SIOCATMARK = 0x8905
+_PIPES = Pipes()
 
 
 class Broken(Exception):
@@ -32,33 +53,26 @@ class Broken(Exception):
 
 
 class Lane:
-    """From `source` by `enter` into the pipeline, out of its `queue` to `sink`; both sockets never wait."""
+    """From `source` through the pipeline to `sink`; both sockets never wait."""
 
-    __slots__ = (
-        "_enter",
-        "_queue",
-        "_reflects",
-        "_rest",
-        "blocked",
-        "given",
-        "opposite",
-        "over",
-        "shut",
-        "sink",
-        "source",
-        "taken",
-    )
+    opposite: Lane
 
-    def __init__(self, source: socket, sink: socket, enter: Callable[[Item], None], queue: deque[bytes]) -> None:
+    def __init__(self, direction: Direction, source: socket, sink: socket, pipeline: Pipeline) -> None:
+        self.direction = direction
         self.source = source
         self.sink = sink
-        self._enter = enter
-        self._queue = queue
+        self._pipeline = pipeline
+        outgoing = direction == "outgoing"
+        self._enter = pipeline.outgoing if outgoing else pipeline.incoming
+        self._queue: deque[bytes] = pipeline.to_network if outgoing else pipeline.to_application
         self._rest: memoryview | None = None
         """What is left of a piece that the sink took in part."""
+        self._rest_is_urgent = False
+        self._pipe: Pipe | None = None
+        """Holds what was taken by splice and not given yet; goes before everything else."""
+        self._piece = FIRST_PIECE
         self._reflects = False
         """Whether something of what was read here waits to go back."""
-        self.opposite = self
         self.blocked = False
         """Whether the sink takes nothing before it is writable."""
         self.over = False
@@ -73,57 +87,76 @@ class Lane:
     @property
     def pending(self) -> bool:
         """Whether something waits for the sink."""
-        return self._rest is not None or bool(self._queue)
+        return bool(self._queue) or self._rest is not None or self._pipe is not None
 
     @property
     def waiting(self) -> int:
         """How many bytes wait for the sink."""
-        return sum(map(len, self._queue)) + (0 if self._rest is None else len(self._rest))
+        filled = 0 if self._pipe is None else self._pipe.filled
+        return filled + (0 if self._rest is None else len(self._rest)) + sum(map(len, self._queue))
 
     @property
     def wants(self) -> bool:
         """Whether the source is to be read."""
-        if self.over or self.pending:
+        if self.over or self._queue or self._rest is not None or self._pipe is not None:
             return False
         if self._reflects:
             self._reflects = self.opposite.pending
             return self.opposite.waiting <= MOST
         return True
 
-    def read(self) -> bool:
-        """Take one piece, or the end; whether there was something."""
+    def move(self) -> bool:
+        """Take what the source has, and give it to the sink as far as both go along; whether there was anything."""
+        pipeline = self._pipeline
+        if not pipeline.reads and pipeline.ready:
+            pipe = _PIPES.take()
+            if pipe is not None:
+                self._pipe = pipe
+                return self._splice(pipe)
+        return self._read()
+
+    def move_urgent(self) -> bool:
+        """As `move`, where the source has urgent data ahead."""
         try:
-            data = self.source.recv(PIECE)
-        except BlockingIOError:
+            at_mark = unpack("i", ioctl(self.source, _SIOCATMARK, bytes(4)))[0]
+        except OSError:
+            at_mark = False
+        if not at_mark:
+            return self.move()
+        data = self._receive(1)
+        if data is None:
             return False
-        except OSError as error:
-            raise Broken(self.source, error) from None
         self._take(data)
+        if len(self._queue) == 1 and len(self._queue[0]) == 1:
+            self._rest, self._rest_is_urgent = memoryview(self._queue.popleft()), True
+        self.flush()
         return True
 
-    def read_last(self) -> None:
-        """Take one piece of what a dead source sent before; its end is no orderly one."""
+    def move_last(self) -> None:
+        """Take a piece of what a dead source sent before; its end is no orderly one."""
         try:
             data = self.source.recv(PIECE)
         except OSError:
             data = b""
         if data:
             self._take(data)
+            self.flush()
         else:
             self.over = True
 
     def flush(self) -> None:
         """Give the sink what it takes."""
-        queue = self._queue
-        while self._rest is not None or queue:
-            piece = self._rest if self._rest is not None else memoryview(queue.popleft())
-            sent = self._send(piece)
-            self.given += sent
-            if sent < len(piece):
-                self._rest = piece[sent:]
-                self.blocked = True
-                return
-            self._rest = None
+        if self._pipe is not None:
+            self._empty(self._pipe)
+            if not self._pipe.filled:
+                self.close()
+        while (self._queue or self._rest is not None) and not self.blocked:
+            if self._rest is not None:
+                self._give_rest(self._rest)
+            elif len(self._queue) == 1:
+                self._give_rest(memoryview(self._queue.popleft()))
+            else:
+                self._give_several()
 
     def end(self) -> None:
         """Tell the sink that nothing more comes."""
@@ -132,6 +165,36 @@ class Lane:
         except OSError as error:
             raise Broken(self.sink, error) from None
         self.shut = True
+
+    def close(self) -> None:
+        """Give back what was lent."""
+        if self._pipe is not None:
+            _PIPES.give_back(self._pipe)
+            self._pipe = None
+
+    # Bytes that layers see.
+
+    def _read(self) -> bool:
+        for burst in range(BURST):
+            data = self._receive(self._piece)
+            if data is None:
+                return burst > 0
+            self._take(data)
+            self.flush()
+            if len(data) < self._piece or not self.wants or self._pipeline.error is not None:
+                return True
+            del data  # so that the next piece lies in the same memory, which is still in the processor's cache
+            self._piece = min(2 * self._piece, PIECE)
+        return True
+
+    def _receive(self, most: int) -> bytes | None:
+        """What the source has, nothing at its end; None where it has nothing yet."""
+        try:
+            return self.source.recv(most)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Broken(self.source, error) from None
 
     def _take(self, data: bytes) -> None:
         if data:
@@ -143,10 +206,78 @@ class Lane:
         if self.opposite.pending:
             self._reflects = True
 
-    def _send(self, piece: memoryview) -> int:
+    def _give_rest(self, piece: memoryview) -> None:
+        """Send one piece, and remember what is left of it."""
         try:
-            return self.sink.send(piece)
+            sent = self.sink.send(piece, MSG_OOB) if self._rest_is_urgent else self.sink.send(piece)
         except BlockingIOError:
-            return 0
+            sent = 0
         except OSError as error:
             raise Broken(self.sink, error) from None
+        self.given += sent
+        if sent == len(piece):
+            self._rest, self._rest_is_urgent = None, False
+        else:
+            self._rest, self.blocked = piece[sent:], True
+
+    def _give_several(self) -> None:
+        try:
+            sent = self.sink.sendmsg(islice(self._queue, GATHERED))
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise Broken(self.sink, error) from None
+        self.given += sent
+        count = min(len(self._queue), GATHERED)
+        while count and sent >= len(self._queue[0]):
+            sent -= len(self._queue.popleft())
+            count -= 1
+        if count:
+            self.blocked = True
+            if sent:
+                self._rest = memoryview(self._queue.popleft())[sent:]
+
+    # Bytes that only pass.
+
+    def _splice(self, pipe: Pipe) -> bool:
+        """By a pipe, which is ours only while something is in it."""
+        before, count = self.taken, None
+        try:
+            for _ in range(BURST):
+                count = self._fill(pipe)
+                if not count:
+                    break
+                self._empty(pipe)
+                if self.blocked or count < FIRST_PIECE:
+                    break
+        finally:
+            if not pipe.filled:
+                self.close()
+            if self.taken > before:
+                self._pipeline.passed(self.direction, self.taken - before)
+        return self._read() if count == 0 else self.taken > before
+
+    def _fill(self, pipe: Pipe) -> int | None:
+        """How much the source had; nothing at its end or before urgent data, None where it has nothing yet."""
+        try:
+            count = os.splice(self.source.fileno(), pipe.writing, SIZE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Broken(self.source, error) from None
+        self.taken += count
+        pipe.filled = count
+        return count
+
+    def _empty(self, pipe: Pipe) -> None:
+        # Never ask for more than there is: the kernel would hold the last bytes back, to send them with what follows.
+        while pipe.filled and not self.blocked:
+            try:
+                sent = os.splice(pipe.reading, self.sink.fileno(), pipe.filled)
+            except BlockingIOError:
+                self.blocked = True
+                return
+            except OSError as error:
+                raise Broken(self.sink, error) from None
+            self.given += sent
+            pipe.filled -= sent

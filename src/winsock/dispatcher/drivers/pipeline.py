@@ -43,16 +43,10 @@ class Pipeline:
         self.outgoing_over = False
         """Whether the end of the outgoing stream came out at the bottom: after `to_network` comes nothing more."""
         self.incoming_over = False
-
-    @property
-    def reads(self) -> bool:
+        self.reads = any(stage.reads for stage in self.stages)
         """Whether a layer sees the bytes; else they need not come here: see `passed`."""
-        return any(stage.reads for stage in self.stages)
-
-    @property
-    def error(self) -> WinsockError | None:
+        self.error: WinsockError | None = None
         """Why the connection failed, if it did."""
-        return next((stage.error for stage in self.stages if stage.error is not None), None)
 
     @property
     def deadline(self) -> float | None:
@@ -88,6 +82,8 @@ class Pipeline:
 
     def tick(self) -> None:
         """Call the timers that are due."""
+        if self.deadline is None:
+            return
         now = self._clock()
         for stage in self.stages:
             stage.tick(now)
@@ -101,6 +97,8 @@ class Pipeline:
     def _settle(self) -> None:
         for index in range(len(self.stages)):
             self._collect(index)
+        if not self.ready:
+            self._open_ready()
         self._run()
 
     def _run(self) -> None:
@@ -132,11 +130,15 @@ class Pipeline:
     def _collect(self, index: int) -> None:
         """What a stage gave, on its way; nothing more of one that failed."""
         stage = self.stages[index]
-        if stage.error is None:
-            self._work.extend((index + 1, _DOWN, item) for item in stage.to_network)
-            self._work.extend((index - 1, _UP, item) for item in stage.to_application)
-        stage.to_network.clear()
-        stage.to_application.clear()
+        if stage.error is not None:
+            self.error = self.error or stage.error
+            stage.to_network.clear()
+            stage.to_application.clear()
+            return
+        while stage.to_network:
+            self._work.append((index + 1, _DOWN, stage.to_network.popleft()))
+        while stage.to_application:
+            self._work.append((index - 1, _UP, stage.to_application.popleft()))
 
     def _open_ready(self) -> None:
         """Open the stages above those that are ready."""
