@@ -8,6 +8,7 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.spi.handles import NonIfsLayer
 from winsock.spi.layer import Layer
 from winsock.spi.provider import ReadBuffer, WriteBuffer
+from winsock.spi.stream import StreamLayer
 
 
 class PassThrough(Layer):
@@ -54,3 +55,17 @@ class CopiedBytes(Layer):
         thread_id: object = None,
     ) -> tuple[int, int] | None:
         return self.next.WSPRecv(s, list(buffers), flags)
+
+
+class Untouched(StreamLayer):
+    """Wants every connection, and sees no byte."""
+
+
+class ReadBytes(StreamLayer):
+    """Sees every byte, and changes none."""
+
+    def outgoing(self, data: bytes) -> bytes:
+        return data
+
+    def incoming(self, data: bytes) -> bytes:
+        return data

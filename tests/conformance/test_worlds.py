@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.layers import CopiedBytes, OwnHandles, PassThrough, SameAddress
+from tests.conformance.layers import CopiedBytes, OwnHandles, PassThrough, ReadBytes, SameAddress, Untouched
 from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.layers.trace import Trace
 from winsock.testing import CHECKS, World, through
@@ -23,6 +23,9 @@ WORLDS: dict[str, tuple[LayerLike, ...]] = {
     "own,own,own": (OwnHandles, OwnHandles, OwnHandles),
     "address,own": (SameAddress, OwnHandles),
     "own,bytes": (OwnHandles, CopiedBytes),
+    "stream": (Untouched,),
+    "stream,stream,stream": (Untouched, ReadBytes, ReadBytes),
+    "address,stream,own,pass": (SameAddress, ReadBytes, OwnHandles, PassThrough),
 }
 
 

@@ -11,11 +11,12 @@ from winsock.abi.errors import WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.api import sockets
 from winsock.catalog.entries import Catalog, LayerSpec
-from winsock.dispatcher import process
+from winsock.dispatcher import loader, process
 from winsock.dispatcher.records import records
 from winsock.spi.layer import Layer
+from winsock.spi.stream import StreamLayer
 
-LayerLike: TypeAlias = type[Layer] | LayerSpec | str
+LayerLike: TypeAlias = type[Layer] | type[StreamLayer] | LayerSpec | str
 """A layer class that can be imported, its import path, or a `LayerSpec` with options."""
 
 LOOPBACK: dict[int, Sockaddr] = {AF_INET: SockaddrIn("127.0.0.1", 0), AF_INET6: SockaddrIn6("::1", 0)}
@@ -37,7 +38,8 @@ def _spec(layer: LayerLike) -> LayerSpec:
     if isinstance(layer, LayerSpec):
         return layer
     if isinstance(layer, str):
-        return LayerSpec(layer.rpartition(":")[2].lower(), layer)
+        ifs_handles = getattr(loader.resolve(layer), "ifs_handles", True)
+        return LayerSpec(layer.rpartition(":")[2].lower(), layer, ifs_handles=ifs_handles)
     return LayerSpec(layer.name, f"{layer.__module__}:{layer.__qualname__}", ifs_handles=layer.ifs_handles)
 
 

@@ -1,0 +1,483 @@
+"""The direct driver: a stream layer in one process, its machine run by WSPSend and WSPRecv in the caller's thread.
+
+For each connection that the layer wants there is a `Connection`; this provider translates calls into what that is asked
+for, and hands everything else to the provider below, as `NonIfsLayer` does. A handle without such a connection - new,
+listening, or of a connection that the layer does not want - is the provider's below, call for call.
+
+Out-of-band data would go round the layer, or be lost to it: sending and receiving with MSG_OOB is WSAEOPNOTSUPP, and an
+urgent byte that the peer sends comes in line, through the layer, as every other byte.
+
+WSPEventSelect, WSPAsyncSelect and WSPEnumNetworkEvents are the provider's below: they tell of the network, and nothing
+of bytes that the layer holds or makes. WSPSelect, and so WSAPoll, tells of what a receive would get.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
+
+from winsock.abi.constants import (
+    AF_UNSPEC,
+    FIONBIO,
+    FIONREAD,
+    MSG_OOB,
+    MSG_PARTIAL,
+    MSG_PEEK,
+    MSG_WAITALL,
+    SD_BOTH,
+    SD_RECEIVE,
+    SD_SEND,
+    SO_ERROR,
+    SO_OOBINLINE,
+    SOL_SOCKET,
+)
+from winsock.abi.errors import (
+    WSAEALREADY,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAEISCONN,
+    WSAENOPROTOOPT,
+    WSAENOTCONN,
+    WSAEOPNOTSUPP,
+    WSAEWOULDBLOCK,
+    ErrorCode,
+    WinsockError,
+)
+from winsock.dispatcher.drivers import keeper
+from winsock.dispatcher.drivers.asking import Asking
+from winsock.dispatcher.drivers.connection import EXCEPT, READ, WRITE, Connection, set_blocking
+from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
+from winsock.spi.handles import Context, NonIfsLayer, base_handle
+from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
+
+if TYPE_CHECKING:
+    from winsock.abi.sockaddr import Sockaddr
+    from winsock.spi.provider import OptionValue
+    from winsock.spi.stream import StreamLayer
+
+_DWORD = struct.Struct("<I")
+_SEND_FLAGS = MSG_OOB | MSG_PARTIAL
+_EVENTS = {READ: IN, WRITE: OUT, EXCEPT: PRI}
+_INTERESTS = tuple(_EVENTS)
+
+
+class Handle(Context):
+    """A handle of the driver's, and the connection behind it."""
+
+    blocking = True
+    """Whether the application waits in its calls. The handle below need not."""
+    driven: Connection | None = None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The layer's connection, where there is one and its connect did not fail below."""
+        if self.driven is not None and self.driven.lost:
+            self.driven = None
+        return self.driven
+
+
+class Direct(Asking, NonIfsLayer):
+    """The provider that a stream layer is, in a chain of one process."""
+
+    context_type = Handle
+
+    def __init__(self, kind: type[StreamLayer]) -> None:
+        super().__init__(kind)
+        _drivers.add(self)
+
+    def context(self, s: int) -> Handle:
+        handle: Handle = super().context(s)
+        return handle
+
+    def adopted(self, handle: int) -> None:
+        super().adopted(handle)
+        self.context(handle).blocking = os.get_blocking(handle)
+
+    # Connections.
+
+    def WSPConnect(
+        self,
+        s: int,
+        name: Sockaddr,
+        caller_data: ReadBuffer | None = None,
+        callee_data: WriteBuffer | None = None,
+        sqos: object = None,
+        gqos: object = None,
+    ) -> bytes | None:
+        handle = self.context(s)
+        extras = (caller_data, callee_data, sqos, gqos)
+        if handle.connection is not None:
+            self._connect_again(handle, handle.connection, name)
+        if not self._wants(name):
+            return self.next.WSPConnect(handle.lower, name, *extras)
+        layer = self._new_layer("connect", name)
+        destination = self._asked(layer, name)
+        try:
+            answer = self.next.WSPConnect(handle.lower, destination, *extras)
+        except WinsockError as error:
+            if error.winerror == WSAEWOULDBLOCK:
+                self._drive(handle, layer).settle()
+            raise
+        connection = self._drive(handle, layer)
+        self._open(handle, connection)
+        return answer
+
+    def _drive(self, handle: Handle, layer: StreamLayer) -> Connection:
+        handle.driven = Connection(layer, self.next, handle.lower, handle.handle)
+        return handle.driven
+
+    def _open(self, handle: Handle, connection: Connection) -> None:
+        """The handle below is connected: the layer speaks first, and we wait for it if the application would."""
+        connection.begin()
+        if not handle.blocking:
+            connection.settle()
+            if connection.ready:
+                return
+            raise WinsockError(WSAEWOULDBLOCK, "the connection is being opened")
+        try:
+            connection.finish_opening()
+        except WinsockError:
+            self._forsake(handle, connection)
+            raise
+        connection.settle()
+
+    def _forsake(self, handle: Handle, connection: Connection) -> None:
+        """The handle is as before its connect."""
+        connection.abandon()
+        handle.driven = None
+        set_blocking(self.next, handle.lower, handle.blocking)
+
+    def _connect_again(self, handle: Handle, connection: Connection, name: Sockaddr) -> None:
+        """A connect on a handle that has a connection; returns where nothing is left of it."""
+        if name.family != AF_UNSPEC:
+            connection.readiness(WRITE)
+            if connection.ready:
+                raise WinsockError(WSAEISCONN, "s: the socket is connected")
+            if connection.error is None and not connection.lost:
+                raise WinsockError(WSAEALREADY, "s: the connection is on its way")
+        if not connection.lost:
+            self._forsake(handle, connection)
+
+    def WSPAccept(
+        self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None
+    ) -> tuple[int, Sockaddr | None]:
+        listener = self.context(s)
+        while True:
+            lower, address = self.next.WSPAccept(listener.lower, condition, callback_data)
+            try:
+                layer = self._let_in_by_layer(address)
+            except WinsockError:
+                self._reset(lower)
+                continue
+            made = self.make_handle(lower, inheritable=listener.inheritable)
+            handle = self.context(made)
+            handle.blocking = listener.blocking
+            if layer is not None:
+                connection = self._drive(handle, layer)
+                connection.begin()
+                connection.settle()
+            return made, address
+
+    def _let_in_by_layer(self, address: Sockaddr | None) -> StreamLayer | None:
+        """The layer of a connection that it wants; raises where it refuses it."""
+        if address is None or not self._wants(address):
+            return None
+        layer = self._new_layer("accept", address)
+        self._let_in(layer, address)
+        return layer
+
+    def WSPShutdown(self, s: int, how: int) -> None:
+        handle = self.context(s)
+        connection = handle.connection
+        if connection is None or how not in (SD_RECEIVE, SD_SEND, SD_BOTH):
+            self.next.WSPShutdown(handle.lower, how)
+            return
+        if how != SD_RECEIVE:
+            connection.end_sending()
+        if how != SD_SEND:
+            connection.end_receiving()
+
+    def WSPSendDisconnect(self, s: int, data: ReadBuffer | None = None) -> None:
+        handle = self.context(s)
+        if handle.connection is None or data:
+            self.next.WSPSendDisconnect(handle.lower, data)
+        else:
+            handle.connection.end_sending()
+
+    def WSPRecvDisconnect(self, s: int) -> bytes:
+        handle = self.context(s)
+        if handle.connection is None:
+            return self.next.WSPRecvDisconnect(handle.lower)
+        handle.connection.end_receiving()
+        return b""
+
+    def WSPCloseSocket(self, s: int) -> None:
+        handle = self.context(s)
+        if handle.connection is None:
+            super().WSPCloseSocket(s)
+            return
+        if handle.made:
+            self.upcalls.release_handle(handle.lower)
+        handle.connection.close()
+        self.forget(handle)
+
+    def WSPCleanup(self) -> None:
+        keeper.drain(connection for connection in keeper.closing() if connection.table is self.next)
+        super().WSPCleanup()
+
+    # Data.
+
+    def WSPSend(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        handle = self.context(s)
+        connection = handle.connection
+        if connection is None:
+            return self.next.WSPSend(handle.lower, buffers, flags, overlapped, completion_routine, thread_id)
+        _check_transfer("WSPSend", buffers, flags, overlapped)
+        if flags & MSG_PARTIAL:
+            raise unsupported("WSPSend of a partial message (MSG_PARTIAL)")
+        return connection.send(_readable(buffers), handle.blocking)
+
+    def WSPSendTo(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        to: Sockaddr | None = None,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        handle = self.context(s)
+        if handle.connection is None:
+            return self.next.WSPSendTo(handle.lower, buffers, flags, to, overlapped, completion_routine, thread_id)
+        return self.WSPSend(s, buffers, flags, overlapped)
+
+    def WSPRecv(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int] | None:
+        handle = self.context(s)
+        connection = handle.connection
+        if connection is None:
+            return self.next.WSPRecv(handle.lower, buffers, flags, overlapped, completion_routine, thread_id)
+        _check_transfer("WSPRecv", buffers, flags, overlapped)
+        fill, peek = bool(flags & MSG_WAITALL), bool(flags & MSG_PEEK)
+        if fill and (peek or flags & MSG_PARTIAL or not handle.blocking):
+            raise WinsockError(
+                WSAEOPNOTSUPP, "flags: MSG_WAITALL goes with blocking streams, without MSG_PEEK and MSG_PARTIAL"
+            )
+        return connection.receive(_writable(buffers), handle.blocking, peek, fill), 0
+
+    def WSPRecvFrom(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int, Sockaddr | None] | None:
+        handle = self.context(s)
+        if handle.connection is None:
+            return self.next.WSPRecvFrom(handle.lower, buffers, flags, overlapped, completion_routine, thread_id)
+        received = self.WSPRecv(s, buffers, flags, overlapped)
+        return None if received is None else (*received, None)
+
+    # Options and control codes.
+
+    def WSPIoctl(
+        self,
+        s: int,
+        code: int,
+        in_buffer: ReadBuffer | None = None,
+        out_size: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> bytes | None:
+        handle = self.context(s)
+        connection = handle.connection
+        if connection is None or code not in (FIONBIO, FIONREAD):
+            answer = super().WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine, thread_id)
+            if code == FIONBIO:
+                handle.blocking = not any((in_buffer or b"")[:4])
+            return answer
+        if (len(in_buffer or b"") if code == FIONBIO else out_size) < _DWORD.size:
+            raise WinsockError(WSAEFAULT, f"code: {code:#x} takes a number of {_DWORD.size} bytes")
+        if code == FIONREAD:
+            return _DWORD.pack(connection.readable_count())
+        handle.blocking = not any((in_buffer or b"")[:4])
+        return b""
+
+    def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
+        connection = self.context(s).connection
+        if (level, optname) == (SOL_SOCKET, SO_ERROR) and connection is not None:
+            error = connection.take_error()
+            if error is not None:
+                return ErrorCode(error.winerror, error.errno)
+        return super().WSPGetSockOpt(s, level, optname)
+
+    def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
+        if (level, optname) == (SOL_SOCKET, SO_OOBINLINE) and self.context(s).connection is not None:
+            raise WinsockError(WSAENOPROTOOPT, f"optname: urgent data goes through {self.name} in line (SO_OOBINLINE)")
+        super().WSPSetSockOpt(s, level, optname, value)
+
+    def WSPGetPeerName(self, s: int) -> Sockaddr:
+        handle = self.context(s)
+        if handle.connection is not None and not handle.connection.connected:
+            raise WinsockError(WSAENOTCONN, "s: the socket is not connected yet")
+        return self.next.WSPGetPeerName(handle.lower)
+
+    def WSPEventSelect(self, s: int, event: object, events: int) -> None:
+        super().WSPEventSelect(s, event, events)
+        self._selected(self.context(s), events)
+
+    def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
+        super().WSPAsyncSelect(s, window, message, events)
+        self._selected(self.context(s), events)
+
+    def _selected(self, handle: Handle, events: int) -> None:
+        if events:
+            handle.blocking = False
+
+    # Waiting.
+
+    def WSPSelect(
+        self,
+        nfds: int,
+        readfds: Sequence[int] | None,
+        writefds: Sequence[int] | None,
+        exceptfds: Sequence[int] | None,
+        timeout: float | None,
+    ) -> tuple[list[int], list[int], list[int]]:
+        wanted: dict[int, int] = {}
+        for handles, interest in zip((readfds, writefds, exceptfds), _INTERESTS, strict=True):
+            for s in handles or ():
+                wanted[s] = wanted.get(s, 0) | interest
+        contexts = {s: self.context(s) for s in wanted}
+        if not any(handle.connection for handle in contexts.values()):
+            return super().WSPSelect(nfds, readfds, writefds, exceptfds, timeout)
+        if timeout is not None and not timeout >= 0:
+            raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
+        ready = self._select(contexts, wanted, None if timeout is None else time.monotonic() + timeout)
+        reads, writes, exceptions = (
+            [s for s in dict.fromkeys(handles or ()) if ready.get(s, 0) & interest]
+            for handles, interest in zip((readfds, writefds, exceptfds), _INTERESTS, strict=True)
+        )
+        return reads, writes, exceptions
+
+    def _select(self, contexts: dict[int, Handle], wanted: dict[int, int], until: float | None) -> dict[int, int]:
+        """Handle -> what it is ready for; empty when the time is up."""
+        bases = {s: base_handle(self.next, handle.lower) for s, handle in contexts.items()}
+        with Waiter(bases.values()) as waiter:
+            while True:
+                look = self._look(contexts, wanted)
+                if look.ready or (until is not None and time.monotonic() >= until):
+                    return look.ready
+                events: dict[int, int] = {}
+                for s, interest in look.events.items():
+                    if interest:
+                        events[bases[s]] = events.get(bases[s], 0) | interest
+                waiter.wait(events, until, look.moved)
+
+    def _look(self, contexts: dict[int, Handle], wanted: dict[int, int]) -> _Look:
+        """What every handle is ready for now: the connections know themselves, of others the provider below knows."""
+        ready: dict[int, int] = {}
+        events: dict[int, int] = {}
+        below: tuple[list[int], list[int], list[int]] = ([], [], [])
+        moved = False
+        for s, handle in contexts.items():
+            asked = wanted[s]
+            connection = handle.connection
+            if connection is not None:
+                found, has_moved = connection.readiness(asked)
+                moved = moved or has_moved
+            connection = handle.connection  # a connect that failed leaves none
+            if connection is None:
+                events[s] = sum(event for interest, event in _EVENTS.items() if asked & interest)
+            else:
+                ready[s] = found & ~WRITE if connection.error is None else found
+                events[s] = connection.events(asked)
+                asked = found & WRITE if connection.error is None else 0
+            for handles, interest in zip(below, _INTERESTS, strict=True):
+                if asked & interest:
+                    handles.append(handle.lower)
+        if any(below):
+            found_below = self.next.WSPSelect(0, *below, 0)
+            for s, handle in contexts.items():
+                for lowers, interest in zip(found_below, _INTERESTS, strict=True):
+                    if self.upcalls.WPUFDIsSet(handle.lower, lowers):
+                        ready[s] = ready.get(s, 0) | interest
+        return _Look({s: found for s, found in ready.items() if found}, events, moved)
+
+    # The end of the process.
+
+    def close_connections(self) -> None:
+        """Close what the application left open, as its handles would be."""
+        for handle in list(self._contexts.values()):
+            if handle.connection is not None:
+                handle.connection.close()
+
+    def _leave_to_parent(self) -> None:
+        for handle in self._contexts.values():
+            handle.driven = None
+        super()._leave_to_parent()
+
+
+class _Look(NamedTuple):
+    """One look at the handles of a select."""
+
+    ready: dict[int, int]
+    events: dict[int, int]
+    """What to wait for at each one's base."""
+    moved: bool
+
+
+_drivers: WeakSet[Direct] = WeakSet()
+
+
+def close_all() -> None:
+    """Close the connections of every driver."""
+    for driver in list(_drivers):
+        if hasattr(driver, "_contexts"):
+            driver.close_connections()
+
+
+def _check_transfer(function: str, buffers: Sequence[ReadBuffer], flags: int, overlapped: object) -> None:
+    if overlapped is not None:
+        raise unsupported(f"{function} with an overlapped structure")
+    if not buffers:
+        raise WinsockError(WSAEINVAL, "buffers: there is none")
+    if flags & MSG_OOB:
+        raise unsupported(f"{function} of urgent data (MSG_OOB), which would go round the layer,")
+
+
+def _readable(buffers: Sequence[ReadBuffer]) -> list[memoryview]:
+    try:
+        return [memoryview(buffer).cast("B") for buffer in buffers]
+    except TypeError as error:
+        raise WinsockError(WSAEFAULT, f"buffers: {error}") from None
+
+
+def _writable(buffers: Sequence[WriteBuffer]) -> list[memoryview]:
+    views = _readable(buffers)
+    if any(view.readonly for view in views):
+        raise WinsockError(WSAEFAULT, "buffers: they cannot be written to")
+    return views

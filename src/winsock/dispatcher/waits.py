@@ -1,0 +1,144 @@
+"""Waiting for handles of which a provider knows more than any descriptor shows.
+
+A provider that makes its own handles may hold bytes, or owe some, when nothing happens at the descriptor below. Who
+waits for such a handle waits for the descriptor beneath all layers (its *base*), and is woken as well when some layer
+says that its connection has news (`wake`). Either is only a hint when to ask again: what a handle is ready for, its
+provider alone knows. A base that wakes us again and again for nothing is left out for a moment, which grows, so that
+nothing makes us spin.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+IN, OUT, PRI = select.POLLIN, select.POLLOUT, select.POLLPRI
+
+_PATIENCE = 4
+"""How often in a row a base may wake us for nothing."""
+_FIRST_PAUSE_S = 0.001
+_LONGEST_PAUSE_S = 0.05
+
+_waiting: dict[int, list[Waiter]] = {}
+_lock = threading.Lock()
+_alarms: list[Alarm] = []
+"""Alarms that nobody uses now."""
+
+
+class Alarm:
+    """What ends a poll() from another thread."""
+
+    __slots__ = ("reader", "writer")
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self.reader = self.writer = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        else:
+            self.reader, self.writer = os.pipe()
+            os.set_blocking(self.reader, False)
+            os.set_blocking(self.writer, False)
+
+    def ring(self) -> None:
+        """End the poll() of the moment, or the next."""
+        try:
+            os.write(self.writer, b"\1\0\0\0\0\0\0\0")
+        except BlockingIOError:
+            pass  # it rings already
+
+    def silence(self) -> None:
+        """Let the next poll() wait again."""
+        try:
+            os.read(self.reader, 4096)
+        except BlockingIOError:
+            pass
+
+
+class Waiter:
+    """One thread's wait. Made before the first look at what it is for, so that no news is missed:
+
+    with Waiter(bases) as waiter:
+        while not ready():
+            waiter.wait({base: IN}, until)
+    """
+
+    def __init__(self, bases: Iterable[int]) -> None:
+        self._bases = tuple(bases)
+        self._wakes = 0
+        self._pause = _FIRST_PAUSE_S
+
+    def __enter__(self) -> Self:
+        self._alarm = _alarms.pop() if _alarms else Alarm()
+        with _lock:
+            for base in self._bases:
+                _waiting.setdefault(base, []).append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with _lock:
+            for base in self._bases:
+                waiters = _waiting.get(base, [])
+                if self in waiters:
+                    waiters.remove(self)
+                if not waiters:
+                    _waiting.pop(base, None)
+        self._alarm.silence()
+        _alarms.append(self._alarm)
+
+    def wait(self, events: Mapping[int, int], until: float | None, moved: bool = False) -> None:
+        """Until one of these bases has such events, until news of one, or until that time (`time.monotonic`).
+
+        `moved`: whether anything came of the last wait, though not what is waited for.
+        """
+        if moved:
+            self._wakes, self._pause = 0, _FIRST_PAUSE_S
+        if self._wakes < _PATIENCE:
+            self._wakes += self._poll(events, until)
+            return
+        pause_ends = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+        self._poll({}, pause_ends if until is None else min(until, pause_ends))
+
+    def ring(self) -> None:
+        """Wake this waiter."""
+        self._alarm.ring()
+
+    def _poll(self, events: Mapping[int, int], until: float | None) -> bool:
+        """Whether a base woke us at once."""
+        poller = select.poll()
+        poller.register(self._alarm.reader, IN)
+        for base, interest in events.items():
+            poller.register(base, interest)
+        began = time.monotonic()
+        found = poller.poll(None if until is None else max(0.0, until - began) * 1000)
+        woken = {descriptor for descriptor, _ in found}
+        if self._alarm.reader in woken:
+            self._alarm.silence()
+            return False
+        return bool(woken) and time.monotonic() - began < _FIRST_PAUSE_S
+
+
+def wake(base: int) -> None:
+    """Tell those who wait for that base that something happened which it does not show."""
+    if base in _waiting:
+        with _lock:
+            for waiter in _waiting.get(base, ()):
+                waiter.ring()
+
+
+def after_fork() -> None:
+    """In a child the waiting threads are gone, and alarms would ring in the parent."""
+    global _lock
+    _lock = threading.Lock()
+    _waiting.clear()
+    _alarms.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=after_fork)
