@@ -424,7 +424,9 @@ def test_a_provider_that_is_no_layer_is_not_run(capsys: pytest.CaptureFixture[st
         GUID(1, 0, 0, bytes(8)), "tests.fakes:RecordingBase", "foreign", c.XP1_IFS_HANDLES
     )
     assert main(["run", "--", "true"]) == 125
-    assert "what is installed cannot run: tests.fakes:RecordingBase is not a subclass" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "what is installed cannot run: tests.fakes:RecordingBase" in said
+    assert "winsock run takes no other providers" in said
     with pytest.raises(UsageError):
         make_plan(["tests.fakes:RecordingBase"])
 
