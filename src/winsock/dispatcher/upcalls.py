@@ -50,11 +50,15 @@ class ChainUpcalls(Upcalls):
         self._start_next = start_next
 
     def WPUModifyIFSHandle(self, catalog_entry_id: int, proposed_handle: int) -> int:
-        chain, table = self._provider(catalog_entry_id)
-        record = records.get(proposed_handle)
-        if record is not None and catalog_entry_id != chain.ids[-1]:  # a base's handle is new, a layer's made below it
-            change(record, chain, table)
-            return proposed_handle
+        chain = self._opened.get(catalog_entry_id)
+        if chain is not None and chain.ids[-1] == catalog_entry_id:  # of a base: what is proposed is new
+            table = chain.table
+        else:
+            chain, table = self._provider(catalog_entry_id)
+            record = records.get(proposed_handle)
+            if record is not None and catalog_entry_id != chain.ids[-1]:  # a layer's was made below it
+                change(record, chain, table)
+                return proposed_handle
         try:
             identity = identity_of(proposed_handle)
         except (OSError, TypeError, OverflowError):
