@@ -59,18 +59,18 @@ def test_chain_guid_and_name_are_packed_at_their_offsets() -> None:
 
 @given(infos())
 def test_what_is_packed_comes_back(info: WSAPROTOCOL_INFO) -> None:
-    assert protocol_info.unpack(info.pack()) == info
+    assert WSAPROTOCOL_INFO.unpack(info.pack()) == info
 
 
 def test_a_long_name_is_cut_and_ends_with_a_zero() -> None:
     packed = WSAPROTOCOL_INFO(szProtocol="x" * 300).pack()
     assert len(packed) == protocol_info.SIZE
-    assert protocol_info.unpack(packed).szProtocol == "x" * 255
+    assert WSAPROTOCOL_INFO.unpack(packed).szProtocol == "x" * 255
 
 
 def test_too_few_bytes_are_refused() -> None:
     with pytest.raises(ValueError, match="628"):
-        protocol_info.unpack(bytes(627))
+        WSAPROTOCOL_INFO.unpack(bytes(627))
 
 
 def test_chain_length_tells_the_kind_of_entry() -> None:

@@ -7,7 +7,7 @@ Source: ns-winsock2-wsaprotocol_infow and ns-winsock2-wsaprotocolchain of the Wi
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from winsock.abi.constants import MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LEN
 from winsock.abi.guids import GUID
@@ -79,19 +79,19 @@ class WSAPROTOCOL_INFO(NamedTuple):  # noqa: N801
             )
         )
 
-
-def unpack(data: bytes) -> WSAPROTOCOL_INFO:
-    """Read the 628 bytes of a WSAPROTOCOL_INFOW; raises `ValueError` where there are fewer."""
-    if len(data) < SIZE:
-        raise ValueError(f"a WSAPROTOCOL_INFOW has {SIZE} bytes, not {len(data)}")
-    entry_id, length, *rest = _TAIL.unpack_from(data, _HEAD.size + 16)
-    name = data[_NAME_AT:SIZE].decode("utf-16-le", "replace").partition("\0")[0]
-    fields = (
-        *_HEAD.unpack_from(data),
-        GUID.unpack(data[_HEAD.size : _HEAD.size + 16]),
-        entry_id,
-        WSAPROTOCOLCHAIN(length, tuple(entry for entry in rest[: min(length, MAX_PROTOCOL_CHAIN)] if entry)),
-        *rest[MAX_PROTOCOL_CHAIN:],
-        name,
-    )
-    return WSAPROTOCOL_INFO._make(fields)
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Read the 628 bytes of a WSAPROTOCOL_INFOW; raises `ValueError` where there are fewer."""
+        if len(data) < SIZE:
+            raise ValueError(f"a WSAPROTOCOL_INFOW has {SIZE} bytes, not {len(data)}")
+        entry_id, length, *rest = _TAIL.unpack_from(data, _HEAD.size + 16)
+        name = data[_NAME_AT:SIZE].decode("utf-16-le", "replace").partition("\0")[0]
+        fields = (
+            *_HEAD.unpack_from(data),
+            GUID.unpack(data[_HEAD.size : _HEAD.size + 16]),
+            entry_id,
+            WSAPROTOCOLCHAIN(length, tuple(entry for entry in rest[: min(length, MAX_PROTOCOL_CHAIN)] if entry)),
+            *rest[MAX_PROTOCOL_CHAIN:],
+            name,
+        )
+        return cls._make(fields)

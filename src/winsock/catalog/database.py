@@ -8,8 +8,8 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from winsock.abi import protocol_info
 from winsock.abi.errors import WSAEINPROGRESS, WSANO_RECOVERY, WinsockError
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.settings import Settings
 from winsock.catalog.store import Application, Installed, built_in
@@ -98,7 +98,7 @@ _SELECT_ENTRIES = "SELECT info, path, options, digest, categories FROM entry WHE
 def _entry(row: tuple[bytes, str, str | None, str, int]) -> CatalogEntry:
     info, path, options, digest, categories = row
     settings = None if options is None else Settings(options)
-    return CatalogEntry(protocol_info.unpack(info), path, settings, digest, categories)
+    return CatalogEntry(WSAPROTOCOL_INFO.unpack(info), path, settings, digest, categories)
 
 
 def _put(connection: sqlite3.Connection, contents: Installed, is_new: bool) -> None:

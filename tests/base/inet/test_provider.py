@@ -165,7 +165,6 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
     ("function", "arguments"),
     [
         ("WSPCancelBlockingCall", ()),
-        ("WSPDuplicateSocket", (3, 1)),
         ("WSPGetOverlappedResult", (3, None, False)),
         ("WSPGetQOSByName", (3, "")),
         ("WSPJoinLeaf", (3, None, None, None, None, None, 0)),

@@ -71,12 +71,9 @@ def names_of(info: WSAPROTOCOL_INFO) -> frozenset[tuple[int, int, int]]:
 def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given: WSAPROTOCOL_INFO | None) -> None:
     """Whether the three mean the protocol `info`, where wildcards stand for what `given` says.
 
-    Raises WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT or WSAEPROTOTYPE, and WSAEINVAL for the description
-    of another process's socket.
+    Raises WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT or WSAEPROTOTYPE.
     """
     given = info if given is None else given
-    if given.dwProviderReserved:
-        raise WinsockError(WSAEINVAL, "protocol_info: sockets of other processes cannot be opened yet")
     af = given.iAddressFamily if af in _ANY else af
     type = given.iSocketType if type in _ANY else type
     if af != info.iAddressFamily:

@@ -28,6 +28,10 @@ class Ground(Provider):
     datagrams: bool
     """Whether the sockets of this entry keep message boundaries."""
 
+    def open_duplicate(self, protocol_info: WSAPROTOCOL_INFO, flags: int) -> int:
+        """A handle for the socket that another process offers."""
+        raise NotImplementedError
+
     def ask_after_interrupt(self, function: str) -> None:
         """A signal came: go on, unless this thread's blocking callback says that the call was cancelled."""
         callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)

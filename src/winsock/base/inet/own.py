@@ -76,6 +76,8 @@ class OwnSocket(_HostObject):
     """One item for each thread that may be waiting in a call on this socket."""
     closed: bool = False
     was_accepted: bool = False
+    provider: object = None
+    """The one that made it: several may serve one entry."""
     selection: Selection | None = None
     """Where somebody asked for network events."""
     _object: socket.SocketType | None = None

@@ -17,6 +17,7 @@ from winsock.base.inet.connections import Connections
 from winsock.base.inet.controls import Controls
 from winsock.base.inet.creation import names_of
 from winsock.base.inet.data import Data
+from winsock.base.inet.duplicates import Duplicates
 from winsock.base.inet.events import Events
 from winsock.base.inet.names import Names
 from winsock.base.inet.options import Options
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _LOWEST = (2, 2)
 
 
-class Inet(Connections, Data, Names, Options, Controls, Waiting, Events):
+class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplicates):
     """TCP or UDP over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events):
             if self._uses:
                 return
         for record in list(SOCKETS.values()):
-            if record.info.dwCatalogEntryId == self.info.dwCatalogEntryId:
+            if record.provider is self:
                 self._free(record)
 
     def _free(self, record: own.OwnSocket) -> None:

@@ -66,6 +66,8 @@ class Sockets(Ground):
         if HOOKED and get_ident() in HOOKED:
             raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
         if protocol_info is not info or (af, type, protocol) not in self.names:
+            if protocol_info is not None and protocol_info.dwProviderReserved:
+                return self.open_duplicate(protocol_info, flags)
             check_kind(info, af, type, protocol, protocol_info)
         if flags & ~SIMPLE_FLAGS:
             check_flags(info, flags)
@@ -94,6 +96,7 @@ class Sockets(Ground):
         if handle in SOCKETS:
             own.forget(handle)
         record.handle = handle
+        record.provider = self
         SOCKETS[handle] = record
         return handle
 
