@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from winsock.api.install import *  # noqa: F403
     from winsock.api.names import *  # noqa: F403
     from winsock.api.options import *  # noqa: F403
+    from winsock.api.security import *  # noqa: F403
+    from winsock.api.settings import *  # noqa: F403
+    from winsock.api.sharing import *  # noqa: F403
     from winsock.api.sockets import *  # noqa: F403
     from winsock.api.startup import *  # noqa: F403
     from winsock.api.transfer import *  # noqa: F403
@@ -82,12 +85,22 @@ _NAMES = {
     "WSAConnect": "winsock.api.sockets",
     "WSACreateEvent": "winsock.api.events",
     "WSADATA": "winsock.dispatcher.process",
+    "WSADeleteSocketPeerTargetName": "winsock.api.security",
+    "WSADuplicateSocket": "winsock.api.sharing",
     "WSAEnumNetworkEvents": "winsock.api.events",
     "WSAEnumProtocols": "winsock.api.sockets",
     "WSAEventSelect": "winsock.api.events",
+    "WSAGetFailConnectOnIcmpError": "winsock.api.settings",
+    "WSAGetIPUserMtu": "winsock.api.settings",
+    "WSAGetIcmpErrorInfo": "winsock.api.settings",
     "WSAGetLastError": "winsock.api.startup",
+    "WSAGetRecvIPEcn": "winsock.api.settings",
+    "WSAGetUdpRecvMaxCoalescedSize": "winsock.api.settings",
+    "WSAGetUdpSendMessageSize": "winsock.api.settings",
+    "WSAGetUnicastReceiveSharing": "winsock.api.settings",
     "WSAHtonl": "winsock.api.byteorder",
     "WSAHtons": "winsock.api.byteorder",
+    "WSAImpersonateSocketPeer": "winsock.api.security",
     "WSAIoctl": "winsock.api.options",
     "WSANtohl": "winsock.api.byteorder",
     "WSANtohs": "winsock.api.byteorder",
@@ -95,15 +108,25 @@ _NAMES = {
     "WSAPROTOCOL_INFO": "winsock.abi.protocol_info",
     "WSAPoll": "winsock.api.waiting",
     "WSAProviderConfigChange": "winsock.api.install",
+    "WSAQuerySocketSecurity": "winsock.api.security",
     "WSARecv": "winsock.api.transfer",
     "WSARecvDisconnect": "winsock.api.transfer",
     "WSARecvFrom": "winsock.api.transfer",
     "WSAResetEvent": "winsock.api.events",
+    "WSARevertImpersonation": "winsock.api.security",
     "WSASend": "winsock.api.transfer",
     "WSASendDisconnect": "winsock.api.transfer",
     "WSASendTo": "winsock.api.transfer",
     "WSASetEvent": "winsock.api.events",
+    "WSASetFailConnectOnIcmpError": "winsock.api.settings",
+    "WSASetIPUserMtu": "winsock.api.settings",
     "WSASetLastError": "winsock.api.startup",
+    "WSASetRecvIPEcn": "winsock.api.settings",
+    "WSASetSocketPeerTargetName": "winsock.api.security",
+    "WSASetSocketSecurity": "winsock.api.security",
+    "WSASetUdpRecvMaxCoalescedSize": "winsock.api.settings",
+    "WSASetUdpSendMessageSize": "winsock.api.settings",
+    "WSASetUnicastReceiveSharing": "winsock.api.settings",
     "WSASocket": "winsock.api.sockets",
     "WSAStartup": "winsock.api.startup",
     "WSAStringToAddress": "winsock.api.names",
