@@ -280,7 +280,7 @@ def test_what_is_not_called_is_said_with_what_to_do_instead() -> None:
     ("layer", "said"),
     [
         (MustNotBeBypassed, r"mustnotbebypassed must not be bypassed \(enforces = True\)"),
-        (Bytes, r"bytes wants the bytes of connections \(outgoing\)"),
+        (Bytes, r"bytes has outgoing and is no winsock\.StreamLayer"),
         (Sends, r"sends overrides WSPSend \(sends\)"),
         (Receives, r"receives overrides WSPRecv \(receives\)"),
         (Datagrams, r"datagrams overrides WSPRecvFrom \(datagrams received\), WSPSendTo \(datagrams sent\)"),

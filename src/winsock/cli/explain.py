@@ -30,7 +30,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"chain: {' > '.join((*route.layers, ', '.join(route.kinds)))}")
     for layer in plan.layers:
         print(f"layer {layer.spec.name} ({layer.spec.path})")
-        print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")
+        if layer.gets_bytes:
+            print("  gets the bytes of TCP connections: those that it wants go through a relay")
+        else:
+            print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")
         if layer.not_called:
             print(f"  not called under run: {layer.not_called_text}")
     print("trapped:")

@@ -28,17 +28,22 @@ WAKE_SIGNAL = signal.SIGRTMIN + 5 if hasattr(signal, "SIGRTMIN") else 0
 class Worker(Generic[C]):
     """One thread of the crew, and what it performs."""
 
-    __slots__ = ("call", "thread", "undisturbed")
+    __slots__ = ("call", "news", "thread", "undisturbed")
 
     def __init__(self) -> None:
         self.call: C | None = None
         self.thread: threading.Thread | None = None
+        self.news: threading.Event | None = None
+        """What the worker waits for, where that is no call of the kernel's."""
         self.undisturbed = threading.Lock()
         """Held by the worker while it must not be woken, and by who looks at its call and wakes it."""
 
     def wake(self) -> None:
         """Interrupt the blocking call that this worker is in, if it is in one."""
-        if self.thread is not None and self.thread.ident is not None and self.call is not None:
+        news = self.news
+        if news is not None:
+            news.set()
+        elif self.thread is not None and self.thread.ident is not None and self.call is not None:
             signal.pthread_kill(self.thread.ident, WAKE_SIGNAL)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock import host
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable
     from winsock.supervisor.callers import Caller, Process
     from winsock.supervisor.calls.call import Call
+    from winsock.supervisor.relaying.connection import Connection
 
 SOL_SOCKET = 1
 MOST_REMEMBERED = 1 << 17
 _MOST_SPENT = 64
+_NOTHING_SET: Mapping[tuple[int, int], bytes] = {}
 SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_COOKIE = 20, 21, 30, 57
 
 
@@ -67,8 +69,10 @@ class Socket:
         "kind",
         "listening",
         "met_at",
+        "options",
         "process",
         "record",
+        "relayed",
         "shut",
         "slot",
         "table",
@@ -92,6 +96,14 @@ class Socket:
         self.inode = 0
         """Of a listener that calls wait for."""
         self.listening: Listening | None = None
+        self.relayed: Connection | None = None
+        """Its last connection through a relay."""
+        self.options: Mapping[tuple[int, int], bytes] = _NOTHING_SET
+        """What the program was seen to set: the host's level and number, and the value."""
+
+    def remember_option(self, level: int, number: int, value: bytes) -> None:
+        """The program has set an option."""
+        self.options = {**self.options, (level, number): value}
 
 
 class Options:
@@ -188,6 +200,27 @@ class Leases:
             socket.users -= 1
             if socket.users == 0:
                 os.dup2(self._placeholder, socket.slot, False)
+
+    def share(self, socket: Socket) -> bool:
+        """One more lease of a socket that is leased at the moment; false where it is not."""
+        with self._lock:
+            if socket.users == 0 or self._by_cookie.get(socket.cookie) is not socket:
+                return False
+            socket.users += 1
+            return True
+
+    def fetch(self, socket: Socket, pidfd: int, number: int) -> bool:
+        """Lease a known socket from where it is expected; false where something else is there, or nothing."""
+        try:
+            fetched, cookie = host.take(pidfd, number)
+        except OSError:
+            return False
+        with self._lock:
+            found = cookie == socket.cookie and self._by_cookie.get(cookie) is socket
+            if found:
+                self._put(fetched, socket)
+        os.close(fetched)
+        return found
 
     def keep(self, handle: int, record: Record, process: Process) -> Socket:
         """Know a socket which the chain made for the program; its own descriptor is the slot, leased once."""

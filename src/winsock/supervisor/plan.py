@@ -6,15 +6,18 @@ A layer that needs what `winsock run` does not carry is refused here, with the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi import options
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.dispatcher import loader
-from winsock.spi.layer import Layer, overridden, overrides
+from winsock.spi.layer import Layer, is_stream, overridden, overrides
 from winsock.spi.provider import FUNCTIONS
 from winsock.supervisor import filter
 from winsock.supervisor.filter import Rule
+
+if TYPE_CHECKING:
+    from winsock.spi.stream import StreamLayer
 
 NOT_YET_CARRIED = {
     "WSPSend": "sends",
@@ -24,8 +27,12 @@ NOT_YET_CARRIED = {
 }
 """Functions that system calls stand for, which this version does not take from a program."""
 
+RELAYING = frozenset({"WSPAccept", "WSPConnect", "WSPGetPeerName", "WSPGetSockName", "WSPGetSockOpt", "WSPSetSockOpt"})
+"""What a layer that gets the bytes of connections takes part in, so that they go through a relay."""
+
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
+"""The hooks of a `StreamLayer`, which on another class are never called."""
 _INSTEAD = {"WSPCloseSocket": " (use the hook `closed`)"}
 
 
@@ -37,18 +44,27 @@ class PlannedLayer(NamedTuple):
     """One layer of the chain, the uppermost first."""
 
     spec: LayerSpec
-    kind: type[Layer]
+    kind: type[Layer] | type[StreamLayer]
     functions: frozenset[str]
 
     @property
+    def gets_bytes(self) -> bool:
+        """Whether the connections that the layer wants go through a relay."""
+        return is_stream(self.kind)
+
+    def overrides(self, name: str) -> bool:
+        """Whether the layer has a function or hook of a `Layer`."""
+        return issubclass(self.kind, Layer) and overrides(self.kind, name)
+
+    @property
     def counts(self) -> bool:
-        """Whether the layer wants to know what a closed socket has moved."""
-        return overrides(self.kind, "closed")
+        """Whether the layer wants to know what a closed socket has moved; of a relayed one its driver knows."""
+        return self.overrides("closed")
 
     @property
     def remembers(self) -> bool:
         """Whether the layer sees handles, or the life of a socket; `connecting` alone sees addresses."""
-        return any(overrides(self.kind, name) for name in _SEEING_SOCKETS)
+        return self.gets_bytes or any(self.overrides(name) for name in _SEEING_SOCKETS)
 
     @property
     def carried(self) -> list[str]:
@@ -82,10 +98,15 @@ class Plan(NamedTuple):
         return any(layer.remembers for layer in self.layers)
 
     @property
+    def relays(self) -> bool:
+        """Whether a layer gets the bytes of connections."""
+        return any(layer.gets_bytes for layer in self.layers)
+
+    @property
     def follows_processes(self) -> bool:
         """Whether a layer wants to know when processes start and end."""
         hooks = ("process_started", "process_ended")
-        return any(overrides(layer.kind, hook) for layer in self.layers for hook in hooks)
+        return any(layer.overrides(hook) for layer in self.layers for hook in hooks)
 
     def not_called_lines(self) -> list[str]:
         """A line for each layer that overrides functions in vain."""
@@ -124,9 +145,12 @@ def _made(catalog: Catalog, layers: Sequence[PlannedLayer]) -> Plan:
 
 def _planned(spec: LayerSpec, digest: str = "") -> PlannedLayer:
     kind = loader.resolve(spec.path, digest)
-    if not isinstance(kind, type) or not issubclass(kind, Layer):
-        raise PlanError(f"{spec.path} is not a subclass of winsock.Layer; winsock run takes no other providers")
-    functions = overridden(kind)
+    if not isinstance(kind, type) or not (issubclass(kind, Layer) or is_stream(kind)):
+        raise PlanError(
+            f"{spec.path} is not a subclass of winsock.Layer or winsock.StreamLayer; "
+            "winsock run takes no other providers"
+        )
+    functions = RELAYING if is_stream(kind) else overridden(kind)
     refusal = _refusal(kind, functions)
     if refusal:
         raise PlanError(f"layer {spec.name} {refusal}; this version of winsock run cannot carry that")
@@ -136,9 +160,11 @@ def _planned(spec: LayerSpec, digest: str = "") -> PlannedLayer:
 def _refusal(kind: type, functions: Iterable[str]) -> str | None:
     if getattr(kind, "enforces", False):
         return "must not be bypassed (enforces = True)"
-    hooks = [hook for hook in BYTE_HOOKS if hasattr(kind, hook)]
+    hooks = [hook for hook in BYTE_HOOKS if hasattr(kind, hook) and not is_stream(kind)]
     if hooks:
-        return f"wants the bytes of connections ({', '.join(hooks)})"
+        return f"has {', '.join(hooks)} and is no winsock.StreamLayer"
+    if issubclass(kind, Layer) and not kind.ifs_handles:
+        return "makes handles of its own (NonIfsLayer)"
     wanted = [f"{name} ({NOT_YET_CARRIED[name]})" for name in sorted(functions) if name in NOT_YET_CARRIED]
     return f"overrides {', '.join(wanted)}" if wanted else None
 
@@ -147,11 +173,19 @@ def _host_pairs(layers: Iterable[PlannedLayer], function: str) -> list[tuple[int
     """The host's (level, option) of the rows that these layers want with this function."""
     pairs: dict[tuple[int, int], None] = {}
     for layer in layers:
-        if function in layer.functions:
+        if layer.gets_bytes:
+            pairs.update(dict.fromkeys(_relayed_pairs(function)))
+        elif function in layer.functions:
             for row in _rows(layer):
                 if row.host_level is not None and row.host_optname is not None:
                     pairs[row.host_level, row.host_optname] = None
     return list(pairs)
+
+
+def _relayed_pairs(function: str) -> Sequence[tuple[int, int]]:
+    from winsock.supervisor.relaying import carried
+
+    return carried.GET if function == "WSPGetSockOpt" else carried.SET
 
 
 def _rows(layer: PlannedLayer) -> list[options.Option]:

@@ -43,6 +43,12 @@ class Report:
             if socket is not None and len(self._told_of) < _MOST_TOLD_OF:
                 self._told_of.add((reason, socket))
 
+    def went_round(self, reason: str) -> None:
+        """A socket that was layered turns out not to be."""
+        with self._lock:
+            self._layered -= 1
+            self._passed[reason] += 1
+
     def refused(self, reason: str) -> bool:
         """A call that was refused; true the first time for this reason."""
         with self._lock:

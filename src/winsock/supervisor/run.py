@@ -33,6 +33,7 @@ from winsock.supervisor.serving import Supervisor, tell
 if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.plan import Plan
+    from winsock.supervisor.relaying.connection import Connection
 
 CLOSING_WAIT_S = 0.2
 _HELD_KEPT_S = 1.0
@@ -123,6 +124,7 @@ class _Run:
             journal.log(line)
         self._open_chains()
         self._subscribe()
+        supervisor.on_relay_over = self._relay_over
         supervisor.attend(self._serving.fileno(), self._handle_life)
         supervisor.on_look.append(self._lines.flush)
         supervisor.on_stopped.append(self._due.set)
@@ -131,6 +133,7 @@ class _Run:
         self._end()
         supervisor.crew.finished.wait()
         self._check_crew()
+        self._drain(None)
         self._lines.flush()
 
     def _check_crew(self) -> None:
@@ -183,6 +186,7 @@ class _Run:
 
     def _end(self) -> None:
         """The last notices, the layers' last words, the truth; then the front may leave."""
+        self._drain(self._choices.drain)
         self._wait_for_notices()
         tell(self._supervisor.chains.layers(), "run_ended")
         truth = self._report.truth(len(self._serving.processes()))
@@ -194,6 +198,12 @@ class _Run:
             journal.log(f"winsock: --strict: a socket was not layered: {missed}")
         self._lines.flush()
         self._serving.finish(status)
+
+    def _drain(self, seconds: float | None) -> None:
+        """Wait for relays: they carry to its peer what a program sent that has ended."""
+        relays = self._supervisor.relays
+        if relays is not None:
+            relays.drain(seconds, set() if self._serving.alone else cookies_held(self._process_ids()))
 
     def _wait_for_notices(self) -> None:
         if self._notices is None:
@@ -228,13 +238,40 @@ class _Run:
     # --- sockets that closed -----------------------------------------------------------------------------------------
 
     def _closed(self, cookie: int, closing: Closing, final: bool = True) -> None:
-        socket = self._supervisor.leases.forget(cookie)
-        if socket is None:
+        socket = self._supervisor.leases.find(cookie)
+        if socket is None or (socket.relayed is not None and self._is_relayed_on(socket)):
+            return
+        if socket.relayed is not None:
+            self._relay_over(socket.relayed)
             return
         if self._wants_closed:
             tell(socket.record.chain.layers, "closed", self._stats(socket, closing, final))
+        self._forget(socket)
+
+    def _is_relayed_on(self, socket: Socket) -> bool:
+        """Of a socket that the program has closed: whether the end of its relay is still to come, and will tell."""
+        relays = self._supervisor.relays
+        return relays is not None and relays.left(socket)
+
+    def _relay_over(self, connection: Connection) -> None:
+        """A relayed connection is over at both ends. The layers below its owner knew the outer socket, and its end."""
+        socket = connection.socket
+        if socket is None or socket.relayed is not connection or connection.stats is None:
+            return
+        if self._wants_closed:
+            layers = socket.record.chain.layers
+            above = layers[: layers.index(connection.owner)]
+            tell(above, "closed", connection.stats._replace(handle=socket.slot, process=socket.process.id))
+        self._forget(socket)
+
+    def _forget(self, socket: Socket) -> None:
+        leases, relays = self._supervisor.leases, self._supervisor.relays
+        if leases.forget(socket.cookie) is None:
+            return
+        if relays is not None:
+            relays.forget(socket)
         handles.release(socket.slot)
-        self._supervisor.leases.close(socket)
+        leases.close(socket)
 
     def _stats(self, socket: Socket, closing: Closing, final: bool) -> Stats:
         now = time.monotonic()

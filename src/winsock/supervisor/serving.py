@@ -40,6 +40,8 @@ from winsock.supervisor.rights import Rights
 if TYPE_CHECKING:
     from winsock.dispatcher.chains import Chain
     from winsock.supervisor.plan import Plan
+    from winsock.supervisor.relaying.connection import Connection
+    from winsock.supervisor.relaying.relays import Relays
 
 _UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
 _DATAGRAM = 2
@@ -65,6 +67,7 @@ class Supervisor:
         self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         """What reserves a number in the program."""
         self.chains = Chains(plan.catalog)
+        self.relays: Relays | None = None
         adopt, release = (self.chains.adopt, handles.release) if plan.remembers else (self.chains.enter, _nothing)
         self.leases = Leases(adopt, self._met, release, time.monotonic, plan.remembers)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired, self._stopped)
@@ -79,10 +82,21 @@ class Supervisor:
         self._arch = numbers.machine().arch
         self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
+        if plan.relays:
+            self._make_relays()
+        self.on_relay_over: Callable[[Connection], None] = _nobody_told
+        """Told of a relayed connection that is over and whose socket the program has closed."""
         self.on_look: list[Callable[[], None]] = []
         """Called now and then, while anything happens."""
         self.on_stopped: list[Callable[[], None]] = []
         """Called when the last process has ended, or we have failed."""
+
+    def _make_relays(self) -> None:
+        from winsock.dispatcher import drivers
+        from winsock.supervisor.relaying.relays import Relays
+
+        self.relays = Relays(self, lambda connection: self.on_relay_over(connection))
+        drivers.use(self.relays.make)
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------
 
@@ -91,12 +105,18 @@ class Supervisor:
         assert call.caller is not None
         socket = self.leases.keep(handle, records.find(handle), call.caller.process)
         socket.accepted = True
+        if self.relays is not None:
+            self.relays.delivered(socket)
         return socket
 
     def drop(self, socket: Socket) -> None:
         """Close a socket of ours that the program never had."""
         self.leases.forget(socket.cookie)
         socket.table.WSPCloseSocket(socket.slot)
+
+    def processes(self) -> list[Process]:
+        """The processes whose calls were seen, and that live."""
+        return self._callers.processes()
 
     def same_network(self, thread: int) -> bool:
         """Whether the caller is in our network namespace, so that a socket made here is one of its own."""
@@ -340,6 +360,10 @@ class Supervisor:
     def _process_ended(self, process: Process) -> None:
         for chain in self._chains_of.pop(process, ()):
             tell(chain.layers, "process_ended", process.id)
+
+
+def _nobody_told(connection: Connection) -> None:
+    """Before the run has said who is to be told."""
 
 
 def _nothing(handle: int) -> None:

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
@@ -71,6 +72,14 @@ class Row(NamedTuple):
     alone: Callable[[Supervisor, Call], Answer] | None = None
     before: Callable[[Call], object] | None = None
     """What the kernel checks before it looks whether the descriptor is a socket."""
+
+
+class _Current(threading.local):
+    call: Call | None = None
+
+
+current = _Current()
+"""The call that this thread is serving, where a function behind the chain may need it."""
 
 
 class Call:

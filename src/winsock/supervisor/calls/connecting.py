@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.supervisor.calls.call import LONGEST_NAME, PASSED, Answer, Call, decode_address
+from winsock.supervisor.calls.call import LONGEST_NAME, PASSED, Answer, Call, current, decode_address
 from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_DGRAM, SOCK_STREAM
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def _connect(run: Supervisor, call: Call, socket: Socket, name: bytes) -> None:
         return
     if not is_loopback(address) and not fcntl.fcntl(socket.slot, fcntl.F_GETFL) & os.O_NONBLOCK:
         run.about_to_wait(call)
+    current.call = call
     socket.table.WSPConnect(socket.slot, address)
 
 

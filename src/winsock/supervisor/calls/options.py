@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.errors import ErrorCode
 from winsock.abi.options import Option, find_host
+from winsock.base.inet import raw
 from winsock.base.inet.option_values import CODECS
 from winsock.spi import calling
 from winsock.supervisor.calls.call import PASSED, Answer, Call
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _INT = struct.Struct("=i")
 _IPPROTO_IP = 0
+_LONGEST = 64
+"""Bytes of such an option at most: the name of an algorithm is 16."""
 
 
 def getsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
@@ -49,6 +52,8 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
     """setsockopt(descriptor, level, option, value, length)."""
     row = _row(run, call)
     length = call.int_argument(4)
+    if run.relays is not None and row is None:
+        return _set_raw(run, call, socket, length)
     if row is None or not row.set or length <= 0:
         return PASSED  # in the last two cases to be refused by the kernel
     data = call.read(call.arguments[3], min(length, CODECS[row.type].size))
@@ -59,6 +64,22 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
             socket.table.WSPSetSockOpt(socket.slot, row.level, row.optname, value)
     finally:
         calling.local.option = None
+    if run.relays is not None:
+        socket.remember_option(call.int_argument(1), call.int_argument(2), data)
+    return 0
+
+
+def _set_raw(run: Supervisor, call: Call, socket: Socket, length: int) -> Answer:
+    """An option that Windows does not have and that a relay carries over."""
+    pair = call.int_argument(1), call.int_argument(2)
+    if pair not in run.wanted_options[call.row.call] or not 0 < length <= _LONGEST:
+        return PASSED
+    data = call.read(call.arguments[3], length)
+    with run.rights_of(call):
+        raw.setsockopt(socket.slot, *pair, data)
+        if socket.relayed is not None:
+            socket.relayed.set_raw(*pair, data)
+    socket.remember_option(*pair, data)
     return 0
 
 

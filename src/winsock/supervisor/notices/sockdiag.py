@@ -122,6 +122,13 @@ def request(family: int, protocol: int, *, states: int = EVERY_STATE, id: bytes 
     return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, 0, 0) + body
 
 
+def _id(family: int, local: SockaddrIn | SockaddrIn6, peer: SockaddrIn | SockaddrIn6) -> bytes:
+    """The inet_diag_sockid of a socket with these addresses, on any interface."""
+    hosts = (socket.inet_pton(family, name.host).ljust(16, b"\0") for name in (local, peer))
+    ports = (name.port.to_bytes(2, "big") for name in (local, peer))
+    return b"".join((*ports, *hosts, bytes(4), ANY_COOKIE))
+
+
 def split(data: bytes | bytearray, size: int) -> Iterator[tuple[int, int, int]]:
     """The netlink messages in the first `size` bytes: type, and where the body starts and ends."""
     offset = 0
@@ -178,6 +185,15 @@ class Questions:
         self._socket.recv_into(self._buffer)
         kind = HEADER.unpack_from(self._buffer)[1]
         return self._buffer[HEADER.size + 1] if kind == SOCK_DIAG_BY_FAMILY else None
+
+    def cookie(self, local: SockaddrIn | SockaddrIn6, peer: SockaddrIn | SockaddrIn6) -> int | None:
+        """The cookie of the TCP socket that has these addresses now; None if there is none."""
+        family = socket.AF_INET if isinstance(local, SockaddrIn) else socket.AF_INET6
+        self._socket.send(request(family, socket.IPPROTO_TCP, id=_id(family, local, peer)))
+        self._socket.recv_into(self._buffer)
+        if HEADER.unpack_from(self._buffer)[1] != SOCK_DIAG_BY_FAMILY:
+            return None
+        return int.from_bytes(self._buffer[COOKIE_OFFSET : COOKIE_OFFSET + 8], sys.byteorder)
 
     def every(self) -> Iterator[Message]:
         """Every TCP and UDP socket that is in use: bound, connected, listening, or closed and still sending."""
