@@ -88,7 +88,7 @@ def WSCInstallProvider(provider_id: GUID, path: str, protocol_infos: Sequence[WS
 def WSCInstallProvider64_32(provider_id: GUID, path: str, protocol_infos: Sequence[WSAPROTOCOL_INFO]) -> None:
     """The same in both catalogs. Source: nf-ws2spi-wscinstallprovider64_32."""
     transform = _installing(provider_id, path, protocol_infos)
-    _change(lambda all: _twin(transform)(_native(transform)(all)))
+    _change(lambda contents: _twin(transform)(_native(transform)(contents)))
 
 
 @function
@@ -127,7 +127,7 @@ def WSCInstallProviderAndChains64_32(
     """
     layer = _layering(provider_id, path, name, service_flags, protocol_infos)
     layer32 = _layering(provider_id, path32, name, service_flags, protocol_infos)
-    installed = _change(lambda all: _twin(layer32)(_native(layer)(all)), busy=WSAEINPROGRESS)
+    installed = _change(lambda contents: _twin(layer32)(_native(layer)(contents)), busy=WSAEINPROGRESS)
     return installed.native.find_provider(provider_id).info.dwCatalogEntryId
 
 
@@ -241,10 +241,10 @@ def WSCSetApplicationCategory(path: str, extra: str | None, categories: int) -> 
     more = _valid_categories("categories", categories)
     before = []
 
-    def permit(all: Installed) -> Installed:
-        found = find_application(all.applications, path, extra)
+    def permit(contents: Installed) -> Installed:
+        found = find_application(contents.applications, path, extra)
         before.append(found.categories if found else 0)
-        return all._replace(applications=put_application(all.applications, path, extra, more))
+        return contents._replace(applications=put_application(contents.applications, path, extra, more))
 
     _change(permit)
     return before[-1]
@@ -286,11 +286,11 @@ def _change(transform: Callable[[Installed], Installed], busy: int = WSANO_RECOV
 
 
 def _native(transform: Transform) -> Callable[[Installed], Installed]:
-    return lambda all: all._replace(native=transform(all.native))
+    return lambda contents: contents._replace(native=transform(contents.native))
 
 
 def _twin(transform: Transform) -> Callable[[Installed], Installed]:
-    return lambda all: all._replace(twin=transform(all.twin))
+    return lambda contents: contents._replace(twin=transform(contents.twin))
 
 
 def _installing(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -> Transform:

@@ -12,8 +12,9 @@ __all__ = ["WSADATA", "WSACleanup", "WSAGetLastError", "WSASetLastError", "WSASt
 def WSAStartup(version_requested: int) -> WSADATA:
     """Start using Winsock; each call needs one WSACleanup. `with winsock.started():` does both.
 
-    `version_requested` is a word, 0x0202 for 2.2: the major number in its low byte. Raises WSAVERNOTSUPPORTED, which
-    does not become the thread's last error. Source: nf-winsock2-wsastartup.
+    The first one takes what is installed at that moment. `version_requested` is a word, 0x0202 for 2.2: the major
+    number in its low byte. Raises WSAVERNOTSUPPORTED, and WSASYSNOTREADY where the catalog cannot be read; neither
+    becomes the thread's last error. Source: nf-winsock2-wsastartup.
     """
     return process.startup(version_requested)
 

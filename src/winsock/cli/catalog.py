@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from winsock.cli.words import UsageError
 
 USAGE_STATUS, REFUSED_STATUS = 2, 1
+
+_PLACES = {
+    "show": "catalog",
+    "install": "catalog_changes",
+    "remove": "catalog_changes",
+    "reorder": "catalog_changes",
+    "reset": "catalog_changes",
+    "repair": "catalog_health",
+    "audit": "catalog_health",
+}
+"""Where each command is: a function of its name in a module that is imported when it is called for."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,16 +29,16 @@ def main(arguments: Sequence[str]) -> int:
     from winsock.abi.errors import WinsockError
 
     options = _parser().parse_args(arguments)
+    module = import_module(f"winsock.cli.{_PLACES[options.command]}")
     try:
-        return _COMMANDS[options.command](options)
+        status: int = getattr(module, options.command)(options)
+        return status
     except UsageError as error:
         print(f"winsock: {error}", file=sys.stderr)
         return USAGE_STATUS
-    except WinsockError as error:
-        print(f"winsock: {error.strerror}", file=sys.stderr)
-        return REFUSED_STATUS
     except OSError as error:
-        print(f"winsock: {error}", file=sys.stderr)
+        text = error.strerror if isinstance(error, WinsockError) else error
+        print(f"winsock: {text}", file=sys.stderr)
         return REFUSED_STATUS
 
 
@@ -128,37 +140,3 @@ def record_of(entry: Any) -> dict[str, Any]:
     if entry.categories:
         record["categories"] = entry.categories
     return record
-
-
-# The rest is elsewhere.
-
-
-def _changing(name: str) -> Callable[[Namespace], int]:
-    def command(options: Namespace) -> int:
-        from winsock.cli import catalog_changes
-
-        status: int = getattr(catalog_changes, name)(options)
-        return status
-
-    return command
-
-
-def _checking(name: str) -> Callable[[Namespace], int]:
-    def command(options: Namespace) -> int:
-        from winsock.cli import catalog_health
-
-        status: int = getattr(catalog_health, name)(options)
-        return status
-
-    return command
-
-
-_COMMANDS: dict[str, Callable[[Namespace], int]] = {
-    "show": show,
-    "install": _changing("install"),
-    "remove": _changing("remove"),
-    "reorder": _changing("reorder"),
-    "reset": _changing("reset"),
-    "repair": _checking("repair"),
-    "audit": _checking("audit"),
-}
