@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from winsock.abi.constants import IOC_IN, IOC_OUT, SO_OPENTYPE, SOL_SOCKET
+from winsock.abi.constants import FIONBIO, IOC_IN, IOC_OUT, SO_OPENTYPE, SOL_SOCKET
 from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.dispatcher import threads
 from winsock.dispatcher.route import find, function, require_started
@@ -57,12 +57,14 @@ def ioctlsocket(s: int, cmd: int, argument: int = 0) -> int:
     SIOCATMARK answers 1 where no urgent data waits. Raises WSAEFAULT, WSAEOPNOTSUPP, WSAENOTSOCK, WSANOTINITIALISED.
     Source: nf-winsock2-ioctlsocket.
     """
-    table = find(s).table
+    record = find(s)
     try:
         given = _DWORD.pack(argument) if cmd & IOC_IN else None
     except struct.error:
         raise WinsockError(WSAEFAULT, f"argument: {argument!r} does not fit an unsigned long") from None
-    out = table.WSPIoctl(s, cmd, given, _DWORD.size if cmd & IOC_OUT else 0)
+    out = record.table.WSPIoctl(s, cmd, given, _DWORD.size if cmd & IOC_OUT else 0)
+    if cmd == FIONBIO:
+        record.note_mode(blocking=not argument)
     return int(_DWORD.unpack(out)[0]) if out else argument
 
 
@@ -80,5 +82,8 @@ def WSAIoctl(
     Raises WSAEFAULT, WSAEINVAL, WSAEOPNOTSUPP, WSAENOPROTOOPT, WSAENOTSOCK, WSANOTINITIALISED. Source:
     nf-winsock2-wsaioctl.
     """
-    out: bytes | None = find(s).table.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine)
+    record = find(s)
+    out: bytes | None = record.table.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine)
+    if code == FIONBIO:
+        record.note_mode(blocking=not any(bytes(in_buffer or b"")[: _DWORD.size]))
     return out

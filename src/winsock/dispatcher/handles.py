@@ -9,7 +9,7 @@ from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
-from winsock.dispatcher.records import Identity, Record, enter, find, forget, identity_of, is_current, records
+from winsock.dispatcher.records import Identity, Record, enter, find, forget, identity_of, records, serving
 from winsock.spi.guard import failure
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def close(handle: int) -> None:
     try:
         record.table.WSPCloseSocket(handle)
     except WinsockError:
-        if is_current(record) and handle not in records:
+        if record.is_current() and handle not in records:
             enter(record)
         raise
 
@@ -75,10 +75,14 @@ def close_all() -> None:
     The newest first: a handle that a provider made over another one closes that itself.
     """
     for record in reversed(list(records.values())):
-        if not record.adopted and is_current(record):
+        if not record.adopted and record.is_current():
             _reset(record)
-        if forget(record.handle) is not None and record.made:
+        if forget(record.handle) is not None and record.made and record.is_current():
             os.close(record.handle)
+    if serving:
+        from winsock.dispatcher.redirecting.files import drain
+
+        drain()
 
 
 def _reset(record: Record) -> None:

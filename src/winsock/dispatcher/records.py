@@ -7,18 +7,23 @@ for, so that a number which was closed behind our back and given to another file
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
-from winsock.host import identity as identity_of
+from winsock.host import identity
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
+    from winsock.dispatcher.made import Made
     from winsock.spi.provider import ProcTable, ReadBuffer
 
 Identity: TypeAlias = tuple[int, int]
+
+identity_of = identity
+"""Which file the number stands for now; raises `OSError` where it stands for none."""
 
 
 class Record:
@@ -61,9 +66,32 @@ class Record:
         """The catalog entry that the application opened."""
         return self.chain.entry
 
+    def is_current(self) -> bool:
+        """Whether the number still stands for the file of the record."""
+        try:
+            return identity_of(self.handle) == self.identity
+        except OSError:
+            return False
+
+    def take_over(self, chain: Chain, table: ProcTable) -> None:
+        """From now on calls for this handle go there."""
+        self.chain, self.table = chain, table
+
+    def note_mode(self, *, blocking: bool) -> None:
+        """FIONBIO was set. Where the handle is the kernel's socket, that remembers it."""
+
+    def lost(self) -> None:
+        """The number was closed behind our back. What a base provider knew of it, it forgets by itself."""
+
 
 records: dict[int, Record] = {}
 """Every handle of this process, in the order in which they were entered."""
+
+serving: dict[int, Made] = {}
+"""By number: made handles that are files, and associations of made handles that go on without their numbers."""
+
+renewing = threading.Lock()
+"""Held while a handle gets another file under its number, and the record its identity."""
 
 senders: dict[int, Callable[[ReadBuffer, int], int]] = {}
 """Handle -> the base provider's direct way to send, where `route.learn_to_send` found that nobody stands between."""
@@ -71,15 +99,24 @@ senders: dict[int, Callable[[ReadBuffer, int], int]] = {}
 
 def enter(record: Record) -> Record:
     """Put a record into the table, as its newest, in place of what was known of its number."""
-    forget(record.handle)
-    records[record.handle] = record
+    handle = record.handle
+    if handle in records:
+        forget_lost(handle)
+    records[handle] = record
     return record
+
+
+def forget_lost(handle: int) -> None:
+    """Take a record out of the table whose number is another file's now."""
+    record = forget(handle)
+    if record is not None:
+        record.lost()
 
 
 def change(record: Record, chain: Chain, table: ProcTable) -> None:
     """Give a handle another provider."""
     senders.pop(record.handle, None)
-    record.chain, record.table = chain, table
+    record.take_over(chain, table)
 
 
 def forget(handle: int) -> Record | None:
@@ -94,21 +131,17 @@ def find(handle: int) -> Record:
     if record is None:
         raise not_a_socket(handle)
     try:
-        if identity_of(handle) == record.identity:
+        if identity_of(handle) == record.identity and (not record.made or record.is_current()):
             return record
     except OSError:
         pass
+    with renewing:  # by now it may be a file, which we found half made
+        if record.is_current():
+            return record
     if records.get(handle) is record:
         forget(handle)
+        record.lost()
     raise WinsockError(WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours")
-
-
-def is_current(record: Record) -> bool:
-    """Whether the number still stands for the file of the record."""
-    try:
-        return identity_of(record.handle) == record.identity
-    except OSError:
-        return False
 
 
 def not_a_socket(handle: object) -> WinsockError:
@@ -118,6 +151,9 @@ def not_a_socket(handle: object) -> WinsockError:
 
 def after_fork() -> None:
     """In a child a handle that a provider made is a descriptor only: what it stood for is the parent's."""
+    global renewing
+    renewing = threading.Lock()
+    serving.clear()
     for record in list(records.values()):
         if record.made:
             forget(record.handle)

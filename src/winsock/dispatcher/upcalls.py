@@ -12,14 +12,14 @@ Source: nf-ws2spi-wpu* of the Windows SDK documentation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import LAYERED_PROTOCOL
-from winsock.abi.errors import WSAEINVAL, WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.dispatcher import threads
-from winsock.dispatcher.records import Record, change, enter, find, forget, identity_of, not_a_socket, records
+from winsock.dispatcher.records import Record, change, enter, forget, records
+from winsock.host import identity as identity_of
 from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
     from winsock.spi.provider import ProcTable
-
-_PLACEHOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
 
 
 class ChainUpcalls(Upcalls):
@@ -67,20 +65,19 @@ class ChainUpcalls(Upcalls):
         return proposed_handle
 
     def WPUCreateSocketHandle(self, catalog_entry_id: int, context: object) -> int:
-        chain, table = self._provider(catalog_entry_id)
-        try:
-            handle = os.open(os.devnull, _PLACEHOLDER)
-        except OSError as error:
-            raise WinsockError(WSAENOBUFS, f"no handle to be had: {error.strerror}", errno=error.errno) from None
-        enter(Record(handle, chain, table, identity_of(handle), context, made=True))
-        return handle
+        from winsock.dispatcher import made
+
+        return made.create(*self._provider(catalog_entry_id), context).handle
 
     def WPUCloseSocketHandle(self, s: int) -> None:
-        forget(_made(s).handle)
-        os.close(s)
+        from winsock.dispatcher import made
+
+        made.close(s)
 
     def WPUQuerySocketHandleContext(self, s: int) -> object:
-        return _made(s).context
+        from winsock.dispatcher import made
+
+        return made.find(s).context
 
     def WPUCreateEvent(self) -> object:
         from winsock.overlapped import events
@@ -141,10 +138,3 @@ class ChainUpcalls(Upcalls):
             raise WinsockError(WSAEINVAL, f"{entry.info.szProtocol} is a layered protocol, which opens no sockets")
         chain = self._open_chain(entry)
         return chain, chain.table
-
-
-def _made(s: int) -> Record:
-    record = find(s)
-    if not record.made:
-        raise not_a_socket(s)
-    return record

@@ -1,0 +1,219 @@
+"""Our end of a pair of connected TCP sockets, whose other end belongs to somebody who takes it for the network.
+
+Why TCP and not a Unix socketpair: a reset must cross as a reset. A Unix socket cannot be told that its peer failed,
+unless the peer has unread data at that moment; a TCP socket resets whenever it is told to, and the other end gets
+ECONNRESET from whichever call comes first, as it would have from the network. The price: a closed descriptor and one
+whose writing was shut down look the same here (a FIN), so that `pair` gives the other end TCP_LINGER2 -1: it resets as
+soon as its FIN has arrived with nobody left to read. And where both directions are over, a close sends nothing at all.
+
+Closing resets until `end` was called, so that the death of this process does not look like the end of a stream.
+
+Of the two threads that use an end, one takes and one gives. The socket is non-blocking below (it has a time-out), so
+that `reset`, from any thread, wakes both.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+
+from winsock import host
+from winsock.spi.provider import ReadBuffer
+
+SIZE = 256 * 1024
+"""How many bytes are taken at once, and how many the kernel holds at each end of each direction."""
+
+_LOOPBACK = ("127.0.0.1", 0)
+_PATIENCE_S = 3600.0
+_SOON_S = 5.0
+_LONGEST_PAUSE_S = 1.0
+_NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_ABORTIVE, _ORDERLY = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+_NOBODY = struct.pack("=H14x", socket.AF_UNSPEC)
+_INT = struct.Struct("=i")
+_FIN_WAIT2, _TIME_WAIT, _CLOSE = 5, 6, 7  # tcp_info.tcpi_state
+
+
+class Near:
+    """The end. It owns the descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._sock = socket.socket(fileno=descriptor)
+        self._sock.settimeout(_PATIENCE_S)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._giving = threading.Lock()
+        self._was_reset = False
+        """Whether giving met the reset, which the kernel tells only once."""
+
+    def take(self) -> bytes:
+        """What came; waits for it. No bytes at the end of the stream. Raises `OSError` where it was reset."""
+        while True:
+            try:
+                data = self._sock.recv(SIZE)
+            except TimeoutError as error:
+                _require_patience(error)
+                continue
+            if not data and self._state() == _CLOSE:
+                self._require_no_reset()
+            return data
+
+    def give(self, data: ReadBuffer) -> None:
+        """Hand over all of it; waits until there is room. Raises `OSError` where nobody is there any more."""
+        rest = memoryview(data)
+        with self._giving:
+            while rest:
+                try:
+                    rest = rest[self._sock.send(rest, _NOSIGNAL) :]
+                except TimeoutError as error:
+                    _require_patience(error)
+                except ConnectionResetError:
+                    self._was_reset = True
+                    raise
+
+    def end(self) -> None:
+        """Nothing more will be given."""
+        self._shut(socket.SHUT_WR)
+
+    def wait_until_over(self) -> None:
+        """Come back when the other end is closed, or both directions are over. After `take` met the end."""
+        try:
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # see TCP_LINGER2 above
+            poller = select.poll()
+            poller.register(self._sock, 0)
+            poller.poll()
+        except OSError:
+            pass
+
+    def reset(self) -> None:
+        """The other end gets ECONNRESET, after what has reached it; calls that wait here come back."""
+        try:
+            if host.connect(self._sock.fileno(), _NOBODY):
+                self._shut(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def untaken(self) -> int:
+        """How many bytes wait to be taken."""
+        return unread(self._sock.fileno())
+
+    def undelivered(self) -> int:
+        """How many bytes were given and have not reached the other end."""
+        return 0 if self._state() == _CLOSE else _asked(self._sock.fileno(), "TIOCOUTQ")
+
+    def wait_until_delivered(self, limit_s: float) -> None:
+        """Let what was given arrive, as the other end makes room for it."""
+        deadline = time.monotonic() + limit_s
+        pause = 0.001
+        while self.undelivered() and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def finish(self) -> None:
+        """Close in order: wait until all that was given has arrived, however long the other end takes to read.
+
+        The kernel would do that by itself, but gives up after some minutes.
+        """
+        self._set_linger(_ORDERLY)
+        pause = 0.001
+        while self._state() not in (_CLOSE, _FIN_WAIT2, _TIME_WAIT):
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        self._sock.close()
+
+    def close(self) -> None:
+        """Close at once, with a reset where the other end could still expect anything."""
+        self._sock.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: forget the descriptor."""
+        descriptor = self._sock.detach()
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _require_no_reset(self) -> None:
+        with self._giving:  # which does not wait any more
+            if self._was_reset:
+                raise ConnectionResetError
+
+    def _shut(self, how: int) -> None:
+        try:
+            self._sock.shutdown(how)
+        except OSError:
+            pass
+
+    def _set_linger(self, linger: bytes) -> None:
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        except OSError:
+            pass
+
+    def _state(self) -> int:
+        try:
+            return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        except OSError:
+            return _CLOSE
+
+
+def _require_patience(error: TimeoutError) -> None:
+    """A time-out of ours is waited for again; the kernel's is an error."""
+    if error.errno is not None:
+        raise error
+
+
+def unread(descriptor: int) -> int:
+    """How many bytes can be read at once."""
+    return _asked(descriptor, "FIONREAD")
+
+
+def _asked(descriptor: int, request: str) -> int:
+    import fcntl
+    import termios
+
+    try:
+        answer = fcntl.ioctl(descriptor, getattr(termios, request), bytes(_INT.size))
+    except (OSError, ValueError):
+        return 0
+    return int(_INT.unpack(answer)[0])
+
+
+def pair() -> tuple[socket.socket, Near]:
+    """An end to give away, close-on-exec, and ours; raises `OSError`.
+
+    Nobody else can have come in between: the end that we keep is the one that the other is connected to.
+    """
+    with socket.socket() as listener:
+        listener.settimeout(_SOON_S)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bound(listener)
+        listener.bind(_LOOPBACK)
+        listener.listen(16)
+        given = socket.socket()
+        try:
+            given.settimeout(_SOON_S)
+            _bound(given)
+            given.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            given.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, -1)
+            given.connect(listener.getsockname())
+            return given, Near(_accepted(listener, given.getsockname()).detach())
+        except BaseException:
+            given.close()
+            raise
+
+
+def _bound(sock: socket.socket) -> None:
+    """Set bounds to what the kernel holds: before the connection is made, because the window is agreed upon there."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        sock.setsockopt(socket.SOL_SOCKET, option, SIZE)
+
+
+def _accepted(listener: socket.socket, wanted: object) -> socket.socket:
+    while True:
+        ours, address = listener.accept()
+        if address == wanted:
+            return ours
+        ours.close()
