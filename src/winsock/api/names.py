@@ -96,7 +96,7 @@ def WSAAddressToString(address: Address, protocol_info: WSAPROTOCOL_INFO | None 
     require_started()
     value = coerce(address)
     entry = _converter(value.family, protocol_info)
-    return loader.open_chain(entry).table.WSPAddressToString(value, protocol_info)
+    return loader.open_chain(entry).table.WSPAddressToString(value, protocol_info or entry.info)
 
 
 @function
@@ -109,7 +109,7 @@ def WSAStringToAddress(text: str, address_family: int, protocol_info: WSAPROTOCO
     if not isinstance(text, str):
         raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
     entry = _converter(address_family, protocol_info)
-    return loader.open_chain(entry).table.WSPStringToAddress(text, address_family, protocol_info)
+    return loader.open_chain(entry).table.WSPStringToAddress(text, address_family, protocol_info or entry.info)
 
 
 def _converter(family: int, protocol_info: WSAPROTOCOL_INFO | None) -> CatalogEntry:

@@ -112,7 +112,7 @@ class Layer(Provider):
     options: Any = None
     next: ProcTable
     next_info: WSAPROTOCOL_INFO
-    """The WSAPROTOCOL_INFO that the provider below must be given."""
+    """The WSAPROTOCOL_INFO that the provider below must be given: `info` itself where that is another layer."""
     info: WSAPROTOCOL_INFO
     """The chain's own entry, which the application opened."""
     entry_id: int
@@ -292,8 +292,15 @@ class Layer(Provider):
         self._tell_closed(stats._replace(socket=s, handle=s))
 
     def _passed_on(self, given: WSAPROTOCOL_INFO | None) -> WSAPROTOCOL_INFO:
-        """`next_info`, with the secret of a duplicated socket where the caller brings one."""
-        if given is None or not given.dwProviderReserved:
+        """What the next provider gets for what this one got: a layer the same, unmodified; the base its own entry.
+
+        The base is also told the secret of a duplicated socket.
+        """
+        if given is None:
+            return self.next_info
+        if self.next_info is self.info:
+            return given
+        if not given.dwProviderReserved:
             return self.next_info
         return self.next_info._replace(dwProviderReserved=given.dwProviderReserved)
 
