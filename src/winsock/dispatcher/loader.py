@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from winsock.abi.constants import BASE_PROTOCOL, WINSOCK_VERSION
+from winsock.abi.constants import BASE_PROTOCOL, MAX_PROTOCOL_CHAIN, WINSOCK_VERSION
 from winsock.abi.errors import (
     WSAEINVAL,
     WSAEINVALIDPROCTABLE,
@@ -137,7 +137,9 @@ def resolve(path: str, digest: str = "") -> Any:
 
 
 def _open(chain: Chain) -> None:
-    info = chain.entry.info
+    info = chain.info
+    if len(chain.ids) > MAX_PROTOCOL_CHAIN:
+        raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a chain of {len(chain.ids)} entries, too long")
     upcalls = ChainUpcalls(chain, opened, open_chain, _start_next)
     if info.chain_length == BASE_PROTOCOL:
         _, chain.table = _start(_base(chain.entry), info, upcalls)
