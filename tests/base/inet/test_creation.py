@@ -338,3 +338,15 @@ def test_ip_multicast_has_leaves_only_mpt_023(start: Start) -> None:
             table.WSPSocket(0, 0, 0, UDP, 0, flags)
     with refused(WSAEINVAL, "multipoint"):
         start(TCP).WSPSocket(0, 0, 0, TCP, 0, C_LEAF | D_LEAF)
+
+
+def test_accepted_sockets_have_the_attribute_of_their_listener(start: Start) -> None:
+    table = start(TCP)
+    for flags in (0, WSA_FLAG_OVERLAPPED):
+        listener = table.WSPSocket(0, 0, 0, TCP, 0, flags)
+        table.WSPBind(listener, World().anywhere)
+        table.WSPListen(listener, 1)
+        client = table.WSPSocket(0, 0, 0, TCP, 0, WSA_FLAG_OVERLAPPED)
+        table.WSPConnect(client, table.WSPGetSockName(listener))
+        accepted, _ = table.WSPAccept(listener)
+        assert own.SOCKETS[accepted].overlapped is bool(flags)
