@@ -57,6 +57,12 @@ class Alarm:
         except BlockingIOError:
             pass
 
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        os.close(self.reader)
+        if self.writer != self.reader:
+            os.close(self.writer)
+
 
 class Waiter:
     """One thread's wait. Made before the first look at what it is for, so that no news is missed:
@@ -132,12 +138,18 @@ def wake(base: int) -> None:
                 waiter.ring()
 
 
+def earliest(*times: float | None) -> float | None:
+    """The first of these times; None is never."""
+    return min((time for time in times if time is not None), default=None)
+
+
 def after_fork() -> None:
     """In a child the waiting threads are gone, and alarms would ring in the parent."""
     global _lock
     _lock = threading.Lock()
     _waiting.clear()
-    _alarms.clear()
+    while _alarms:
+        _alarms.pop().close()
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,11 +13,12 @@ of bytes that the layer holds or makes. WSPSelect, and so WSAPoll, tells of what
 
 from __future__ import annotations
 
+import atexit
+import itertools
 import os
 import struct
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from winsock.abi.constants import (
@@ -49,35 +50,19 @@ from winsock.abi.errors import (
 )
 from winsock.dispatcher.drivers import keeper
 from winsock.dispatcher.drivers.asking import Asking
-from winsock.dispatcher.drivers.connection import EXCEPT, READ, WRITE, Connection, set_blocking
-from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
-from winsock.spi.handles import Context, NonIfsLayer, base_handle
+from winsock.dispatcher.drivers.connection import WRITE, Connection
+from winsock.dispatcher.drivers.machine import set_blocking
+from winsock.dispatcher.drivers.selection import Handle, Selection
+from winsock.spi.handles import NonIfsLayer
 from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
 
 if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.abi.sockaddr import Sockaddr
     from winsock.spi.provider import OptionValue
     from winsock.spi.stream import StreamLayer
 
 _DWORD = struct.Struct("<I")
-_SEND_FLAGS = MSG_OOB | MSG_PARTIAL
-_EVENTS = {READ: IN, WRITE: OUT, EXCEPT: PRI}
-_INTERESTS = tuple(_EVENTS)
-
-
-class Handle(Context):
-    """A handle of the driver's, and the connection behind it."""
-
-    blocking = True
-    """Whether the application waits in its calls. The handle below need not."""
-    driven: Connection | None = None
-
-    @property
-    def connection(self) -> Connection | None:
-        """The layer's connection, where there is one and its connect did not fail below."""
-        if self.driven is not None and self.driven.lost:
-            self.driven = None
-        return self.driven
 
 
 class Direct(Asking, NonIfsLayer):
@@ -87,6 +72,8 @@ class Direct(Asking, NonIfsLayer):
 
     def __init__(self, kind: type[StreamLayer]) -> None:
         super().__init__(kind)
+        if not _drivers:
+            atexit.register(_at_exit)
         _drivers.add(self)
 
     def context(self, s: int) -> Handle:
@@ -132,7 +119,7 @@ class Direct(Asking, NonIfsLayer):
 
     def _open(self, handle: Handle, connection: Connection) -> None:
         """The handle below is connected: the layer speaks first, and we wait for it if the application would."""
-        connection.begin()
+        connection.open()
         if not handle.blocking:
             connection.settle()
             if connection.ready:
@@ -178,7 +165,7 @@ class Direct(Asking, NonIfsLayer):
             handle.blocking = listener.blocking
             if layer is not None:
                 connection = self._drive(handle, layer)
-                connection.begin()
+                connection.open()
                 connection.settle()
             return made, address
 
@@ -226,8 +213,13 @@ class Direct(Asking, NonIfsLayer):
         self.forget(handle)
 
     def WSPCleanup(self) -> None:
-        keeper.drain(connection for connection in keeper.closing() if connection.table is self.next)
+        keeper.drain([connection for connection in keeper.closing() if connection.table is self.next])
         super().WSPCleanup()
+
+    def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
+        if self.context(s).connection is not None:
+            raise unsupported(f"WSPDuplicateSocket of a connection that {self.name} is part of")
+        return super().WSPDuplicateSocket(s, process_id)
 
     # Data.
 
@@ -322,7 +314,7 @@ class Direct(Asking, NonIfsLayer):
         if (len(in_buffer or b"") if code == FIONBIO else out_size) < _DWORD.size:
             raise WinsockError(WSAEFAULT, f"code: {code:#x} takes a number of {_DWORD.size} bytes")
         if code == FIONREAD:
-            return _DWORD.pack(connection.readable_count())
+            return _DWORD.pack(connection.count_readable())
         handle.blocking = not any((in_buffer or b"")[:4])
         return b""
 
@@ -367,73 +359,21 @@ class Direct(Asking, NonIfsLayer):
         exceptfds: Sequence[int] | None,
         timeout: float | None,
     ) -> tuple[list[int], list[int], list[int]]:
-        wanted: dict[int, int] = {}
-        for handles, interest in zip((readfds, writefds, exceptfds), _INTERESTS, strict=True):
-            for s in handles or ():
-                wanted[s] = wanted.get(s, 0) | interest
-        contexts = {s: self.context(s) for s in wanted}
-        if not any(handle.connection for handle in contexts.values()):
-            return super().WSPSelect(nfds, readfds, writefds, exceptfds, timeout)
+        sets = (list(readfds or ()), list(writefds or ()), list(exceptfds or ()))
+        handles = {s: self.context(s) for s in itertools.chain(*sets)}
+        if not any(handle.connection for handle in handles.values()):
+            return super().WSPSelect(nfds, *sets, timeout)
         if timeout is not None and not timeout >= 0:
             raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
-        ready = self._select(contexts, wanted, None if timeout is None else time.monotonic() + timeout)
-        reads, writes, exceptions = (
-            [s for s in dict.fromkeys(handles or ()) if ready.get(s, 0) & interest]
-            for handles, interest in zip((readfds, writefds, exceptfds), _INTERESTS, strict=True)
-        )
-        return reads, writes, exceptions
-
-    def _select(self, contexts: dict[int, Handle], wanted: dict[int, int], until: float | None) -> dict[int, int]:
-        """Handle -> what it is ready for; empty when the time is up."""
-        bases = {s: base_handle(self.next, handle.lower) for s, handle in contexts.items()}
-        with Waiter(bases.values()) as waiter:
-            while True:
-                look = self._look(contexts, wanted)
-                if look.ready or (until is not None and time.monotonic() >= until):
-                    return look.ready
-                events: dict[int, int] = {}
-                for s, interest in look.events.items():
-                    if interest:
-                        events[bases[s]] = events.get(bases[s], 0) | interest
-                waiter.wait(events, until, look.moved)
-
-    def _look(self, contexts: dict[int, Handle], wanted: dict[int, int]) -> _Look:
-        """What every handle is ready for now: the connections know themselves, of others the provider below knows."""
-        ready: dict[int, int] = {}
-        events: dict[int, int] = {}
-        below: tuple[list[int], list[int], list[int]] = ([], [], [])
-        moved = False
-        for s, handle in contexts.items():
-            asked = wanted[s]
-            connection = handle.connection
-            if connection is not None:
-                found, has_moved = connection.readiness(asked)
-                moved = moved or has_moved
-            connection = handle.connection  # a connect that failed leaves none
-            if connection is None:
-                events[s] = sum(event for interest, event in _EVENTS.items() if asked & interest)
-            else:
-                ready[s] = found & ~WRITE if connection.error is None else found
-                events[s] = connection.events(asked)
-                asked = found & WRITE if connection.error is None else 0
-            for handles, interest in zip(below, _INTERESTS, strict=True):
-                if asked & interest:
-                    handles.append(handle.lower)
-        if any(below):
-            found_below = self.next.WSPSelect(0, *below, 0)
-            for s, handle in contexts.items():
-                for lowers, interest in zip(found_below, _INTERESTS, strict=True):
-                    if self.upcalls.WPUFDIsSet(handle.lower, lowers):
-                        ready[s] = ready.get(s, 0) | interest
-        return _Look({s: found for s, found in ready.items() if found}, events, moved)
+        return Selection(self.next, handles, sets).wait(timeout)
 
     # The end of the process.
 
     def close_connections(self) -> None:
         """Close what the application left open, as its handles would be."""
-        for handle in list(self._contexts.values()):
+        for handle in list(vars(self).get("_contexts", {}).values()):
             if handle.connection is not None:
-                handle.connection.close()
+                handle.connection.close(may_wait=False)
 
     def _leave_to_parent(self) -> None:
         for handle in self._contexts.values():
@@ -441,23 +381,14 @@ class Direct(Asking, NonIfsLayer):
         super()._leave_to_parent()
 
 
-class _Look(NamedTuple):
-    """One look at the handles of a select."""
-
-    ready: dict[int, int]
-    events: dict[int, int]
-    """What to wait for at each one's base."""
-    moved: bool
-
-
 _drivers: WeakSet[Direct] = WeakSet()
 
 
-def close_all() -> None:
-    """Close the connections of every driver."""
+def _at_exit() -> None:
+    """The process ends: close what is open, and send what is owed."""
     for driver in list(_drivers):
-        if hasattr(driver, "_contexts"):
-            driver.close_connections()
+        driver.close_connections()
+    keeper.drain(keeper.closing())
 
 
 def _check_transfer(function: str, buffers: Sequence[ReadBuffer], flags: int, overlapped: object) -> None:

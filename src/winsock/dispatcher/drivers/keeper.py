@@ -2,12 +2,10 @@
 
 Timers of layers, bytes that the network did not take at once, connects and opening exchanges of sockets that do not
 block, farewells of closed sockets. It starts with the first of these, and waits at the descriptors beneath all layers.
-When the process ends, what is owed is sent, for five seconds at the most.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import select
 import threading
@@ -16,91 +14,95 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from winsock.core import journal
-from winsock.dispatcher.drivers.connection import earliest
-from winsock.dispatcher.waits import IN, Alarm
+from winsock.dispatcher.waits import IN, Alarm, earliest
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.connection import Connection
 
 LAST_SECONDS = 5.0
+"""How long the end of a process, or of Winsock, waits for what is owed."""
 
 _watched: dict[Connection, None] = {}
-_changed = threading.Condition()
+_lock = threading.Lock()
 _alarm: Alarm | None = None
 
 
 def watch(connection: Connection) -> None:
     """Tend this connection until it has nothing left to do; again, where what it waits for has changed."""
     global _alarm
-    with _changed:
+    with _lock:
         _watched[connection] = None
         if _alarm is None:
             _alarm = Alarm()
-            threading.Thread(target=_keep, args=(_alarm,), name="winsock-keeper", daemon=True).start()
-            atexit.register(_at_exit)
-        _alarm.ring()
-
-
-def drain(connections: Iterable[Connection], seconds: float = LAST_SECONDS) -> None:
-    """Wait until these are over."""
-    left = set(connections)
-    deadline = time.monotonic() + seconds
-    with _changed:
-        while left := {connection for connection in left if not connection.over and connection in _watched}:
-            if not _changed.wait(deadline - time.monotonic()):
+            thread = threading.Thread(target=_keep, args=(_alarm,), name="winsock-keeper", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter ends: what is owed is sent by `drain`
+                _alarm = None
                 return
+        _alarm.ring()
 
 
 def closing() -> list[Connection]:
     """The closed connections that still owe something."""
-    with _changed:
-        return [connection for connection in _watched if connection.closing]
+    return [connection for connection in list(_watched) if connection.closing]
+
+
+def drain(connections: Iterable[Connection], seconds: float = LAST_SECONDS) -> None:
+    """Tend these until they are over, for so long at the most."""
+    last = time.monotonic() + seconds
+    left = list(connections)
+    while time.monotonic() < last:
+        events, until = _tend(left)
+        left = [connection for connection in left if not connection.over]
+        if not left:
+            return
+        _wait(events, earliest(until, last))
 
 
 def _keep(alarm: Alarm) -> None:
     while True:
-        poller = select.poll()
-        poller.register(alarm.reader, IN)
-        deadline: float | None = None
-        for connection in list(_watched):
-            wish = _tended(connection)
-            if wish is None:
-                continue
-            events, until = wish
-            if events:
-                poller.register(connection.base, events)
-            deadline = earliest(deadline, until)
-        found = poller.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000)
-        if any(descriptor == alarm.reader for descriptor, _ in found):
-            alarm.silence()
+        events, until = _tend(list(_watched))
+        _wait({**events, alarm.reader: IN}, until)
+        alarm.silence()
 
 
-def _tended(connection: Connection) -> tuple[int, float | None] | None:
-    try:
-        wish = connection.tend()
-    except Exception as error:
-        journal.audit(connection.layer.name, "tend", error)
-        wish = None
-    if wish is None:
-        with _changed:
-            if connection.kept is None:
-                _watched.pop(connection, None)
-            _changed.notify_all()
-    return wish
+def _tend(connections: Iterable[Connection]) -> tuple[dict[int, int], float | None]:
+    """Do what there is to do: the events at which there will be more, and until when to wait for them."""
+    events: dict[int, int] = {}
+    until: float | None = None
+    for connection in connections:
+        try:
+            wish = connection.tend()
+        except Exception as error:
+            journal.audit(connection.layer.name, "tend", error)
+            wish = None
+        if wish is None:
+            _let_go(connection)
+            continue
+        if wish[0]:  # of layers above each other, several may wait at one base
+            events[connection.base] = events.get(connection.base, 0) | wish[0]
+        until = earliest(until, wish[1])
+    return events, until
 
 
-def _at_exit() -> None:
-    from winsock.dispatcher.drivers import direct
+def _wait(events: dict[int, int], until: float | None) -> None:
+    poller = select.poll()
+    for descriptor, interest in events.items():
+        poller.register(descriptor, interest)
+    poller.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000)
 
-    direct.close_all()
-    drain(closing())
+
+def _let_go(connection: Connection) -> None:
+    with _lock:
+        if connection.kept is None:  # it may have been given something to do again
+            _watched.pop(connection, None)
 
 
 def after_fork() -> None:
     """In a child there is no such thread, and the connections are the parent's."""
-    global _alarm, _changed
-    _alarm = None
-    _changed = threading.Condition()
+    global _alarm, _lock
+    _alarm, _lock = None, threading.Lock()
     _watched.clear()
 
 
