@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.dispatcher.strangers import settle
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import WSAID_ACCEPTEX
@@ -135,6 +136,13 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         process.cleanup()
 
 
+def stands_for(descriptor: int, file: tuple[int, int]) -> bool:
+    try:
+        return identity_of(descriptor) == file
+    except OSError:
+        return False
+
+
 def opened(*layers: type[Layer]) -> Chain:
     installed = through(*layers)
     process.startup(catalog=installed)
@@ -230,12 +238,13 @@ class TestHandles:
         chain = opened(Own)
         s = new_socket(chain)
         lower = own(chain).lower(s)
-        os.close(s)
-        assert code_of(lambda: handles.find(s)) == "WSAENOTSOCK"
         before = identity_of(lower)
-        again = new_socket(chain)  # what is below it gets the lowest number that is free
-        assert own(chain).lower(again) == s
-        assert identity_of(lower) != before
+        os.close(s)
+        taken = new_socket(chain)  # what is below it gets the lowest number that is free
+        assert own(chain).lower(taken) == s
+        settle()
+        assert code_of(lambda: own(chain).context(s)) == "WSAENOTSOCK"
+        assert not stands_for(lower, before)
 
     def test_where_no_handle_is_to_be_had_the_lower_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         chain = opened(Own, Below)

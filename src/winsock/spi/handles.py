@@ -101,7 +101,6 @@ class NonIfsLayer(Layer):
     def make_handle(self, lower: int, *, inheritable: bool = False) -> int:
         """A handle for the application over one from below, which is closed where there is none to be had."""
         _watch_forks(self)
-        self._bury(lower)
         try:
             context = self.context_type(lower, inheritable=inheritable)
             handle = self.upcalls.WPUCreateSocketHandle(self.entry_id, context)
@@ -110,14 +109,14 @@ class NonIfsLayer(Layer):
             self.next.WSPCloseSocket(lower)
             raise
         context.handle = handle
-        self._enter(context)
+        self._contexts[handle] = context
         return handle
 
     def adopted(self, handle: int) -> None:
         """A handle that the chain did not create stands above and below alike."""
         context = self.context_type(handle)
         context.handle = handle
-        self._enter(context)
+        self._contexts[handle] = context
 
     # The provider.
 
@@ -222,21 +221,20 @@ class NonIfsLayer(Layer):
 
     def _own(self, handle: int) -> int:
         """A new handle on its way up: what an override brought from below is wrapped, so that nothing goes round us."""
-        if handle not in self._contexts:
+        if not self._is_own(handle):
             handle = self.make_handle(handle)
         self._note_opened(handle)
         return handle
 
-    def _enter(self, context: Any) -> None:
-        """Know a handle from now on."""
-        self._bury(context.handle)
-        self._contexts[context.handle] = context
-
-    def _bury(self, handle: int) -> None:
-        """That number is another handle now: what stood on it was closed behind our back."""
-        stale = self._contexts.pop(handle, None)
-        if stale is not None:
-            self._let_go(stale)
+    def _is_own(self, handle: int) -> bool:
+        """Whether it is one of ours; a handle below may have the number of one that was closed behind our back."""
+        context = self._contexts.get(handle)
+        if context is None or not context.made:
+            return context is not None
+        try:
+            return self.upcalls.WPUQuerySocketHandleContext(handle) is context
+        except WinsockError:
+            return False
 
     def _let_go(self, context: Any) -> None:
         """Close what is below a handle that nobody will close any more."""

