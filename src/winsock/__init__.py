@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from winsock.core.netevents import NetworkEvents as NetworkEvents
     from winsock.dispatcher.process import WSADATA as WSADATA
     from winsock.dispatcher.process import started as started
+    from winsock.dispatcher.redirector import as_file as as_file
     from winsock.overlapped.messages import Message as Message
     from winsock.overlapped.messages import MessageQueue as MessageQueue
     from winsock.spi.calling import Call as Call
@@ -154,6 +155,7 @@ _NAMES = {
     "WSPDATA": "winsock.spi.provider",
     "WinsockError": "winsock.abi.errors",
     "accept": "winsock.api.sockets",
+    "as_file": "winsock.dispatcher.redirector",
     "bind": "winsock.api.sockets",
     "closesocket": "winsock.api.sockets",
     "connect": "winsock.api.sockets",
