@@ -106,8 +106,8 @@ class ChainUpcalls(Upcalls):
             raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
         window.post(message, wparam, lparam)
 
-    def WPUFDIsSet(self, s: int, fdset: Collection[int]) -> bool:
-        return s in fdset
+    def WPUFDIsSet(self, s: int, fdset: Collection[int] | None) -> bool:
+        return fdset is not None and s in fdset
 
     def WPUGetProviderPath(self, provider_id: GUID) -> str:
         return self._chain.catalog.find_provider(provider_id).path

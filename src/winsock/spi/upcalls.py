@@ -55,8 +55,8 @@ class Upcalls:
         """A new handle of that provider, tied to `context`, which is any object; raises WSAENOBUFS."""
         raise unsupported("WPUCreateSocketHandle")
 
-    def WPUFDIsSet(self, s: int, fdset: Collection[int]) -> bool:
-        """Whether a set of handles, as WSPSelect takes them, holds the handle."""
+    def WPUFDIsSet(self, s: int, fdset: Collection[int] | None) -> bool:
+        """Whether a set of handles, as WSPSelect takes them, holds the handle; None is an empty set."""
         raise unsupported("WPUFDIsSet")
 
     def WPUGetProviderPath(self, provider_id: GUID) -> str:
