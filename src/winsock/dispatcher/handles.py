@@ -10,6 +10,7 @@ from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
 from winsock.dispatcher.records import Identity, Record, enter, find, forget, identity_of, records, serving
+from winsock.host import same
 from winsock.spi.guard import failure
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def close(handle: int) -> None:
     The association ends before the descriptor is closed, because its number may be another socket's at once. Where
     a provider made the handle, its own WPUCloseSocketHandle ends it.
     """
-    record = find(handle)
+    record = records.get(handle)
+    if record is None or record.made or not same(handle, record.identity):
+        record = find(handle)
     if not record.made:
         forget(handle)
     try:
