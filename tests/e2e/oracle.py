@@ -10,8 +10,14 @@ from tests.e2e.harness import Finished, bare, supervised
 from winsock.supervisor import rights
 
 EVERYTHING = Path(__file__).parent / "layers_everything.py"
-CHAINS: dict[str, tuple[str | Path, ...]] = {"trace": (), "everything": ("--layer", EVERYTHING)}
-"""What the programs are run under: the layer of every day, and one through which all goes that can be carried."""
+BYTES = Path(__file__).parent / "layers_bytes.py"
+CHAINS: dict[str, tuple[str | Path, ...]] = {
+    "trace": (),
+    "everything": ("--layer", EVERYTHING),
+    "bytes": ("--layer", "trace", "--layer", f"{BYTES}:Pass"),
+}
+"""What the programs are run under: the layer of every day, one through which all goes that can be carried, and one that
+gets the bytes, so that every connection is relayed."""
 
 FORBIDDEN = 77
 """The status of a program which found that this kernel forbids what it is about."""

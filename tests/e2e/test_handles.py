@@ -66,7 +66,10 @@ def answering() -> Iterator[Answering]:
         def serve(connection: socket.socket) -> None:
             connection.settimeout(DEADLINE_S)
             with connection:
-                asked = connection.recv(3)
+                try:
+                    asked = connection.recv(3)
+                except ConnectionResetError:
+                    asked = b""
                 if asked == b"abc":
                     connection.sendall(b"xyz")
                 server.served.append(asked)
@@ -241,7 +244,8 @@ def test_nothing_of_the_program_is_held(build: Build, server: Answering, chain: 
     with supervising(program, "many_connections", str(server.port), input=b"", options=CHAINS[chain]) as started:
         assert started.line() == "500 connections, good: 500"
         supervisor = supervisor_of(started)
-        assert internet_sockets_of(supervisor) == set()
+        # Of a relay: two at its private door, and two for the one connection that is left.
+        assert len(internet_sockets_of(supervisor)) == (4 if chain == "bytes" else 0)
         slots = len(list(Path(f"/proc/{supervisor}/fd").iterdir()))
         assert slots < 100, "descriptors of closed sockets are kept"
         assert started.wait().status == 0

@@ -27,7 +27,9 @@ NOT_YET_CARRIED = {
 }
 """Functions that system calls stand for, which this version does not take from a program."""
 
-RELAYING = frozenset({"WSPAccept", "WSPConnect", "WSPGetPeerName", "WSPGetSockName", "WSPGetSockOpt", "WSPSetSockOpt"})
+RELAYING = frozenset(
+    {"WSPAccept", "WSPConnect", "WSPGetPeerName", "WSPGetSockName", "WSPGetSockOpt", "WSPSetSockOpt", "WSPShutdown"}
+)
 """What a layer that gets the bytes of connections takes part in, so that they go through a relay."""
 
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})

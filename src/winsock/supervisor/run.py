@@ -261,7 +261,8 @@ class _Run:
         if self._wants_closed:
             layers = socket.record.chain.layers
             above = layers[: layers.index(connection.owner)]
-            tell(above, "closed", connection.stats._replace(handle=socket.slot, process=socket.process.id))
+            duration = time.monotonic() - socket.met_at
+            tell(above, "closed", connection.stats._replace(handle=socket.slot, duration_s=duration))
         self._forget(socket)
 
     def _forget(self, socket: Socket) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.relaying.relays import Relays
 
 _MAPPED = "::ffff:"
+_SO_ERROR = 4
 _TOO_SHORT = b"\x02\x00"
 """An address that no socket connects to: one that has a connect behind it tells of that, and any other says EINVAL."""
 
@@ -78,7 +79,8 @@ def connect_again(connection: Connection, s: int, name: Sockaddr) -> bool:
         assert call is not None
         _wait(connection, call, s, quick=False, again=True)
         return True
-    number = host.connect(s, _TOO_SHORT)
+    with connection.steady:
+        number = host.connect(s, _TOO_SHORT)
     if number == errno.EINVAL:  # it has no connect behind it any more
         connection.take_back()
         return False
@@ -89,21 +91,17 @@ def connect_again(connection: Connection, s: int, name: Sockaddr) -> bool:
 
 def settle(connection: Connection, error: WinsockError | None) -> int | None:
     """In the connection's thread: the outer socket is connected and every layer ready, or it failed; the near end."""
-    room, program = connection.room, connection.program
-    assert program is not None
     near = None
-    if error is not None:
-        connection.error = error.errno or errno.ECONNABORTED
-        connection.state = State.FAILED  # before the program can ask
-        with program.leased(room.leases, room.run.processes) as s:
-            if s is not None and room.state_of(s) == SYN_SENT:
-                doors.refuse(s, program.way)
-    else:
-        connection.state = State.JOINED
+    number = 0 if error is None else error.errno or errno.ECONNABORTED
+    if error is None:
+        connection.state = State.JOINED  # before the program can see it
         try:
-            near = room.doors.join(program.way, program.name, program.socket.cookie)
-        except OSError:
-            connection.state = State.GONE
+            near = _join(connection)
+        except OSError as failed:
+            number = failed.errno or errno.ECONNABORTED
+    if near is None:
+        connection.error, connection.state = number, State.FAILED
+        _refuse(connection)
     connection.announce()
     return near
 
@@ -146,6 +144,22 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> None:
         raise from_errno(error.errno or errno.ECONNABORTED) from None
 
 
+def _join(connection: Connection) -> int:
+    program = connection.program
+    assert program is not None
+    return connection.room.doors.join(program.way, program.name, program.socket.cookie)
+
+
+def _refuse(connection: Connection) -> None:
+    """Have the program's socket refused, if it still waits and can be found."""
+    room, program = connection.room, connection.program
+    assert program is not None
+    with program.leased(room.leases, room.run.processes) as s:
+        if s is not None and room.state_of(s) == SYN_SENT:
+            with connection.steady:
+                doors.refuse(s, program.way)
+
+
 def is_mapped(name: Sockaddr | None) -> bool:
     """Whether it is an IPv4 address as IPv6 sockets see it."""
     return isinstance(name, SockaddrIn6) and name.host.startswith(_MAPPED)
@@ -158,7 +172,7 @@ def _wait(connection: Connection, call: Call, s: int, quick: bool, again: bool =
         room.run.about_to_wait(call)
     limit = room.leases.options.send_timeout(s)
     with connection.told(call) as news:
-        while connection.state is State.CONNECTING:
+        while not connection.settled:
             if call.abandoned:
                 raise WinsockError(WSAEINTR, errno=errno.EINTR)
             left = None if not limit else call.started + limit - time.monotonic()
@@ -167,8 +181,10 @@ def _wait(connection: Connection, call: Call, s: int, quick: bool, again: bool =
             news.wait(left)
             news.clear()
     number = host.connect(s, _TOO_SHORT)
-    if connection.state is not State.JOINED or number not in (0, errno.EISCONN):
-        raise from_errno(connection.true_error(number or errno.ECONNABORTED))
+    if number == errno.EINVAL:  # the program has shut it down meanwhile
+        number = room.leases.options.read(s, _SO_ERROR) or errno.ECONNABORTED
+    if number not in (0, errno.EISCONN):
+        raise from_errno(connection.true_error(number))
 
 
 def _on_its_way(again: bool = False) -> WinsockError:

@@ -42,7 +42,6 @@ class State(Enum):
     CONNECTING = "the outer socket is on its way; the program's waits at a door"
     JOINED = "the program's socket is connected to the relay"
     FAILED = "the outer socket could not be connected; the program's was refused"
-    GONE = "the program's socket did not wait any more"
 
 
 class Connection:
@@ -56,6 +55,10 @@ class Connection:
         """From the program's side to the network's."""
         self.state = State.CONNECTING
         self.call: calling.Call = layer.caller
+        self.settled = False
+        """Whether the outcome is known, and the program's socket is as it must be after it."""
+        self.steady = threading.Lock()
+        """Held while the program's socket is on its way between two states."""
         self.lock = threading.Lock()
         self.error = 0
         """Why it failed or broke: an errno; 0 as long as it did not."""
@@ -110,6 +113,7 @@ class Connection:
 
     def announce(self) -> None:
         """The outcome is known: those who wait for it may look."""
+        self.settled = True
         for event in tuple(self._waiting):
             event.set()
 
@@ -180,7 +184,8 @@ class Connection:
     def get_option(self, s: int, level: int, optname: int) -> OptionValue:
         if (level, optname) in carried.OF_THE_OUTER and self.state is State.JOINED and not self.over:
             return self.owner.next.WSPGetSockOpt(self.outer, level, optname)
-        value = self.base.WSPGetSockOpt(s, level, optname)
+        with self.steady:
+            value = self.base.WSPGetSockOpt(s, level, optname)
         if level == SOL_SOCKET and optname == SO_ERROR and isinstance(value, ErrorCode):
             return ErrorCode.of_errno(self.true_error(value.errno))
         return value
