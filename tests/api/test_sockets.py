@@ -671,6 +671,26 @@ def test_closing_ends_a_wait_sk_28(world: World, wait: str) -> None:
     assert [error.winerror in codes for error in errors] == [True]
 
 
+def test_a_reset_is_all_that_the_peer_of_a_wait_sees(world: World) -> None:
+    client, server = world.connected()
+    options.setsockopt(client, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    answers: list[int] = []
+
+    def wait() -> None:
+        with pytest.raises(WinsockError) as caught:
+            transfer.recv(client, 1)
+        answers.append(caught.value.winerror)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_until_blocked(client, thread)
+    sockets.closesocket(client)
+    with refused(WSAECONNRESET):
+        transfer.recv(server, 1)
+    thread.join(20)
+    assert answers == [10053]
+
+
 def wait_until_blocked(s: int, thread: threading.Thread) -> None:
     """Until the thread is in a call on the socket, and the kernel has put it to sleep."""
     while not own.SOCKETS[s].waiters or not is_asleep(thread):

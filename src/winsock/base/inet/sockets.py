@@ -41,6 +41,8 @@ from winsock.base.inet.own import SOCKETS, OwnSocket
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_NOWHERE = bytes(16)
+"""An address of AF_UNSPEC: to connect there dissolves a connection."""
 _MANY_CONNECTIONS = 0x7FFFFFFF
 
 
@@ -208,12 +210,30 @@ def retire(record: OwnSocket) -> None:
     record.let_go()
     if record.selection is not None:
         record.selection.end()
-    if record.waiters:  # closing a descriptor would wake nobody
-        raw.shutdown(record.handle, socket.SHUT_RDWR)
+    if record.waiters:
+        _wake(record)
     if record.claim is not None:
         sharing.remove(record.claim)
     while record.deferred:
         abort(record.deferred.pop()[0])
+
+
+def _wake(record: OwnSocket) -> None:
+    """Let those who wait on a socket come back, which closing its descriptor would not do.
+
+    Where closing is to reset the connection, the reset is all that the peer may see, and no end of the stream before.
+    """
+    resets = record.phase == own.CONNECTED and record.stream and _resets_on_close(record)
+    if not resets or host.connect(record.handle, _NOWHERE):
+        raw.shutdown(record.handle, socket.SHUT_RDWR)
+
+
+def _resets_on_close(record: OwnSocket) -> bool:
+    try:
+        linger = raw.getsockopt(record.handle, socket.SOL_SOCKET, socket.SO_LINGER, len(_RESET_ON_CLOSE))
+    except WinsockError:
+        return False
+    return linger == _RESET_ON_CLOSE
 
 
 def abort(record: OwnSocket) -> None:
