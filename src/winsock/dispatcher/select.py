@@ -1,28 +1,26 @@
 """select() over sockets of several providers.
 
 WSPSelect is given sockets of one provider only. Where a call has several, each provider is asked without waiting; in
-between, the handles are waited for as what they are, descriptors. That wait is only a hint when to ask again: what a
-handle is ready for, its provider alone knows. A handle that woke us for nothing is left out for a moment, which grows,
-so that no handle makes us spin.
+between, the descriptors beneath all layers are waited for. That wait is only a hint when to ask again: what a handle is
+ready for, its provider alone knows (`winsock.dispatcher.waits`).
 
 Source: nf-winsock2-select; nc-ws2spi-lpwspselect.
 """
 
 from __future__ import annotations
 
-import select as host
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find
+from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
+from winsock.spi.handles import base_handle
 
 Ready: TypeAlias = tuple[list[int], list[int], list[int]]
 _Select: TypeAlias = Callable[..., Ready]
-
-_FIRST_PAUSE_S = 0.001
-_LONGEST_PAUSE_S = 0.05
 
 
 def select(
@@ -34,7 +32,8 @@ def select(
 ) -> Ready:
     """The handles that are ready; raises WSAEINVAL where none is given, WSAENOTSOCK."""
     sets = (readfds, writefds, exceptfds)
-    providers = {handle: find(handle).table.WSPSelect for handles in sets for handle in handles}
+    records = {handle: find(handle) for handles in sets for handle in handles}
+    providers = {handle: record.table.WSPSelect for handle, record in records.items()}
     if not providers:
         raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no socket in any of them")
     if timeout is not None and not timeout >= 0:
@@ -46,28 +45,37 @@ def select(
     if len(slots) == 1:
         return slots[0](nfds, readfds, writefds, exceptfds, timeout)
     shares = [(slot, [[h for h in handles if providers[h] == slot] for handles in sets]) for slot in slots]
-    return _select_across(nfds, shares, sets, timeout)
+    return _select_across(nfds, shares, sets, {handle: _base(record) for handle, record in records.items()}, timeout)
 
 
 def _select_across(
     nfds: int,
     shares: list[tuple[_Select, list[list[int]]]],
     sets: tuple[Sequence[int], ...],
+    bases: dict[int, int],
     timeout: float | None,
 ) -> Ready:
-    deadline = None if timeout is None else time.monotonic() + timeout
-    left_out: set[int] = set()
-    pause = _FIRST_PAUSE_S
-    while True:
-        ready = _ask(nfds, shares, sets)
-        left = None if deadline is None else deadline - time.monotonic()
-        if any(ready) or (left is not None and left <= 0):
-            return ready
-        if left_out:
-            left = pause if left is None else min(left, pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        woken = _wait([[handle for handle in handles if handle not in left_out] for handles in sets], left)
-        left_out = left_out | woken if woken else set()
+    until = None if timeout is None else time.monotonic() + timeout
+    events: dict[int, int] = {}
+    for handles, event in zip(sets, (IN, OUT, PRI), strict=True):
+        for handle in handles:
+            events[bases[handle]] = events.get(bases[handle], 0) | event
+    with Waiter(events) as waiter:
+        while True:
+            ready = _ask(nfds, shares, sets)
+            if any(ready) or (until is not None and time.monotonic() >= until):
+                return ready
+            waiter.wait(events, until)
+
+
+def _base(record: Record) -> int:
+    """The descriptor to wait at: of a handle that its provider made, the one beneath all layers."""
+    if not record.made:
+        return record.handle
+    try:
+        return base_handle(record.table, record.handle)
+    except WinsockError:
+        return record.handle
 
 
 def _ask(nfds: int, shares: list[tuple[_Select, list[list[int]]]], sets: tuple[Sequence[int], ...]) -> Ready:
@@ -81,18 +89,3 @@ def _ask(nfds: int, shares: list[tuple[_Select, list[list[int]]]], sets: tuple[S
         for handles, ready in zip(sets, found, strict=True)
     )
     return reads, writes, exceptions
-
-
-def _wait(sets: list[list[int]], timeout: float | None) -> set[int]:
-    """The descriptors that have news of any kind, within the time."""
-    if not hasattr(host, "poll"):
-        reads, writes, exceptions = sets
-        return {handle for ready in host.select(reads, writes, exceptions, timeout) for handle in ready}
-    poller = host.poll()
-    interest: dict[int, int] = {}
-    for handles, event in zip(sets, (host.POLLIN, host.POLLOUT, host.POLLPRI), strict=True):
-        for handle in handles:
-            interest[handle] = interest.get(handle, 0) | event
-    for handle, events in interest.items():
-        poller.register(handle, events)
-    return {handle for handle, _ in poller.poll(None if timeout is None else timeout * 1000)}

@@ -3,24 +3,27 @@
 A provider that makes its own handles may hold bytes, or owe some, when nothing happens at the descriptor below. Who
 waits for such a handle waits for the descriptor beneath all layers (its *base*), and is woken as well when some layer
 says that its connection has news (`wake`). Either is only a hint when to ask again: what a handle is ready for, its
-provider alone knows. A base that wakes us again and again for nothing is left out for a moment, which grows, so that
-nothing makes us spin.
+provider alone knows. A base that wakes us again and again for nothing is left out, and instead we ask after a moment,
+which grows, so that nothing makes us spin.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-IN, OUT, PRI = select.POLLIN, select.POLLOUT, select.POLLPRI
+IN = getattr(select, "POLLIN", 1)
+PRI = getattr(select, "POLLPRI", 2)
+OUT = getattr(select, "POLLOUT", 4)
 
 _PATIENCE = 4
-"""How often in a row a base may wake us for nothing."""
+"""How often a base may wake us for nothing."""
 _FIRST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
 
@@ -31,27 +34,28 @@ _alarms: list[Alarm] = []
 
 
 class Alarm:
-    """What ends a poll() from another thread."""
+    """What ends a wait from another thread."""
 
     __slots__ = ("reader", "writer")
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
             self.reader = self.writer = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        else:
-            self.reader, self.writer = os.pipe()
-            os.set_blocking(self.reader, False)
-            os.set_blocking(self.writer, False)
+            return
+        reader, writer = socket.socketpair()
+        self.reader, self.writer = reader.detach(), writer.detach()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
 
     def ring(self) -> None:
-        """End the poll() of the moment, or the next."""
+        """End the wait of the moment, or the next."""
         try:
             os.write(self.writer, b"\1\0\0\0\0\0\0\0")
         except BlockingIOError:
             pass  # it rings already
 
     def silence(self) -> None:
-        """Let the next poll() wait again."""
+        """Let the next one wait again."""
         try:
             os.read(self.reader, 4096)
         except BlockingIOError:
@@ -74,7 +78,8 @@ class Waiter:
 
     def __init__(self, bases: Iterable[int]) -> None:
         self._bases = tuple(bases)
-        self._wakes = 0
+        self._wakes: dict[int, int] = {}
+        """Base -> how often it woke us for nothing."""
         self._pause = _FIRST_PAUSE_S
 
     def __enter__(self) -> Self:
@@ -103,31 +108,33 @@ class Waiter:
         `moved`: whether anything came of the last wait, though not what is waited for.
         """
         if moved:
-            self._wakes, self._pause = 0, _FIRST_PAUSE_S
-        if self._wakes < _PATIENCE:
-            self._wakes += self._poll(events, until)
-            return
-        pause_ends = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
-        self._poll({}, pause_ends if until is None else min(until, pause_ends))
+            self._wakes.clear()
+            self._pause = _FIRST_PAUSE_S
+        quiet = {base: mask for base, mask in events.items() if self._wakes.get(base, 0) < _PATIENCE}
+        if len(quiet) < len(events):
+            until = earliest(until, time.monotonic() + self._pause)
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+        found = poll({**quiet, self._alarm.reader: IN}, until)
+        if self._alarm.reader in found:
+            self._alarm.silence()
+        for base in found & quiet.keys():
+            self._wakes[base] = self._wakes.get(base, 0) + 1
 
     def ring(self) -> None:
         """Wake this waiter."""
         self._alarm.ring()
 
-    def _poll(self, events: Mapping[int, int], until: float | None) -> bool:
-        """Whether a base woke us at once."""
-        poller = select.poll()
-        poller.register(self._alarm.reader, IN)
-        for base, interest in events.items():
-            poller.register(base, interest)
-        began = time.monotonic()
-        found = poller.poll(None if until is None else max(0.0, until - began) * 1000)
-        woken = {descriptor for descriptor, _ in found}
-        if self._alarm.reader in woken:
-            self._alarm.silence()
-            return False
-        return bool(woken) and time.monotonic() - began < _FIRST_PAUSE_S
+
+def poll(events: Mapping[int, int], until: float | None) -> set[int]:
+    """The descriptors that have news of any kind, at the latest at that time."""
+    timeout = None if until is None else max(0.0, until - time.monotonic())
+    if not hasattr(select, "poll"):
+        sets = [[fd for fd, interest in events.items() if interest & event] for event in (IN, OUT, PRI)]
+        return {fd for ready in select.select(*sets, timeout) for fd in ready}
+    poller = select.poll()
+    for descriptor, interest in events.items():
+        poller.register(descriptor, interest)
+    return {descriptor for descriptor, _ in poller.poll(None if timeout is None else timeout * 1000)}
 
 
 def wake(base: int) -> None:

@@ -7,14 +7,13 @@ block, farewells of closed sockets. It starts with the first of these, and waits
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from winsock.core import journal
-from winsock.dispatcher.waits import IN, Alarm, earliest
+from winsock.dispatcher.waits import IN, Alarm, earliest, poll
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.connection import Connection
@@ -57,13 +56,13 @@ def drain(connections: Iterable[Connection], seconds: float = LAST_SECONDS) -> N
         left = [connection for connection in left if not connection.over]
         if not left:
             return
-        _wait(events, earliest(until, last))
+        poll(events, earliest(until, last))
 
 
 def _keep(alarm: Alarm) -> None:
     while True:
         events, until = _tend(list(_watched))
-        _wait({**events, alarm.reader: IN}, until)
+        poll({**events, alarm.reader: IN}, until)
         alarm.silence()
 
 
@@ -84,13 +83,6 @@ def _tend(connections: Iterable[Connection]) -> tuple[dict[int, int], float | No
             events[connection.base] = events.get(connection.base, 0) | wish[0]
         until = earliest(until, wish[1])
     return events, until
-
-
-def _wait(events: dict[int, int], until: float | None) -> None:
-    poller = select.poll()
-    for descriptor, interest in events.items():
-        poller.register(descriptor, interest)
-    poller.poll(None if until is None else max(0.0, until - time.monotonic()) * 1000)
 
 
 def _let_go(connection: Connection) -> None:
