@@ -1,4 +1,4 @@
-"""The two directions of a relayed connection, moved by one thread until both have ended or an end is dead.
+"""The two directions of a relayed connection, moved by one thread until both have ended, or an end is dead.
 
 FIN crosses as FIN, after everything before it, and the other direction lives on. When an end is dead, what it sent
 before still goes to the other end, as the kernel would have it: a program can read what came before a reset.
@@ -7,6 +7,7 @@ before still goes to the other end, as the kernel would have it: a program can r
 from __future__ import annotations
 
 import errno
+import math
 import select
 import time
 from collections.abc import Callable
@@ -29,8 +30,8 @@ _UNWATCHED = -1
 PATIENCE_S = 1.0
 """How long a peer may take for what a program sent before it reset the connection."""
 STALL_S = 0.2
-"""How long a program that still sends may leave unread what came before its connection was reset."""
-_PAUSES_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""How long a program that still sends may leave unread what came before the end of its connection."""
+_PAUSES_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 
 
 class Carrier:
@@ -46,47 +47,64 @@ class Carrier:
         self._lanes = (self.outgoing, self.incoming)
         self._by_source = {lane.source.fileno(): lane for lane in self._lanes}
         self._watched = dict.fromkeys(self._by_source, _UNWATCHED)
+        self.near_closed = False
+        """The near end's other side was closed, rather than shut down: nobody there receives any more."""
         for end in (near, far):
             end.setblocking(False)
             _set(end, IPPROTO_TCP, TCP_NODELAY)
             _set(end, SOL_SOCKET, SO_OOBINLINE)
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Bytes that the network was given, and that it brought."""
+        return self.outgoing.given, self.incoming.taken
+
     def run(self) -> WinsockError | None:
         """Until the connection is over; why, if it did not end in order."""
+        error = None
         try:
             while self._go_on():
                 self._wait()
-            return self._pipeline.error
+            if self._pipeline.error is not None:
+                self._last_words(self.incoming, math.inf)
         except Broken as broken:
-            self._last_words(next(lane for lane in self._lanes if lane.source is broken.end))
-            return self._pipeline.error or from_errno(broken.error.errno or errno.ECONNRESET)
+            error = from_errno(broken.error.errno or errno.ECONNRESET)
+            if broken.end is self.outgoing.source:
+                self._last_words(self.outgoing, PATIENCE_S)
+            else:
+                self._last_words(self.incoming, math.inf)
         finally:
             for lane in self._lanes:
                 lane.close()
+        return self._pipeline.error or error
 
     def _go_on(self) -> bool:
         """Send what can be sent; whether anything can still happen."""
-        pipeline = self._pipeline
+        pipeline, outgoing, incoming = self._pipeline, self.outgoing, self.incoming
         if pipeline.error is not None or self._stopped():
             return False
-        for lane, over in ((self.outgoing, pipeline.outgoing_over), (self.incoming, pipeline.incoming_over)):
+        if self.near_closed and outgoing.over:
+            incoming.discard()
+        for lane, over in ((outgoing, pipeline.outgoing_over), (incoming, pipeline.incoming_over)):
             if not lane.blocked:
                 lane.flush()
             if over and not lane.shut and not lane.pending:
                 lane.end()
-        if not all(lane.over and not lane.pending for lane in self._lanes):
-            return True
-        held_back = not all(lane.shut for lane in self._lanes)
-        return held_back and pipeline.deadline is not None
+        if outgoing.shut and incoming.shut and (incoming.over or incoming.discards):
+            return not outgoing.over
+        at_rest = outgoing.over and incoming.over and not outgoing.pending and not incoming.pending
+        return not at_rest or pipeline.deadline is not None
 
     def _wait(self) -> None:
+        """Until an end is ready or a timer is due; and do what is to be done then."""
         for descriptor, lane in self._by_source.items():
             self._watch(descriptor, lane)
         deadline = self._pipeline.deadline
         left_ms = None if deadline is None else max(0.0, deadline - self._pipeline.now()) * 1000
         for descriptor, events in self._poll.poll(left_ms):
             self._serve(self._by_source[descriptor], events)
-        self._pipeline.tick()
+        if deadline is not None:
+            self._pipeline.tick()
 
     def _watch(self, descriptor: int, lane: Lane) -> None:
         """Poll an end for what is wanted of it, and for its death while it may still be told something."""
@@ -108,33 +126,32 @@ class Carrier:
             lane.opposite.blocked = False
         if events & ~OUT and lane.wants and (lane.move_urgent() if events & URGENT else lane.move()):
             return
-        if events & DEAD:
+        if events & DEAD and not (self.near_closed and lane is self.outgoing and lane.over):
             number = lane.source.getsockopt(SOL_SOCKET, SO_ERROR) or errno.ECONNRESET
             raise Broken(lane.source, OSError(number, "poll"))
 
-    def _last_words(self, lane: Lane) -> None:
-        """Give the living end what the dead one sent before, until it has that or will not take it."""
+    def _last_words(self, lane: Lane, patience_s: float) -> None:
+        """Give the sink what came before the end of the connection, until it has that or will not take it."""
         began = moved = time.monotonic()
         least = None
         try:
             for pause in chain(_PAUSES_S, repeat(_PAUSES_S[-1])):
                 left = self._deliver(lane)
-                if not left or self._pipeline.error is not None or self._stopped():
-                    return
                 now = time.monotonic()
                 if left != least:
                     least, moved = left, now
-                if lane is self.outgoing and now - began > PATIENCE_S:
+                if not left or self._stopped() or now - began > patience_s:
                     return
-                if now - moved > STALL_S and _has_sent(lane.sink):
+                if now - moved > STALL_S and (self._pipeline.error is not None or _has_sent(lane.sink)):
                     return
                 _pause(lane, pause)
         except Broken:
             pass
 
     def _deliver(self, lane: Lane) -> int:
-        """How many bytes the living end does not have yet."""
-        lane.flush()
+        """How many bytes the sink does not have yet."""
+        if not lane.blocked:
+            lane.flush()
         while not lane.over and not lane.pending and self._pipeline.error is None:
             lane.move_last()
         return lane.waiting + _unacknowledged(lane.sink)
@@ -147,6 +164,7 @@ def _pause(lane: Lane, pause_s: float) -> None:
     for _, events in poll.poll(pause_s * 1000):
         if events & DEAD:
             raise Broken(lane.sink, OSError(errno.ECONNRESET, "poll"))
+        lane.blocked = False
 
 
 def _unacknowledged(sock: socket) -> int:
@@ -164,6 +182,13 @@ def _has_sent(sock: socket) -> bool:
         return bool(sock.recv(1, MSG_PEEK))
     except OSError:
         return False
+
+
+def is_dead(sock: int) -> bool:
+    """Whether a connection is no more, though nobody was told yet."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return any(events & DEAD for _, events in poll.poll(0))
 
 
 def _set(sock: socket, level: int, option: int) -> None:

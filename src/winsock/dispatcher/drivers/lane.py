@@ -67,7 +67,8 @@ class Lane:
         self._queue: deque[bytes] = pipeline.to_network if outgoing else pipeline.to_application
         self._rest: memoryview | None = None
         """What is left of a piece that the sink took in part."""
-        self._rest_is_urgent = False
+        self._flags = 0
+        """What it is sent with."""
         self._pipe: Pipe | None = None
         """Holds what was taken by splice and not given yet; goes before everything else."""
         self._piece = FIRST_PIECE
@@ -79,6 +80,8 @@ class Lane:
         """Whether the source's end was read."""
         self.shut = False
         """Whether the sink was told of the end."""
+        self.discards = False
+        """Whether nobody is there any more to whom the sink could be given anything."""
         self.taken = 0
         """Bytes from the source."""
         self.given = 0
@@ -108,7 +111,7 @@ class Lane:
     def move(self) -> bool:
         """Take what the source has, and give it to the sink as far as both go along; whether there was anything."""
         pipeline = self._pipeline
-        if not pipeline.reads and pipeline.ready:
+        if not pipeline.reads and pipeline.ready and not self.discards:
             pipe = _PIPES.take()
             if pipe is not None:
                 self._pipe = pipe
@@ -128,7 +131,7 @@ class Lane:
             return False
         self._take(data)
         if len(self._queue) == 1 and len(self._queue[0]) == 1:
-            self._rest, self._rest_is_urgent = memoryview(self._queue.popleft()), True
+            self._rest, self._flags = memoryview(self._queue.popleft()), MSG_OOB
         self.flush()
         return True
 
@@ -146,15 +149,18 @@ class Lane:
 
     def flush(self) -> None:
         """Give the sink what it takes."""
+        queue = self._queue
+        if self.discards:
+            queue.clear()
         if self._pipe is not None:
             self._empty(self._pipe)
             if not self._pipe.filled:
                 self.close()
-        while (self._queue or self._rest is not None) and not self.blocked:
-            if self._rest is not None:
-                self._give_rest(self._rest)
-            elif len(self._queue) == 1:
-                self._give_rest(memoryview(self._queue.popleft()))
+        if self._rest is not None and not self.blocked:
+            self._give(self._rest)
+        while queue and not self.blocked:
+            if len(queue) == 1:
+                self._give(queue.popleft())
             else:
                 self._give_several()
 
@@ -165,6 +171,13 @@ class Lane:
         except OSError as error:
             raise Broken(self.sink, error) from None
         self.shut = True
+
+    def discard(self) -> None:
+        """Nobody is there any more who could be given anything: what comes goes through the layers to nowhere."""
+        self.close()
+        self._queue.clear()
+        self._rest = None
+        self.discards = self.shut = True
 
     def close(self) -> None:
         """Give back what was lent."""
@@ -203,22 +216,22 @@ class Lane:
         else:
             self.over = True
             self._enter(END)
-        if self.opposite.pending:
+        if self.opposite._queue:
             self._reflects = True
 
-    def _give_rest(self, piece: memoryview) -> None:
+    def _give(self, piece: bytes | memoryview) -> None:
         """Send one piece, and remember what is left of it."""
         try:
-            sent = self.sink.send(piece, MSG_OOB) if self._rest_is_urgent else self.sink.send(piece)
+            sent = self.sink.send(piece, self._flags)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise Broken(self.sink, error) from None
         self.given += sent
         if sent == len(piece):
-            self._rest, self._rest_is_urgent = None, False
+            self._rest, self._flags = None, 0
         else:
-            self._rest, self.blocked = piece[sent:], True
+            self._rest, self.blocked = memoryview(piece)[sent:], True
 
     def _give_several(self) -> None:
         try:

@@ -15,13 +15,14 @@ from socket import MSG_DONTWAIT, SO_ERROR, SOL_SOCKET, socket
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAECONNABORTED, WinsockError, from_errno
+from winsock.abi.errors import WSAECONNABORTED, WSAECONNRESET, WinsockError, from_errno
 from winsock.dispatcher.drivers.stage import END
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
 
 GiveUp = Callable[[], bool]
+Outcome = Callable[[int], "WinsockError | None"]
 
 SLICE_S = 0.1
 """How long to wait at most before `give_up` is asked again: a signal may come just before poll() begins."""
@@ -56,7 +57,7 @@ def exchange(far: socket, pipeline: Pipeline, give_up: GiveUp) -> bool:
         if pipeline.ready:
             return True
         if over:
-            raise WinsockError(WSAECONNABORTED, "the network ended the connection before every layer was ready")
+            raise WinsockError(WSAECONNRESET, "the network ended the connection before every layer was ready")
         events = _wait(far.fileno(), select.POLLIN | (select.POLLOUT if blocked else 0), pipeline)
         if events is None:
             if give_up():
@@ -66,15 +67,24 @@ def exchange(far: socket, pipeline: Pipeline, give_up: GiveUp) -> bool:
         pipeline.tick()
 
 
-def wait_connected(far: socket, give_up: GiveUp) -> WinsockError | None:
-    """Wait for the outcome of a connect; None if it succeeded."""
-    while True:
-        events = _poll(far.fileno(), select.POLLOUT, SLICE_S)
-        if events:
-            number = far.getsockopt(SOL_SOCKET, SO_ERROR)
-            return from_errno(number) if number else None
+def wait_connected(far: socket, outcome: Outcome, give_up: GiveUp) -> None:
+    """Wait for the outcome of a connect; raises what it failed with, WSAECONNABORTED if `give_up` says so."""
+    while not _poll(far.fileno(), select.POLLOUT, SLICE_S):
         if give_up():
-            return WinsockError(WSAECONNABORTED, "nobody waits for this connection any more")
+            raise WinsockError(WSAECONNABORTED, "nobody waits for this connection any more")
+    error = outcome(far.fileno())
+    if error is not None:
+        raise error
+
+
+def so_error(descriptor: int) -> WinsockError | None:
+    """The outcome as the kernel tells it, once."""
+    sock = socket(fileno=descriptor)
+    try:
+        number = sock.getsockopt(SOL_SOCKET, SO_ERROR)
+    finally:
+        sock.detach()
+    return from_errno(number) if number else None
 
 
 def _flush(far: socket, pipeline: Pipeline) -> bool:

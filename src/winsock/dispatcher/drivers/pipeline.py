@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from winsock.dispatcher.drivers.stage import END, Item, Stage
@@ -65,11 +65,21 @@ class Pipeline:
 
     def outgoing(self, item: Item) -> None:
         """The application sent this."""
+        if self.ready and item is not END:
+            piece = self._straight("outgoing", item, self.stages)
+            if piece is not None and not self.outgoing_over:
+                self.to_network.append(piece)
+            return
         self._work.append((0, _DOWN, item))
         self._run()
 
     def incoming(self, item: Item) -> None:
         """The network brought this."""
+        if self.ready and item is not END:
+            piece = self._straight("incoming", item, reversed(self.stages))
+            if piece is not None and not self.incoming_over:
+                self.to_application.append(piece)
+            return
         self._work.append((len(self.stages) - 1, _UP, item))
         self._run()
 
@@ -90,9 +100,20 @@ class Pipeline:
         self._settle()
 
     def closed(self, stats: Stats) -> None:
-        """The connection is over."""
+        """The connection is over. Told to those that knew that there was one."""
         for stage in self.stages:
-            stage.closed(stats)
+            if stage.is_open:
+                stage.closed(stats)
+
+    def _straight(self, direction: Direction, piece: bytes, stages: Iterable[Stage]) -> bytes | None:
+        """Through all layers, as long as one piece comes of one piece; None where that was not so, and is settled."""
+        for stage in stages:
+            further = stage.through(direction, piece)
+            if further is None:
+                self._settle()
+                return None
+            piece = further
+        return piece
 
     def _settle(self) -> None:
         for index in range(len(self.stages)):
@@ -146,6 +167,6 @@ class Pipeline:
             self._unopened -= 1
             self.stages[self._unopened].open()
             self._collect(self._unopened)
-            early, self._early = self._early, []
-            self._work.extend(early)
+            self._work.extendleft(reversed(self._early))  # they came before what is on its way
+            self._early.clear()
         self.ready = not self._unopened and all(stage.is_ready for stage in self.stages)

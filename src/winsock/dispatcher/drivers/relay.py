@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from winsock import host
 from winsock.abi.errors import WSAECONNABORTED, WinsockError
 from winsock.core import journal
-from winsock.dispatcher.drivers.carrier import Carrier
-from winsock.dispatcher.drivers.opening import exchange, wait_connected
+from winsock.dispatcher.drivers.carrier import Carrier, is_dead
+from winsock.dispatcher.drivers.opening import Outcome, exchange, so_error, wait_connected
 from winsock.dispatcher.drivers.pool import Pool
 from winsock.spi.stats import Stats
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _RESET = struct.pack("ii", 1, 0)
 _IN_ORDER = struct.pack("ii", 0, 0)
 _NO_ADDRESS = struct.pack("=H14x", 0)
-"""AF_UNSPEC: connected to that, a socket resets its connection."""
+"""AF_UNSPEC: connected to that, a socket resets its connection, and whoever polls it wakes up."""
 
 
 class Ending(NamedTuple):
@@ -46,7 +46,15 @@ Settled = Callable[[WinsockError | None], "int | None"]
 
 
 class Relay:
-    """One connection. Its descriptors, two connected streams, are the relay's own from `start` on."""
+    """One connection. Its descriptors, two streams, are the relay's own from `start` on.
+
+    At the end, exactly once each and in this order, in the relay's thread: `stats(far)` is asked, `ended` is told, both
+    ends are closed (far by `close_far`), the layers are told.
+
+    A far end that is still connecting comes without a near one, and with `settled`. That is told None when the far end
+    is connected and every layer is ready, else why not; it answers with the near descriptor, or with None where there
+    is no program any more. `outcome` tells how the connect of the far end went, when it is writable.
+    """
 
     def __init__(
         self,
@@ -57,18 +65,22 @@ class Relay:
         *,
         stats: Callable[[int], Stats] | None = None,
         close_far: Callable[[int], None] = os.close,
+        settled: Settled | None = None,
+        outcome: Outcome = so_error,
     ) -> None:
-        """`ended` is called once, in the relay's thread, before the two are closed; `stats(far)` just before that."""
         self.pipeline = pipeline
-        self._near, self._far = near, far
+        self._near = near
+        self._far: int | None = far
         self._ended = ended
         self._stats = stats
         self._close_far = close_far
-        self._settled: Settled | None = None
+        self._settled = settled
+        self._outcome = outcome
         self._carrier: Carrier | None = None
+        self._near_closed = False
         self._error: WinsockError | None = None
         self._guard = threading.Lock()
-        """Held while another thread uses the far descriptor, and while that is closed."""
+        """Held while another thread uses the descriptors, and while they are closed."""
 
     @classmethod
     def start_pending(
@@ -80,14 +92,10 @@ class Relay:
         *,
         stats: Callable[[int], Stats] | None = None,
         close_far: Callable[[int], None] = os.close,
+        outcome: Outcome = so_error,
     ) -> Relay:
-        """Start with a far end that is still connecting.
-
-        `settled` is told in the relay's thread: None when the far end is connected and every layer is ready, else why
-        not. It answers with the near descriptor, or with None where there is no program any more.
-        """
-        relay = cls(None, far, pipeline, ended, stats=stats, close_far=close_far)
-        relay._settled = settled
+        """Start with a far end that is still connecting."""
+        relay = cls(None, far, pipeline, ended, stats=stats, close_far=close_far, settled=settled, outcome=outcome)
         relay.start()
         return relay
 
@@ -105,46 +113,67 @@ class Relay:
         """Relay in this thread, until the connection is over."""
         with _changed:
             LIVE.add(self)
+        assert self._far is not None
         near, far = None if self._near is None else socket(fileno=self._near), socket(fileno=self._far)
         try:
             if self._settled is not None:
                 near = self._settle(self._settled, far)
             if near is not None and self._error is None:
                 self._carry(near, far)
-        except Exception as error:
+        except BaseException as error:  # a layer may try to end the process: its thread is ours
             journal.audit("relay", "run", error)
             self._fail(WinsockError(WSAECONNABORTED, f"the relay failed: {error!r}"))
         finally:
             self._finish(near, far)
             self._leave()
 
+    # From any thread.
+
     def abort(self, error: WinsockError | None = None) -> None:
-        """End the connection, from any thread: both ends are reset."""
+        """Reset both ends, for that reason; a far end that is still connecting gives up."""
         with self._guard:
-            if self._far >= 0:
+            if self._far is not None:
                 self._error = self._error or error or WinsockError(WSAECONNABORTED, "the connection was given up")
                 host.connect(self._far, _NO_ADDRESS)
+
+    def program_closed(self) -> None:
+        """The program has closed its socket, so that nobody receives what the network brings.
+
+        The near end alone cannot tell that from a program that sends no more. What it sent before still goes out; then
+        the connection ends in order, and the kernel resets it where something comes that nobody can receive.
+        """
+        with self._guard:
+            if self._near is None or self._far is None or is_dead(self._near):
+                return  # not joined yet, over already, or about to be
+            self._near_closed = True
+            if self._carrier is not None:
+                self._carrier.near_closed = True
+                if self._carrier.outgoing.over:  # else the end is still to be read, which wakes the relay anyway
+                    host.connect(self._near, _NO_ADDRESS)
+
+    # What is behind them.
 
     def _settle(self, settled: Settled, far: socket) -> socket | None:
         """Wait for the far end, then have the near one."""
         try:
-            error = wait_connected(far, self._is_over)
-            if error is not None:
-                raise error
+            wait_connected(far, self._outcome, self._is_over)
             exchange(far, self.pipeline, self._is_over)
-        except WinsockError as failed:
-            self._fail(failed)
-        near = settled(self._error)
-        if near is None:
+        except WinsockError as error:
+            self._fail(error)
+        self._near = settled(self._error)
+        if self._near is None:
             self._fail(WinsockError(WSAECONNABORTED, "the program has gone"))
             return None
-        return socket(fileno=near)
+        return socket(fileno=self._near)
 
     def _carry(self, near: socket, far: socket) -> None:
         if not self.pipeline.is_open:
             self.pipeline.open()
-        self._carrier = Carrier(near, far, self.pipeline, self._is_over)
-        error = self._carrier.run()
+        carrier = Carrier(near, far, self.pipeline, self._is_over)
+        with self._guard:
+            self._carrier = carrier
+            carrier.near_closed = self._near_closed
+        error = carrier.run()
         if error is not None:
             self._fail(error)
 
@@ -158,17 +187,15 @@ class Relay:
     def _finish(self, near: socket | None, far: socket) -> None:
         """Tell, close, and tell the layers."""
         stats = self._last_stats(far.fileno())
-        counted = self._carrier
-        sent, received = (counted.outgoing.given, counted.incoming.taken) if counted is not None else (0, 0)
+        sent, received = (0, 0) if self._carrier is None else self._carrier.counts
         _guarded("ended", self._ended, Ending(sent, received, self._error, stats))
         with self._guard:
-            self._far = -1
-            for end in (far,) if near is None else (near, far):
-                _set_linger(end, _IN_ORDER if self._error is None else _RESET)
-            descriptor = far.detach()
+            self._near = self._far = None
+        for end in (far,) if near is None else (near, far):
+            _set_linger(end, _IN_ORDER if self._error is None else _RESET)
         if near is not None:
             near.close()
-        _guarded("close", self._close_far, descriptor)
+        _guarded("close", self._close_far, far.detach())
         self.pipeline.closed(stats)
 
     def _last_stats(self, far: int) -> Stats:
