@@ -1,6 +1,7 @@
 """The other end of the byte tests: an HTTP server on loopback that keeps count and digest of all that it saw.
 
-`GET /COUNT/SEED` answers with so many bytes, the same ones for the same seed; what is sent by PUT or POST comes back.
+`GET /COUNT/SEED` answers with so many bytes, the same ones for the same seed, `GET /peer` with the name of who asks;
+what is sent by PUT or POST comes back.
 """
 
 from __future__ import annotations
@@ -128,7 +129,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.over(Flow(*self.received.told(), *self.sent.told()))
 
     def do_GET(self) -> None:
-        """So many bytes of that seed."""
+        """So many bytes of that seed, or the client's name."""
+        if self.path == "/peer":
+            self._answer(f"{self.client_address[0]} {self.client_address[1]}\n".encode())
+            return
         words = [int(word) for word in self.path.split("/") if word]
         count, seed = (*words, 0)[:2] if words else (USUAL, 0)
         self._answer(content(count, seed))
@@ -174,16 +178,19 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is the test's business."""
 
 
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 class Depot:
     """The server while it runs."""
 
-    host = LOCALHOST
-
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self.host = host
         self._lock = threading.Lock()
         self._open = 0
         self._flows: list[Flow] = []
-        self._server = _Server((self.host, 0), _Handler)
+        self._server = (_Server6 if ":" in host else _Server)((host, 0), _Handler)
         self._server.depot = self
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -192,7 +199,7 @@ class Depot:
     @property
     def url(self) -> str:
         """Where it is, without a slash at the end."""
-        return f"http://{self.host}:{self.port}"
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
     def begun(self) -> None:
         """A connection came."""
@@ -220,9 +227,9 @@ class Depot:
 
 
 @contextmanager
-def depot() -> Iterator[Depot]:
+def depot(host: str = LOCALHOST) -> Iterator[Depot]:
     """A `Depot` for as long as it is needed."""
-    running = Depot()
+    running = Depot(host)
     try:
         yield running
     finally:
