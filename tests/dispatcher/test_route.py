@@ -10,6 +10,7 @@ import pytest
 from tests.fakes import RECORDING, RecordingBase, catalog
 from winsock.abi import constants as c
 from winsock.abi import errors as e
+from winsock.api import transfer
 from winsock.dispatcher import handles, loader, process, route, threads
 from winsock.dispatcher.records import senders
 from winsock.spi.layer import Layer
@@ -125,36 +126,44 @@ def test_other_exceptions_are_none_of_winsocks() -> None:
 class TestSend:
     """The shortest way there is, as long as nobody stands between."""
 
+    @pytest.fixture(autouse=True)
+    def nothing_sent(self) -> None:
+        DIRECT.clear()
+
     base = f"{__name__}:Direct"
 
     @pytest.mark.parametrize("layers", [(), (Pass,), (Pass, Pass)])
     def test_the_bases_own_way_is_learned(self, layers: tuple[type, ...]) -> None:
         s = new_socket(*layers, base=self.base)
         assert s not in senders
-        assert route.send(s, b"x", 0) == 100
-        assert senders[s](b"abc", route.NO_SIGNAL) == 3
-        assert DIRECT[-1] == (b"abc", route.NO_SIGNAL)
+        assert transfer.send(s, b"abc") == 3
+        assert DIRECT == [(b"abc", route.NO_SIGNAL)]
+        direct = senders[s]
+        assert direct is not None
+        assert direct(b"abc", route.NO_SIGNAL) == 3
 
     def test_a_layer_that_sends_is_never_passed_by(self) -> None:
         s = new_socket(Pass, Sending, base=self.base)
-        assert route.send(s, b"x", 0) == 100
-        assert s not in senders
+        for _ in range(2):
+            assert transfer.send(s, b"x") == 100
+            assert senders[s] is None
+        assert DIRECT == []
 
     def test_a_base_need_not_offer_one(self) -> None:
         s = new_socket()
         with pytest.raises(OSError, match="Broken pipe"):
-            route.send(s, b"x", 0)
-        assert s not in senders
+            transfer.send(s, b"x")
+        assert senders[s] is None
 
     def test_it_is_forgotten_with_the_handle(self) -> None:
         s = new_socket(Pass, base=self.base)
-        route.send(s, b"x", 0)
+        transfer.send(s, b"x")
         handles.close(s)
         assert s not in senders
 
     def test_it_is_forgotten_when_a_layer_takes_the_handle(self) -> None:
         s = new_socket(Pass, base=self.base)
-        route.send(s, b"x", 0)
+        transfer.send(s, b"x")
         chain = handles.find(s).chain
         chain.layers[0].upcalls.WPUModifyIFSHandle(chain.ids[0], s)
         assert s not in senders
@@ -179,12 +188,12 @@ class TestSend:
     def test_errors_of_the_slot_are_the_last_error(self) -> None:
         s = new_socket(base=self.base)
         with pytest.raises(e.WinsockError):
-            route.send(s, b"x", 1)
+            transfer.send(s, b"x", 1)
         assert threads.current().last_error == e.WSAEINVAL
 
     @pytest.mark.parametrize("s", [99999, [], None])
     def test_what_is_no_handle_is_refused(self, s: int) -> None:
         process.startup(catalog=catalog())
         with pytest.raises(e.WinsockError) as caught:
-            route.send(s, b"x", 0)
+            transfer.send(s, b"x")
         assert caught.value.winerror == threads.current().last_error == e.WSAENOTSOCK

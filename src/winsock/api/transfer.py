@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
-from winsock.dispatcher import route
 from winsock.dispatcher.records import Record, records, senders
-from winsock.dispatcher.route import NO_SIGNAL, find, function, note, refusal
+from winsock.dispatcher.route import NO_SIGNAL, after_direct_send, find, function, learn_to_send, note, refusal
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 
@@ -26,14 +25,21 @@ def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
     try:
         direct = senders[s]
     except (KeyError, TypeError):
-        return route.send(s, data, flags)
-    if flags:
-        return route.send(s, data, flags)
+        direct = learn_to_send(s)
+    if direct is not None and not flags:
+        try:
+            count = direct(data, NO_SIGNAL)
+        except Exception as error:
+            return after_direct_send(s, data, error)
+        return count if count == len(data) else after_direct_send(s, data, count)
+    record = records.get(s)
+    if record is None:  # closed meanwhile by another thread
+        raise refusal(s)
     try:
-        count = direct(data, NO_SIGNAL)
-    except Exception as error:
-        return route.after_direct_send(s, data, error)
-    return count if count == len(data) else route.after_direct_send(s, data, count)
+        return record.table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
+    except WinsockError as error:
+        note(error)
+        raise
 
 
 def recv(s: int, length: int, flags: int = 0) -> bytes:

@@ -93,8 +93,8 @@ serving: dict[int, Made] = {}
 renewing = threading.Lock()
 """Held while a handle gets another file under its number, and the record its identity."""
 
-senders: dict[int, Callable[[ReadBuffer, int], int]] = {}
-"""Handle -> the base provider's direct way to send, where `route.learn_to_send` found that nobody stands between."""
+senders: dict[int, Callable[[ReadBuffer, int], int] | None] = {}
+"""Handle -> the base provider's direct way to send; None where `route.learn_to_send` found that there is none."""
 
 
 def enter(record: Record) -> Record:

@@ -15,20 +15,19 @@ was reused behind our back:
         raise
 
 A send goes the shortest way there is. While the handle's WSPSend is the base provider's own, `senders` holds what
-that provider calls itself (`winsock.spi.provider.SendsDirectly`); else `send` looks for a record and its slot, and
-learns:
+that provider calls itself (`winsock.spi.provider.SendsDirectly`), and None where somebody stands between; of a handle
+that is not in it, it is learned:
 
     try:
         direct = senders[s]
     except (KeyError, TypeError):
-        return route.send(s, data, flags)
-    if flags:
-        return route.send(s, data, flags)
-    try:
-        count = direct(data, NO_SIGNAL)
-    except Exception as error:
-        return route.after_direct_send(s, data, error)
-    return count if count == len(data) else route.after_direct_send(s, data, count)
+        direct = learn_to_send(s)
+    if direct is not None and not flags:
+        try:
+            count = direct(data, NO_SIGNAL)
+        except Exception as error:
+            return after_direct_send(s, data, error)
+        return count if count == len(data) else after_direct_send(s, data, count)
 
 The table of handles is empty until WSAStartup, so a started check costs nothing where a handle is looked up.
 """
@@ -78,27 +77,17 @@ def find(s: int) -> records.Record:
     return records.find(s)
 
 
-def send(s: int, data: ReadBuffer, flags: int) -> int:
-    """Send one buffer by the handle's slot, and learn whether there is a shorter way for the next."""
+def learn_to_send(s: int) -> Callable[[ReadBuffer, int], int] | None:
+    """Where the slot is a base provider's own method, that provider's direct way for the handle; raises WSAENOTSOCK."""
     try:
         record = records.records[s]
     except (KeyError, TypeError):
         raise refusal(s) from None
-    learn_to_send(record)
-    try:
-        return record.table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
-    except WinsockError as error:
-        note(error)
-        raise
-
-
-def learn_to_send(record: records.Record) -> None:
-    """Where the slot is a base provider's own method, ask that provider for its direct way."""
     provider = getattr(record.table.WSPSend, "__self__", None)
     ask = getattr(provider, "direct_send", None)
-    direct = ask(record.handle) if ask is not None else None
-    if direct is not None:
-        records.senders[record.handle] = direct
+    direct: Callable[[ReadBuffer, int], int] | None = ask(s) if ask is not None else None
+    records.senders[s] = direct
+    return direct
 
 
 def after_direct_send(s: int, data: ReadBuffer, outcome: int | Exception) -> int:
