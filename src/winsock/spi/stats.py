@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from winsock.abi.constants import SIO_TCP_INFO
 from winsock.abi.errors import WinsockError
+from winsock.spi import calling
 
 if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
@@ -51,7 +52,7 @@ class Stats(NamedTuple):
 
 
 def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -> Stats:
-    """Ask the provider below for what it knows of a socket that is about to close."""
+    """Ask the provider below for what it knows of a socket that is about to close; under `winsock run`, whose it is."""
     raw = known(lambda: table.WSPIoctl(s, SIO_TCP_INFO, _VERSION_0, _TCP_INFO.size)) if protocol == "tcp" else None
     sent = received = rtt = resent = None
     if raw and len(raw) >= _TCP_INFO.size:
@@ -59,9 +60,10 @@ def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -
         rtt, received = fields[4], fields[12]
         sent = fields[11] - fields[14]  # BytesOut counts what BytesRetrans counts again
         resent = fields[15] + fields[17]  # FastRetrans and TimeoutEpisodes
+    caller = None if calling.local.describe is None else calling.local.describe()
     return Stats(
-        socket=s,
-        process=os.getpid(),
+        socket=s if caller is None or caller.socket_id is None else caller.socket_id,
+        process=os.getpid() if caller is None else caller.process,
         local=known(lambda: table.WSPGetSockName(s)),
         peer=known(lambda: table.WSPGetPeerName(s)),
         protocol=protocol,
@@ -70,6 +72,7 @@ def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -
         rtt_us=rtt,
         retransmits=resent,
         duration_s=duration_s,
+        process_name="" if caller is None else caller.process_name,
         handle=s,
     )
 

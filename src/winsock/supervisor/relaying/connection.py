@@ -91,9 +91,13 @@ class Connection:
         return Pipeline([Stage(layer, time.monotonic) for layer in self.layers])
 
     def learn_names(self) -> None:
-        """Ask what the two ends of the outer socket are called, and tell the layers."""
+        """Ask what the two ends of the outer socket are called."""
         self.local = known(lambda: self.owner.next.WSPGetSockName(self.outer)) or self.local
         self.peer = known(lambda: self.owner.next.WSPGetPeerName(self.outer)) or self.peer
+        self.tell_names()
+
+    def tell_names(self) -> None:
+        """Let the layers know them."""
         for layer in self.layers:
             layer.local, layer.peer = self.local, self.peer or layer.peer
 
@@ -137,12 +141,8 @@ class Connection:
 
     def collect(self, outer: int) -> Stats:
         """What is known of the outer socket."""
-        call = self.call
         stats = collect(self.owner.next, outer, "tcp", time.monotonic() - self._began)
         return stats._replace(
-            socket=call.socket_id or 0,
-            process=call.process,
-            process_name=call.process_name,
             local=stats.local or self.local,
             peer=stats.peer or self.peer,
             connected=self.state is State.JOINED,
@@ -205,12 +205,7 @@ class Carried(Relay):
     """The relay of a connection: what its layers do is done on behalf of the program."""
 
     def __init__(
-        self,
-        connection: Connection,
-        over: Callable[[Connection], None],
-        near: int | None,
-        settled: Any = None,
-        outcome: Any = None,
+        self, connection: Connection, over: Callable[[Connection], None], near: int | None, **more: Any
     ) -> None:
         super().__init__(
             near,
@@ -219,8 +214,8 @@ class Carried(Relay):
             connection.ended,
             stats=connection.collect,
             close_far=connection.owner.close_outer,
+            **more,
         )
-        self._settled = settled
         self._connection = connection
         self._over = over
 

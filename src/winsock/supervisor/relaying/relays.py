@@ -143,8 +143,10 @@ class Relays:
         connection = self._by_handle.get(taken.slot)
         if connection is None:
             return
+        connection.call = connection.call._replace(socket_id=taken.cookie)
         self._enter(connection, taken)
         if connection.relay is None:
+            connection.tell_names()
             self._run(connection, connection.near)
 
     def left(self, socket: Socket) -> bool:
@@ -159,7 +161,7 @@ class Relays:
             if connection.state is State.CONNECTING:
                 connection.give_up()
             else:
-                getattr(connection.relay, "program_closed", lambda: None)()
+                connection.relay.program_closed()
         return not over
 
     def forget(self, socket: Socket) -> None:
