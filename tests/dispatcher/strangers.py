@@ -11,8 +11,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar, Self
 
 from tests.fakes import catalog
 from winsock.abi.constants import AF_INET, FIONBIO, SD_SEND, SO_LINGER, SOCK_DGRAM, SOCK_STREAM
@@ -21,6 +21,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
 from winsock.dispatcher import loader, process
 from winsock.dispatcher.records import serving
+from winsock.dispatcher.redirector import as_file
 from winsock.spi.provider import WSPDATA, OptionValue, ProcTable, Provider, ReadBuffer, WriteBuffer
 from winsock.spi.upcalls import Upcalls
 
@@ -176,17 +177,38 @@ def reset(sock: socket.socket) -> None:
 
 
 class World:
-    """Winsock, started with a stranger's provider for TCP."""
+    """Winsock, started with a stranger's provider for TCP; what was opened is closed at the end."""
 
     def __init__(self, kind: type[Stranger] = Stranger, *layers: type) -> None:
+        self._open = ExitStack()
+        self._open.callback(process.cleanup)
         process.startup(catalog=catalog(*layers, base=f"{kind.__module__}:{kind.__qualname__}"))
         self.chain = loader.open_chain(loader.catalog().match(AF_INET, SOCK_STREAM, 0))
         self.provider = Stranger.started
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
     def connected(self) -> tuple[int, socket.socket]:
         """A handle, and the plain socket that it is connected to."""
         ours, peer = tcp_pair()
-        return self.provider.take(ours), peer
+        self._open.enter_context(peer)
+        return self.handle_over(ours), peer
+
+    def file(self) -> tuple[int, socket.socket]:
+        """The same, where the handle is a file already."""
+        s, peer = self.connected()
+        return as_file(s), peer
+
+    def handle_over(self, sock: socket.socket) -> int:
+        """A handle over a socket; calls enter at the top of the chain."""
+        s = self.provider.take(sock)
+        for layer in reversed(self.chain.layers):
+            layer.upcalls.WPUModifyIFSHandle(layer.entry_id, s)
+        return s
 
     def context(self, s: int) -> Context:
         return self.provider.context(s)
@@ -209,9 +231,22 @@ def settle() -> None:
     wait_until(lambda: not serving, "ending")
 
 
-def read_all(descriptor: int) -> bytes:
+def fill(descriptor: int) -> int:
+    """Write to a non-blocking descriptor until nothing moves any more; how many bytes went."""
+    sent, quiet = 0, 0
+    while quiet < 20:
+        try:
+            sent += os.write(descriptor, bytes(65536))
+            quiet = 0
+        except BlockingIOError:
+            time.sleep(0.005)
+            quiet += 1
+    return sent
+
+
+def read_all(source: int | socket.socket) -> bytes:
     """Everything up to the end."""
     parts = []
-    while part := os.read(descriptor, 65536):
+    while part := os.read(source, 65536) if isinstance(source, int) else source.recv(65536):
         parts.append(part)
     return b"".join(parts)

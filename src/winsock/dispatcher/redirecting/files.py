@@ -271,12 +271,12 @@ def _take_back(record: Made, file: File) -> None:
 # When all ends.
 
 
-def drain(limit_s: float = DRAIN_S) -> None:
+def drain() -> None:
     """Wait for what files and closings have still to deliver, then cut them off.
 
     A file that another process has, too, is not waited for when nothing is on its way.
     """
-    deadline = time.monotonic() + limit_s
+    deadline = time.monotonic() + DRAIN_S
     looks = 0
     while serving and looks < _LOOKS and time.monotonic() < deadline:
         files = [record.file for record in list(serving.values()) if record.file is not None]

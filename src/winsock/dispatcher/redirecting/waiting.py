@@ -5,10 +5,14 @@ from __future__ import annotations
 import select as host
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import records
+
+if TYPE_CHECKING:
+    from winsock.dispatcher.redirecting.files import File
 
 _READ = host.POLLIN | host.POLLHUP | host.POLLERR
 _WRITE = host.POLLOUT | host.POLLERR
@@ -39,17 +43,24 @@ def select(
 
 def _poll(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
     poller = host.poll()
+    files = {handle: file for handle in wanted if (file := _file(handle)) is not None}
     with ExitStack() as waits:
+        for file in files.values():
+            waits.enter_context(file.waiting())
         for handle, events in wanted.items():
             poller.register(handle, events)
-            record = records.get(handle)
-            if isinstance(record, Made) and record.file is not None:
-                waits.enter_context(record.file.waiting())
         ready = dict(poller.poll(None if timeout is None else timeout * 1000))
     for handle, events in ready.items():
         if events & host.POLLNVAL:
-            raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
+            if handle not in files:
+                raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
+            ready[handle] = host.POLLIN  # it was closed while we waited
     return ready
+
+
+def _file(handle: int) -> File | None:
+    record = records.get(handle)
+    return record.file if isinstance(record, Made) else None
 
 
 def _chosen(ready: dict[int, int], handles: Iterable[int] | None, events: int) -> list[int]:
