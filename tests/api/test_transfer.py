@@ -364,7 +364,7 @@ def test_a_process_wide_time_out_is_none_of_ours(world: World) -> None:
     finally:
         host.setdefaulttimeout(None)
     for s in (client, server):
-        assert own.SOCKETS[s].gettimeout() is None
+        assert own.SOCKETS[s].host_object().gettimeout() is None
         assert os.get_blocking(s)
 
 

@@ -11,8 +11,10 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
 from winsock.catalog.matching import NotTogether
 from winsock.dispatcher import creation, handles, loader, threads
-from winsock.dispatcher.records import records
+from winsock.dispatcher.loader import first_matches
+from winsock.dispatcher.records import records, senders
 from winsock.dispatcher.route import find, function, note, refusal, require_started
+from winsock.host import same
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 # `socket` is a function here: the module of that name is not used on this floor.
@@ -49,7 +51,13 @@ def WSASocket(
     """
     try:
         if protocol_info is None:
-            return creation.of_first_match(af, type, protocol, g, flags)
+            chain = first_matches.get((af, type, protocol))
+            if chain is None:
+                return creation.of_first_match(af, type, protocol, g, flags)
+            try:
+                return chain.table.WSPSocket(af, type, protocol, chain.info, g, flags)
+            except WinsockError as error:
+                return creation.of_next_match(chain, error, af, type, protocol, g, flags)
         return creation.of_description(protocol_info, af, type, protocol, g, flags)
     except NotTogether as error:
         invalid = WinsockError(WSAEINVAL, error.strerror)
@@ -145,10 +153,16 @@ def shutdown(s: int, how: int) -> None:
 
 def closesocket(s: int) -> None:
     """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
-    if s not in records:
+    record = records.get(s)
+    if record is None:
         raise refusal(s)
     try:
-        handles.close(s)
+        if record.made or not same(s, record.identity):
+            handles.close(s)
+            return
+        senders.pop(s, None)
+        del records[s]
+        record.table.WSPCloseSocket(s)
     except WinsockError as error:
         note(error)
         raise

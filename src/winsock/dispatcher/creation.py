@@ -40,16 +40,16 @@ def of_first_match(af: int, type: int, protocol: int, g: int, flags: int) -> int
     try:
         return chain.table.WSPSocket(af, type, protocol, chain.info, g, flags)
     except WinsockError as error:
-        if error.winerror not in _ANOTHER_MAY:
-            raise
-        return _of_next_match(chain, error, af, type, protocol, g, flags)
+        return of_next_match(chain, error, af, type, protocol, g, flags)
 
 
-def _of_next_match(first: Chain, refusal: WinsockError, af: int, type: int, protocol: int, g: int, flags: int) -> int:
+def of_next_match(first: Chain, refusal: WinsockError, af: int, type: int, protocol: int, g: int, flags: int) -> int:
     """A socket of another match than the first, which refused; where all refuse, that is the answer.
 
     What stands below the layers of a chain that refuses is passed over too: traffic goes round no layer.
     """
+    if refusal.winerror not in _ANOTHER_MAY:
+        raise refusal
     refused = [first]
     for entry in loader.catalog().matches(af, type, protocol):
         if any(chain.stands_over(entry) for chain in refused):

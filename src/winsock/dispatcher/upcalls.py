@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from winsock.abi.constants import LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.dispatcher import threads
-from winsock.dispatcher.records import Record, change, enter, forget, records
+from winsock.dispatcher.records import Record, change, forget, forget_lost, records
 from winsock.host import identity as identity_of
 from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
 
@@ -61,7 +61,9 @@ class ChainUpcalls(Upcalls):
             identity = identity_of(proposed_handle)
         except (OSError, TypeError, OverflowError):
             raise WinsockError(WSAEINVAL, f"the proposed handle {proposed_handle!r} is no open descriptor") from None
-        enter(Record(proposed_handle, chain, table, identity))
+        if proposed_handle in records:
+            forget_lost(proposed_handle)
+        records[proposed_handle] = Record(proposed_handle, chain, table, identity)
         return proposed_handle
 
     def WPUCreateSocketHandle(self, catalog_entry_id: int, context: object) -> int:
@@ -119,6 +121,11 @@ class ChainUpcalls(Upcalls):
 
     def start_next(self, protocol_info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
         return self._start_next(self._chain, protocol_info, layer, self)
+
+    def hide_handle(self, handle: int) -> None:
+        record = records.get(handle)
+        if record is not None:
+            record.hidden = True
 
     def release_handle(self, handle: int) -> None:
         record = records.get(handle)

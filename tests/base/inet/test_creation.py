@@ -52,12 +52,13 @@ from winsock.abi.errors import (
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.api import sockets
 from winsock.base.inet import Inet, own
+from winsock.base.inet import sockets as base_sockets
 from winsock.catalog.entries import BUILTIN
 from winsock.dispatcher import threads
 from winsock.spi.provider import ProcTable
 from winsock.testing import World
 
-TCP, UDP, TCP6, UDP6 = (entry.info for entry in BUILTIN)
+TCP, UDP, TCP6, UDP6 = (entry.info for entry in BUILTIN[:4])
 FROM = FROM_PROTOCOL_INFO
 NOWHERE = 57005
 
@@ -79,8 +80,7 @@ def start() -> Iterator[Start]:
 
 
 def kind(s: int) -> tuple[int, int, int]:
-    record = own.SOCKETS[s]
-    return record.family, record.type, record.proto
+    return host.kind(s)
 
 
 # What stands for the family, the type and the protocol
@@ -246,7 +246,7 @@ def test_what_the_kernel_says_is_translated(
         raise OSError(number, os.strerror(number))
 
     table = start(TCP)
-    monkeypatch.setattr(host, "make", fails)
+    monkeypatch.setattr(base_sockets, "make", fails)
     with refused(code) as caught:
         table.WSPSocket(0, 0, 0)
     assert (caught.value.errno, caught.value.from_kernel) == (number, True)

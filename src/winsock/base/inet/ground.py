@@ -25,6 +25,8 @@ class Ground(Provider):
     """Every (family, type, protocol) that means this entry's own protocol."""
     kind: tuple[int, int, int]
     """The host's family, type and protocol of this entry's sockets."""
+    only_ipv6: bool
+    """Whether its sockets are of IPv6, which are for that alone."""
     datagrams: bool
     """Whether the sockets of this entry keep message boundaries."""
 

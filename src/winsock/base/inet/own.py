@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from winsock.abi.constants import SOCK_STREAM
@@ -35,8 +36,9 @@ NEW, CONNECTING, FAILED, CONNECTED, LISTENING = range(5)
 class OwnSocket(_HostObject):
     """One socket of this process: what Winsock remembers of it, and the host's own object.
 
-    It has all methods of that object, which is made when the first of them is asked for: a socket is born, bound,
-    connected and closed by its number alone. What nobody has changed stands in the class, so that a birth is cheap.
+    It has the methods of that object that are used (`METHODS`), and the object is made when the first of them is
+    called: a socket is born, bound, connected and closed by its number alone. What nobody has changed stands in the
+    class, so that a birth is cheap.
     """
 
     handle: int
@@ -46,7 +48,7 @@ class OwnSocket(_HostObject):
     inheritable: bool = True
     overlapped: bool = False
     """WSA_FLAG_OVERLAPPED: overlapped structures mean something here."""
-    stream: bool
+    stream: bool = True
     phase: int = NEW
     bound: bool = False
     """Known to have a local address; else it is looked up."""
@@ -76,6 +78,8 @@ class OwnSocket(_HostObject):
     """One item for each thread that may be waiting in a call on this socket."""
     closed: bool = False
     was_accepted: bool = False
+    raw_protocol: int | None = None
+    """Of a raw socket, the number that it was made with; it has no port."""
     provider: object = None
     """The one that made it: several may serve one entry."""
     selection: Selection | None = None
@@ -85,22 +89,16 @@ class OwnSocket(_HostObject):
     def __init__(self, handle: int, info: WSAPROTOCOL_INFO) -> None:
         self.handle = handle
         self.info = info
-        self.stream = info.iSocketType == SOCK_STREAM
         self.waiters = []
 
-    def __getattr__(self, name: str) -> Any:
-        """A method of the host's object, found here from the second time on."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        value = self.__dict__[name] = getattr(self._object or self._make_object(), name)
-        return value
-
-    def _make_object(self) -> socket.SocketType:
+    def host_object(self) -> socket.SocketType:
         """The host's object, which owns the number from now on; EBADF where the socket is closed already."""
         with _lock:
-            if self._object is None:
-                self._object = _object_of(self.handle, self.info)
             made = self._object
+            if made is None:
+                made = self._object = _object_of(self.handle, self.info)
+                for name in _HERE:
+                    self.__dict__.setdefault(name, getattr(made, name))
         if self.closed:  # while it was made, and the number may be another file's
             made.detach()
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -120,10 +118,48 @@ class OwnSocket(_HostObject):
             self._object.detach()
 
     @property
+    def holds_more(self) -> bool:
+        """Whether anything must be ended beside its number when it is closed."""
+        return bool(
+            self._object is not None
+            or self.waiters
+            or self.claim is not None
+            or self.selection is not None
+            or self.group is not None
+            or self.deferred
+        )
+
+    @property
     def blocking(self) -> bool:
         """Asked anew each time, because a handle is a descriptor, whose mode others may change."""
         return os.get_blocking(self.handle) if os.name == "posix" else self.getblocking()
 
+
+METHODS = (
+    "close",
+    "getblocking",
+    "getsockopt",
+    "recv_into",
+    "recvmsg_into",
+    "send",
+    "sendmsg",
+    "setblocking",
+    "setsockopt",
+)
+"""Of the host's object: each makes it when it is called first, and is the object's own from then on."""
+
+
+def _making(name: str) -> Callable[..., Any]:
+    def method(self: OwnSocket, *arguments: Any) -> Any:
+        return getattr(self.host_object(), name)(*arguments)
+
+    method.__name__ = name
+    return method
+
+
+_HERE = tuple(name for name in METHODS if hasattr(socket.SocketType, name))  # not every host sends messages
+for _name in _HERE:
+    setattr(OwnSocket, _name, _making(_name))
 
 _lock = threading.Lock()
 
@@ -134,6 +170,7 @@ SOCKETS: dict[int, OwnSocket] = {}
 def wrap(descriptor: int, info: WSAPROTOCOL_INFO, *, inheritable: bool, overlapped: bool) -> OwnSocket:
     """A record for a socket that the kernel has just handed out."""
     record = OwnSocket(descriptor, info)
+    record.stream = info.iSocketType == SOCK_STREAM
     record.inheritable, record.overlapped = inheritable, overlapped
     return record
 

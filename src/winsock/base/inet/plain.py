@@ -88,7 +88,7 @@ def _sock(descriptor: int) -> Any:
     record = own.SOCKETS.get(descriptor)
     if record is None:
         raise WinsockError(WSAENOTSOCK, f"{descriptor} is no socket of this process's own")
-    return record
+    return record.host_object()
 
 
 def _tuple(address: Sockaddr) -> tuple[Any, ...]:

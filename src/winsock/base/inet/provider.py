@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import SOCK_DGRAM, WINSOCK_VERSION
+from winsock.abi.constants import AF_INET6, SOCK_DGRAM, WINSOCK_VERSION
 from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
 from winsock.base.inet import own
 from winsock.base.inet.addresses import host_family
@@ -54,6 +54,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplica
                 protocol_info.iSocketType,
                 protocol_info.iProtocol,
             )
+            self.only_ipv6 = protocol_info.iAddressFamily == AF_INET6
             self.datagrams = protocol_info.iSocketType == SOCK_DGRAM
             if self._table is None:
                 self._table = ProcTable.of(self)

@@ -37,6 +37,7 @@ from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
 from winsock.base.inet.ground import HOOKED, Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.host import make
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
@@ -71,29 +72,40 @@ class Sockets(Ground):
             if protocol_info is not None and protocol_info.dwProviderReserved:
                 return self.open_duplicate(protocol_info, flags)
             check_kind(info, af, type, protocol, protocol_info)
-        if flags & ~SIMPLE_FLAGS:
-            check_flags(info, flags)
-        group = groups.find_or_make(g, info) if g else None
         try:
-            record = OwnSocket(host.make(self.kind, not flags & WSA_FLAG_NO_HANDLE_INHERIT), info)
+            if g or flags or self.only_ipv6:
+                record = self._make_special(g, flags)
+            else:
+                record = OwnSocket(make(self.kind, True), info)
+                if self.datagrams:
+                    record.stream = False
+        except WinsockError:
+            raise
         except OSError as error:
             raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
-        if flags:
-            record.inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
-            record.overlapped = bool(flags & WSA_FLAG_OVERLAPPED)
-        if info.iAddressFamily == AF_INET6:  # Windows' default, which the host lets an administrator choose
+        return self._register(record)
+
+    def _make_special(self, g: int, flags: int) -> OwnSocket:
+        """A socket with flags or in a group, or one of IPv6, which is for that alone."""
+        if flags & ~SIMPLE_FLAGS:
+            check_flags(self.info, flags)
+        group = groups.find_or_make(g, self.info) if g else None
+        inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
+        overlapped = bool(flags & WSA_FLAG_OVERLAPPED)
+        record = own.wrap(make(self.kind, inheritable), self.info, inheritable=inheritable, overlapped=overlapped)
+        if self.only_ipv6:  # Windows' default, which the host lets an administrator choose
             record.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        handle = self._register(record)
         if group is not None:
             group.join(record)
-        return handle
+        return record
 
     def _register(self, record: OwnSocket) -> int:
         """Pass the new handle through WPUModifyIFSHandle; only what comes back is used."""
         try:
             handle = self.upcalls.WPUModifyIFSHandle(self.info.dwCatalogEntryId, record.handle)
         except BaseException:
-            record.close()
+            record.let_go()
+            socket.close(record.handle)
             raise
         if handle in SOCKETS:
             own.forget(handle)
@@ -176,9 +188,11 @@ class Sockets(Ground):
 
         Raises WSAENOTSOCK.
         """
-        record = SOCKETS.get(s)
+        record = SOCKETS.pop(s, None)
         if record is not None:
-            retire(record)
+            record.closed = True
+            if record.holds_more:
+                retire(record)
         try:
             socket.close(s)
         except OSError as error:
@@ -199,6 +213,8 @@ def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrI
 
 def is_bound(record: OwnSocket) -> bool:
     """Whether the socket has a local address, by bind or because the kernel chose one."""
+    if record.raw_protocol is not None:  # which receives from the start
+        return True
     if not record.bound:
         record.bound = _port(record.handle) != 0
     return record.bound
