@@ -92,7 +92,10 @@ class Data(Sockets):
     def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
         """The socket object's own method, for one of our sockets (`winsock.spi.provider.SendsDirectly`)."""
         record = SOCKETS.get(s)
-        return None if record is None else record.send
+        if record is None:
+            return None
+        record.host_object()
+        return record.send
 
     def after_direct_send(self, s: int, buffer: ReadBuffer, outcome: int | Exception) -> int:
         """Send the rest where the socket blocks, or raise what the exception is in Winsock."""
