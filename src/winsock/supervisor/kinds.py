@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.constants import AF_INET, AF_INET6, SOCK_RAW
 from winsock.abi.errors import WinsockError
 from winsock.base.inet import own, raw
 from winsock.dispatcher import handles, loader, records
@@ -40,9 +40,9 @@ class Chains:
             self._open(kind)
 
     def entry_for(self, kind: Kind) -> CatalogEntry | None:
-        """The catalog entry that opens such a socket; None where none does."""
+        """The catalog entry that opens such a socket; None where none does, and for raw ones, which pass unlayered."""
         family = _WINDOWS_FAMILIES.get(kind.domain)
-        if family is None:
+        if family is None or kind.type == SOCK_RAW:
             return None
         try:
             return self._catalog.match(family, kind.type, kind.protocol)

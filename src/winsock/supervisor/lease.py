@@ -201,27 +201,6 @@ class Leases:
             if socket.users == 0:
                 os.dup2(self._placeholder, socket.slot, False)
 
-    def share(self, socket: Socket) -> bool:
-        """One more lease of a socket that is leased at the moment; false where it is not."""
-        with self._lock:
-            if socket.users == 0 or self._by_cookie.get(socket.cookie) is not socket:
-                return False
-            socket.users += 1
-            return True
-
-    def fetch(self, socket: Socket, pidfd: int, number: int) -> bool:
-        """Lease a known socket from where it is expected; false where something else is there, or nothing."""
-        try:
-            fetched, cookie = host.take(pidfd, number)
-        except OSError:
-            return False
-        with self._lock:
-            found = cookie == socket.cookie and self._by_cookie.get(cookie) is socket
-            if found:
-                self._put(fetched, socket)
-        os.close(fetched)
-        return found
-
     def keep(self, handle: int, record: Record, process: Process) -> Socket:
         """Know a socket which the chain made for the program; its own descriptor is the slot, leased once."""
         cookie = self.options.read(handle, SO_COOKIE, size=8)

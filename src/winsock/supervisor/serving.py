@@ -114,10 +114,6 @@ class Supervisor:
         self.leases.forget(socket.cookie)
         socket.table.WSPCloseSocket(socket.slot)
 
-    def processes(self) -> list[Process]:
-        """The processes whose calls were seen, and that live."""
-        return self._callers.processes()
-
     def same_network(self, thread: int) -> bool:
         """Whether the caller is in our network namespace, so that a socket made here is one of its own."""
         try:

@@ -1,14 +1,15 @@
 """connect, where a byte layer wants the connection.
 
-It begins in the thread that performs the program's call: that opens the outer socket, lets it connect, and leaves the
-program's own socket waiting at a door. From then on the connection's own thread looks after it, and joins the program's
-socket or has it refused (`settle`). So a program that waits in connect may be called away by a signal, and finds the
-connection made when it returns.
+It begins in the thread that performs the program's call: that opens the outer socket and lets it connect. On loopback
+the outcome is known at once, and the program's own socket is joined or refused right there. Else that is left waiting
+at a door, and from then on the connection's own thread looks after it (`settle`). So a program that waits in connect
+may be called away by a signal, and finds the connection made when it returns.
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from winsock import host
 from winsock.abi.constants import AF_UNSPEC, SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import WSAEALREADY, WSAEINTR, WSAEWOULDBLOCK, ErrorCode, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn6
+from winsock.core import journal
 from winsock.supervisor.calls.call import current
 from winsock.supervisor.calls.connecting import is_loopback
 from winsock.supervisor.notices.sockdiag import SYN_SENT
@@ -53,19 +55,17 @@ def connect(room: Relays, owner: Relayed, s: int, name: Sockaddr, layer: StreamL
     assert socket is not None
     connection = Connection(room, owner, layer)
     connection.socket = socket
-    connection.program = Program(socket, call)
+    connection.program = Program(socket)
     with room.beginning(s):
         _open_outer(connection, connection.program, call)
-        try:
-            _begin(connection, connection.program, name)
-            room.start(connection)
-        except BaseException:
-            owner.close_outer(connection.outer)
-            raise
-    if not at_once.is_blocking(s):
+        refusal = _begin(connection, connection.program, name)
+    blocking = at_once.is_blocking(s)
+    if refusal is not None:
+        _refuse(connection, connection.program, refusal)
+    elif blocking:
+        _wait(connection, call, s, quick=is_loopback(name) and not connection.speaks_first)
+    if not blocking:
         raise _on_its_way()
-    quick = is_loopback(name) and not any(layer.opening for layer in connection.layers)
-    _wait(connection, call, s, quick)
 
 
 def connect_again(connection: Connection, s: int, name: Sockaddr) -> bool:
@@ -79,8 +79,7 @@ def connect_again(connection: Connection, s: int, name: Sockaddr) -> bool:
         assert call is not None
         _wait(connection, call, s, quick=False, again=True)
         return True
-    with connection.steady:
-        number = host.connect(s, _TOO_SHORT)
+    number = host.connect(s, _TOO_SHORT)
     if number == errno.EINVAL:  # it has no connect behind it any more
         connection.take_back()
         return False
@@ -92,16 +91,17 @@ def connect_again(connection: Connection, s: int, name: Sockaddr) -> bool:
 def settle(connection: Connection, error: WinsockError | None) -> int | None:
     """In the connection's thread: the outer socket is connected and every layer ready, or it failed; the near end."""
     near = None
-    number = 0 if error is None else error.errno or errno.ECONNABORTED
     if error is None:
-        connection.state = State.JOINED  # before the program can see it
         try:
             near = _join(connection)
         except OSError as failed:
-            number = failed.errno or errno.ECONNABORTED
+            # Refused: the program's socket does not wait any more, and has an error of its own.
+            error = None if failed.errno == errno.ECONNREFUSED else from_errno(failed.errno or errno.ECONNABORTED)
     if near is None:
-        connection.error, connection.state = number, State.FAILED
-        _refuse(connection)
+        connection.state = State.FAILED
+        if error is not None and not connection.given_up:
+            connection.error = error.errno or errno.ECONNABORTED
+            _turn_away(connection)
     connection.announce()
     return near
 
@@ -126,8 +126,29 @@ def _open_outer(connection: Connection, program: Program, call: Call) -> None:
         raise
 
 
-def _begin(connection: Connection, program: Program, name: Sockaddr) -> None:
-    """Let the outer socket connect, and the program's wait at a door."""
+def _begin(connection: Connection, program: Program, name: Sockaddr) -> WinsockError | None:
+    """Let the outer socket connect. The program's is joined at once or waits; the error if there was one at once."""
+    room = connection.room
+    try:
+        _connect_outer(connection, program, name)
+        known = _is_settled(connection.outer)
+        refusal = outcome(connection) if known else None
+        if refusal is not None:
+            connection.stats = connection.collect(connection.outer)
+            connection.owner.close_outer(connection.outer)
+            return refusal
+        program.name = doors.begin(program.socket.slot, program.way)
+        if not (known and not connection.speaks_first and _join_at_once(connection)):
+            room.start(connection)
+    except BaseException as error:
+        connection.owner.close_outer(connection.outer)
+        if isinstance(error, OSError) and not isinstance(error, WinsockError):
+            raise from_errno(error.errno or errno.ECONNABORTED) from None
+        raise
+    return None
+
+
+def _connect_outer(connection: Connection, program: Program, name: Sockaddr) -> None:
     try:
         with connection.room.making(connection):
             connection.owner.next.WSPConnect(connection.outer, name)
@@ -135,29 +156,55 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> None:
         if error.winerror != WSAEWOULDBLOCK:
             raise
     connection.learn_names()
-    socket = program.socket
+    mapped = is_mapped(name if program.bound is None else program.bound)
+    program.way = connection.room.doors.way(program.socket.kind.domain, mapped)
+
+
+def _is_settled(outer: int) -> bool:
+    poll = select.poll()
+    poll.register(outer, select.POLLOUT)
+    return bool(poll.poll(0))
+
+
+def _join_at_once(connection: Connection) -> bool:
+    """Join without waiting for anything; false where that needs patience."""
     try:
-        mapped = is_mapped(name if program.bound is None else program.bound)
-        program.way = connection.room.doors.way(socket.kind.domain, mapped)
-        program.name = doors.begin(socket.slot, program.way)
-    except OSError as error:
-        raise from_errno(error.errno or errno.ECONNABORTED) from None
+        near = _join(connection, patience=0)
+    except OSError:
+        connection.state = State.CONNECTING
+        return False
+    connection.announce()
+    connection.room.start(connection, near)
+    return True
 
 
-def _join(connection: Connection) -> int:
+def _join(connection: Connection, **patience: float) -> int:
     program = connection.program
     assert program is not None
-    return connection.room.doors.join(program.way, program.name, program.socket.cookie)
+    assert program.name is not None
+    connection.state = State.JOINED  # before the program can see it
+    return connection.room.doors.join(program.way, program.name, program.socket.cookie, **patience)
 
 
-def _refuse(connection: Connection) -> None:
-    """Have the program's socket refused, if it still waits and can be found."""
-    room, program = connection.room, connection.program
+def _turn_away(connection: Connection) -> None:
+    program = connection.program
     assert program is not None
-    with program.leased(room.leases, room.run.processes) as s:
-        if s is not None and room.state_of(s) == SYN_SENT:
-            with connection.steady:
-                doors.refuse(s, program.way)
+    assert program.name is not None
+    try:
+        doors.turn_away(program.way, program.name)
+    except OSError as error:  # it waits on, as long as the kernel tries
+        journal.log(f"winsock: a connect could not be failed: {error.strerror}")
+
+
+def _refuse(connection: Connection, program: Program, refusal: WinsockError) -> None:
+    """The outer socket was refused at once, before the program's had to wait."""
+    connection.error, connection.state = refusal.errno or errno.ECONNABORTED, State.FAILED
+    connection.room.failed(connection)
+    s = program.socket.slot
+    if at_once.is_blocking(s):
+        host.connect(s, program.way.refusing)
+        raise refusal
+    at_once.connect(s, program.way.refusing)
 
 
 def is_mapped(name: Sockaddr | None) -> bool:

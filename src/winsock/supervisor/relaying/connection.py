@@ -36,12 +36,16 @@ if TYPE_CHECKING:
     from winsock.supervisor.relaying.relays import Relays
 
 
+_STAND_INS = (errno.ECONNRESET, errno.ECONNREFUSED)
+"""What a program's socket is told by the kernel when it is turned away, refused at once, or reset by its relay."""
+
+
 class State(Enum):
     """How far a connection is."""
 
     CONNECTING = "the outer socket is on its way; the program's waits at a door"
     JOINED = "the program's socket is connected to the relay"
-    FAILED = "the outer socket could not be connected; the program's was refused"
+    FAILED = "the outer socket could not be connected; the program's was turned away"
 
 
 class Connection:
@@ -56,9 +60,7 @@ class Connection:
         self.state = State.CONNECTING
         self.call: calling.Call = layer.caller
         self.settled = False
-        """Whether the outcome is known, and the program's socket is as it must be after it."""
-        self.steady = threading.Lock()
-        """Held while the program's socket is on its way between two states."""
+        """Whether the outcome is known, and the program's socket joined or turned away."""
         self.lock = threading.Lock()
         self.error = 0
         """Why it failed or broke: an errno; 0 as long as it did not."""
@@ -71,6 +73,8 @@ class Connection:
         self.socket: Socket | None = None
         """The program's socket; of an accepted connection, from when the program has it."""
         self.relay: Carried | None = None
+        self.given_up = False
+        """Whether the program wanted it no more before it was connected."""
         self.left = False
         """Whether the program has closed its socket."""
         self.over = False
@@ -85,6 +89,11 @@ class Connection:
         """The base provider. Beneath its owner, nobody but the kernel knows the program's socket."""
         chain = loader.opened[self.owner.info.dwCatalogEntryId]
         return chain.tables[chain.ids[-1]]
+
+    @property
+    def speaks_first(self) -> bool:
+        """Whether a layer speaks before the program does."""
+        return any(layer.opening for layer in self.layers)
 
     def pipeline(self) -> Pipeline:
         """The machine of all its layers."""
@@ -122,9 +131,8 @@ class Connection:
             event.set()
 
     def true_error(self, number: int) -> int:
-        """What an error of the program's socket stands for, which is refused or reset whatever became of the outer."""
-        stand_in = errno.ECONNREFUSED if self.state is State.FAILED else errno.ECONNRESET
-        return self.error if self.error and number == stand_in else number
+        """What an error of the program's socket stands for."""
+        return self.error if self.error and number in _STAND_INS else number
 
     def take_back(self) -> None:
         """The program's socket has no connection any more; a relay that carries one sees it reset."""
@@ -134,6 +142,7 @@ class Connection:
 
     def give_up(self) -> None:
         """Nobody wants the connection any more."""
+        self.given_up = True
         if self.relay is not None:
             self.relay.abort()
 
@@ -151,7 +160,7 @@ class Connection:
     def ended(self, ending: Ending) -> None:
         """The relay is about to close both ends."""
         self.stats = ending.stats
-        if ending.error is not None and not self.error:
+        if ending.error is not None and self.state is State.JOINED:
             self.error = ending.error.errno or errno.ECONNRESET
 
     # The joint, as the chain asks.
@@ -184,8 +193,7 @@ class Connection:
     def get_option(self, s: int, level: int, optname: int) -> OptionValue:
         if (level, optname) in carried.OF_THE_OUTER and self.state is State.JOINED and not self.over:
             return self.owner.next.WSPGetSockOpt(self.outer, level, optname)
-        with self.steady:
-            value = self.base.WSPGetSockOpt(s, level, optname)
+        value = self.base.WSPGetSockOpt(s, level, optname)
         if level == SOL_SOCKET and optname == SO_ERROR and isinstance(value, ErrorCode):
             return ErrorCode.of_errno(self.true_error(value.errno))
         return value

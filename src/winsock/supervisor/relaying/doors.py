@@ -6,16 +6,19 @@ on its way to the real peer, for as long as the real peer takes. Then an end of 
 (SO_REUSEPORT), connects *to the program's socket*. The two SYNs cross - a simultaneous open - and both are connected,
 with the one event that a connect brings. No lease is needed for that.
 
+To turn it away instead, such an end sends its SYN and is gone before it hears the answer: the program's socket is now
+in SYN_RECV, which nobody sees. A second end sends a SYN of its own; the program's kernel objects, in words that make no
+sense to a newcomer, whose kernel therefore resets the connection. That is one event as well, the one of a refused
+connect. The error is ECONNRESET, and what a program is told instead is not decided here.
+
 Nothing is ever accepted, so a stranger who connects to the door waits there in vain; and nobody of another user can
 bind to it, which he must to answer a program's SYN. Should the program's socket go away and its port become another's
 in the very moment of joining, the kernel tells whose socket our end has met.
-
-To fail, the socket is connected to a second private address, which is bound and where nobody listens: the kernel
-refuses, and every event is that of a refused connect. What a program is then told is not decided here.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import select
@@ -39,9 +42,12 @@ Name: TypeAlias = "SockaddrIn | SockaddrIn6"
 
 _ANYWHERE: dict[int, Name] = {AF_INET: SockaddrIn("127.0.0.1", 0), AF_INET6: SockaddrIn6("::1", 0)}
 _MAPPED = "::ffff:"
-_JOIN_WITHIN_S = 2.0
-"""The longest that what is left of an earlier connection (TIME_WAIT) may stand between a door and a program's port."""
+_PATIENCE_S = 2.0
+"""The longest that what is left of an earlier connection (TIME_WAIT) stands between a door and a program's port."""
 _PAUSE_S = 0.02
+_SO_ATTACH_FILTER = 26
+_HEAR_NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0), 8)
+"""A socket filter of one instruction, which keeps nothing of any packet."""
 
 
 class Way(NamedTuple):
@@ -51,7 +57,7 @@ class Way(NamedTuple):
     waiting: bytes
     """Where a connect waits until we join it."""
     refusing: bytes
-    """Where it is refused."""
+    """Where it is refused at once: bound, and nobody listens."""
 
 
 class Door:
@@ -82,6 +88,12 @@ class Door:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         return end
 
+    def target(self, name: Sockaddr) -> Sockaddr:
+        """The name of a program's socket, as the ends of this door are told it."""
+        if self.family == AF_INET and isinstance(name, SockaddrIn6):
+            return SockaddrIn(name.host.removeprefix(_MAPPED), name.port)
+        return name
+
 
 class Doors:
     """The private addresses of a run, opened when they are first needed."""
@@ -105,14 +117,14 @@ class Doors:
                 way = self._ways[domain, family] = door.way(domain)
         return way
 
-    def join(self, way: Way, name: Sockaddr, cookie: int) -> int:
+    def join(self, way: Way, name: Sockaddr, cookie: int, patience: float = _PATIENCE_S) -> int:
         """Join the socket that waits at the door under this name; the descriptor of our end.
 
-        `OSError` ECONNREFUSED where it does not wait any more, ESTALE where another socket has its name.
+        `OSError` ECONNREFUSED where it does not wait any more, ESTALE where another socket has its name, EADDRNOTAVAIL
+        where that is not to be had for so many seconds.
         """
-        end = meet(way, name)
-        target = _unmapped(name) if way.door.family == AF_INET else name
-        if self._cookie_at(target, way.door.address) not in (cookie, None):  # None: it has closed since
+        end = meet(way, name, patience)
+        if self._cookie_at(way.door.target(name), way.door.address) not in (cookie, None):  # None: it has closed since
             os.close(end)
             raise OSError(errno.ESTALE, "the program's port is another socket's")
         return end
@@ -139,25 +151,30 @@ def begin(descriptor: int, way: Way) -> Sockaddr:
     return raw.getsockname(descriptor)
 
 
-def refuse(descriptor: int, way: Way) -> None:
-    """Let a socket that waits at the door be refused."""
-    raw.shutdown(descriptor, socket.SHUT_RDWR)
-    at_once.connect(descriptor, way.refusing)
-
-
-def meet(way: Way, name: Sockaddr) -> int:
+def meet(way: Way, name: Sockaddr, patience: float = _PATIENCE_S) -> int:
     """The descriptor of an end of ours, connected to what waits at the door under this name."""
-    target = addresses.pack(_unmapped(name) if way.door.family == AF_INET else name)
-    give_up = time.monotonic() + _JOIN_WITHIN_S
+    target = addresses.pack(way.door.target(name))
+    give_up = time.monotonic() + patience
     while True:
         end = way.door.make_end()
         number = _connect(end, target)
         if number == 0:
             return end.detach()
         end.close()
-        if number != errno.EADDRNOTAVAIL or time.monotonic() > give_up:
+        if number != errno.EADDRNOTAVAIL or time.monotonic() >= give_up:
             raise OSError(number, os.strerror(number))
         time.sleep(_PAUSE_S)  # what is left of a connection between the same two ports goes within a second
+
+
+def turn_away(way: Way, name: Sockaddr) -> None:
+    """Let the connect fail of what waits at the door under this name."""
+    target = addresses.pack(way.door.target(name))
+    with way.door.make_end() as deaf:
+        filter = struct.pack("HxxxxxxQ", 1, ctypes.addressof(_HEAR_NOTHING))
+        deaf.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter)
+        host.connect(deaf.fileno(), target)
+    with way.door.make_end() as newcomer:
+        host.connect(newcomer.fileno(), target)
 
 
 def _connect(end: socket.socket, target: bytes) -> int:
@@ -166,7 +183,7 @@ def _connect(end: socket.socket, target: bytes) -> int:
         return number
     poll = select.poll()
     poll.register(end, select.POLLOUT)
-    if not poll.poll(_JOIN_WITHIN_S * 1000):
+    if not poll.poll(_PATIENCE_S * 1000):
         return errno.ETIMEDOUT
     return end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
@@ -189,7 +206,3 @@ def _name_of(bound: socket.socket) -> Name:
 
 def _mapped(name: Name) -> SockaddrIn6:
     return name.mapped() if isinstance(name, SockaddrIn) else name
-
-
-def _unmapped(name: Sockaddr) -> Sockaddr:
-    return SockaddrIn(name.host.removeprefix(_MAPPED), name.port) if isinstance(name, SockaddrIn6) else name

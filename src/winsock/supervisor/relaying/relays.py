@@ -127,16 +127,25 @@ class Relays:
         finally:
             del self._making[connection.outer]
 
-    def start(self, connection: Connection) -> None:
-        """The program's socket waits at its door: look after it. `WinsockError` where there is no thread."""
+    def start(self, connection: Connection, near: int | None = None) -> None:
+        """Look after a connection whose program's socket waits at its door, or is joined to `near`.
+
+        `WinsockError` where there is no thread.
+        """
         assert connection.socket is not None
         self._enter(connection, connection.socket)
         self._run(
             connection,
-            None,
-            settled=lambda error: connecting.settle(connection, error),
+            near,
+            settled=None if near is not None else lambda error: connecting.settle(connection, error),
             outcome=lambda far: connecting.outcome(connection),
         )
+
+    def failed(self, connection: Connection) -> None:
+        """Remember a connection that was refused at once."""
+        assert connection.socket is not None
+        connection.over = connection.settled = True
+        self._enter(connection, connection.socket)
 
     def delivered(self, taken: Socket) -> None:
         """An accepted socket becomes the program's: its relay begins. `WinsockError` where there is no thread."""
