@@ -120,7 +120,7 @@ class DirectWorld:
         sockets.listen(listener, 1)
         address = sockets.getsockname(listener)
         assert isinstance(address, SockaddrIn)
-        peer = self._closing(PlainEnd(host.create_connection(tuple(address))))
+        peer = self._closing(PlainEnd(host.create_connection((address.host, address.port))))
         s, _ = sockets.accept(listener)
         self._stack.callback(_close_quietly, s)
         sockets.closesocket(listener)
@@ -161,9 +161,9 @@ def _connect_without_waiting(s: int, address: SockaddrIn) -> None:
         _, connected, failed = waiting.select(0, None, [s], [s], PATIENCE_S)
         assert connected or failed, "the connect does not end"
         code = options.getsockopt(s, SOL_SOCKET, SO_ERROR)
-        assert bool(failed) == bool(code), f"select and SO_ERROR do not agree: {failed} and {code}"
+        assert bool(failed) == bool(code), f"select and SO_ERROR do not agree: {failed} and {code!r}"
         if failed:
-            raise OSError(getattr(code, "errno", errno.EIO), f"the connect ended with {code!r}") from None
+            raise OSError(getattr(code, "errno", errno.EIO), "the connect failed") from None
     options.ioctlsocket(s, FIONBIO, 0)
 
 

@@ -75,9 +75,11 @@ def close(handle: int) -> None:
 def close_all() -> None:
     """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go.
 
-    The newest first: a handle that a provider made over another one closes that itself.
+    What is below another handle is left to whoever made that: it may have to send what its application left behind.
     """
     for record in reversed(list(records.values())):
+        if record.hidden:
+            continue
         if not record.adopted and record.is_current():
             _reset(record)
         if forget(record.handle) is not None and record.made and record.is_current():
@@ -86,6 +88,13 @@ def close_all() -> None:
         from winsock.dispatcher.redirecting.files import drain
 
         drain()
+
+
+def forget_all() -> None:
+    """Forget what providers left behind when they were cleaned up."""
+    for record in list(records.values()):
+        if forget(record.handle) is not None and record.made and record.is_current():
+            os.close(record.handle)
 
 
 def _reset(record: Record) -> None:

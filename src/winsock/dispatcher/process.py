@@ -99,6 +99,7 @@ def cleanup() -> None:
         if _count == 0:
             handles.close_all()
             loader.close_chains()
+            handles.forget_all()
             loader.use(None)
 
 

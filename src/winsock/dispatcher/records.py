@@ -29,7 +29,7 @@ identity_of = identity
 class Record:
     """What is known of one handle."""
 
-    __slots__ = ("adopted", "chain", "context", "handle", "identity", "made", "table")
+    __slots__ = ("adopted", "chain", "context", "handle", "hidden", "identity", "made", "table")
 
     handle: int
     chain: Chain
@@ -42,6 +42,8 @@ class Record:
     """Whether WPUCreateSocketHandle made it, for a provider that is no IFS provider."""
     adopted: bool
     """Whether the descriptor belongs to somebody else, who only lent it."""
+    hidden: bool
+    """Whether a layer made another handle over this one, so that it is no application's to close."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Record:
         self.context = context
         self.made = made
         self.adopted = adopted
+        self.hidden = False
 
     @property
     def entry(self) -> CatalogEntry:

@@ -129,8 +129,10 @@ def poll(events: Mapping[int, int], until: float | None) -> set[int]:
     """The descriptors that have news of any kind, at the latest at that time."""
     timeout = None if until is None else max(0.0, until - time.monotonic())
     if not hasattr(select, "poll"):
-        sets = [[fd for fd, interest in events.items() if interest & event] for event in (IN, OUT, PRI)]
-        return {fd for ready in select.select(*sets, timeout) for fd in ready}
+        reads, writes, exceptions = (
+            [descriptor for descriptor, interest in events.items() if interest & event] for event in (IN, OUT, PRI)
+        )
+        return {descriptor for ready in select.select(reads, writes, exceptions, timeout) for descriptor in ready}
     poller = select.poll()
     for descriptor, interest in events.items():
         poller.register(descriptor, interest)

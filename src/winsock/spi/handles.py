@@ -109,6 +109,7 @@ class NonIfsLayer(Layer):
             self.next.WSPCloseSocket(lower)
             raise
         context.handle = handle
+        self.upcalls.hide_handle(lower)
         self._contexts[handle] = context
         return handle
 

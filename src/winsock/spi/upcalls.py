@@ -110,6 +110,10 @@ class Upcalls:
         """Load and start what follows `layer` in the chain of `protocol_info`."""
         raise unsupported("start_next")
 
+    def hide_handle(self, handle: int) -> None:
+        """Say that a handle is below another one of the layer's making, and closed by nobody else than the layer."""
+        raise unsupported("hide_handle")
+
     def release_handle(self, handle: int) -> None:
         """End the association of a handle that its layer is about to close unseen."""
         raise unsupported("release_handle")

@@ -67,9 +67,10 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for handle in reversed(list(records)):  # a handle made over another one closes that itself
+        for handle, record in list(records.items()):
             try:
-                sockets.closesocket(handle)
+                if not record.hidden:
+                    sockets.closesocket(handle)
             except WinsockError:
                 pass
         process.cleanup()

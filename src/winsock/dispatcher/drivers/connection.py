@@ -241,7 +241,7 @@ class Connection(Machine):
             self._receiving_ended = True
             self._moved()
 
-    def close(self, may_wait: bool = True) -> None:
+    def close(self) -> None:
         """The application has closed its handle: send what is owed, behind its back where that takes time."""
         linger = known(lambda: self.table.WSPGetSockOpt(self.lower, SOL_SOCKET, SO_LINGER))
         onoff, seconds = linger if isinstance(linger, Linger) else (0, 0)
@@ -259,7 +259,7 @@ class Connection(Machine):
             self.progress()
             if not self.leave():
                 self.settle()
-        if onoff and may_wait:
+        if onoff and not keeper.ending:
             self.wait_for(lambda: self.leave() or None)
 
     def leave(self) -> bool:
@@ -270,6 +270,16 @@ class Connection(Machine):
         if not self.over and (sent or stuck or late or self.error is not None):
             self.end(abort=not sent or self.error is not None)
         return self.over
+
+    def cut_off(self) -> None:
+        """Owe nothing any more."""
+        with self.lock:
+            self.end(abort=True)
+
+    def tell_over(self) -> None:
+        super().tell_over()
+        if self.kept is not None:  # who waits at a descriptor keeps its file open
+            keeper.stir()
 
     def tend(self) -> Wish | None:
         """The keeper's share: what it must wait for next, None for nothing."""

@@ -19,7 +19,6 @@ import os
 import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from winsock.abi.constants import (
     AF_UNSPEC,
@@ -48,12 +47,15 @@ from winsock.abi.errors import (
     ErrorCode,
     WinsockError,
 )
+from winsock.dispatcher import handles
 from winsock.dispatcher.drivers import keeper
 from winsock.dispatcher.drivers.asking import Asking
 from winsock.dispatcher.drivers.connection import WRITE, Connection
 from winsock.dispatcher.drivers.machine import set_blocking
 from winsock.dispatcher.drivers.selection import Handle, Selection
-from winsock.spi.handles import NonIfsLayer
+from winsock.dispatcher.records import records
+from winsock.dispatcher.waits import wake
+from winsock.spi.handles import NonIfsLayer, base_handle
 from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
 
 if TYPE_CHECKING:
@@ -72,9 +74,8 @@ class Direct(Asking, NonIfsLayer):
 
     def __init__(self, kind: type[StreamLayer]) -> None:
         super().__init__(kind)
-        if not _drivers:
-            atexit.register(_at_exit)
-        _drivers.add(self)
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
 
     def context(self, s: int) -> Handle:
         handle: Handle = super().context(s)
@@ -205,7 +206,9 @@ class Direct(Asking, NonIfsLayer):
     def WSPCloseSocket(self, s: int) -> None:
         handle = self.context(s)
         if handle.connection is None:
+            base = base_handle(self.next, handle.lower)
             super().WSPCloseSocket(s)
+            wake(base)  # who waits at a descriptor keeps its file open
             return
         if handle.made:
             self.upcalls.release_handle(handle.lower)
@@ -213,7 +216,10 @@ class Direct(Asking, NonIfsLayer):
         self.forget(handle)
 
     def WSPCleanup(self) -> None:
-        keeper.drain([connection for connection in keeper.closing() if connection.table is self.next])
+        owing = [connection for connection in keeper.closing() if connection.table is self.next]
+        keeper.drain(owing)
+        for connection in owing:
+            connection.cut_off()
         super().WSPCleanup()
 
     def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
@@ -367,28 +373,26 @@ class Direct(Asking, NonIfsLayer):
             raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
         return Selection(self.next, handles, sets).wait(timeout)
 
-    # The end of the process.
-
-    def close_connections(self) -> None:
-        """Close what the application left open, as its handles would be."""
-        for handle in list(vars(self).get("_contexts", {}).values()):
-            if handle.connection is not None:
-                handle.connection.close(may_wait=False)
-
     def _leave_to_parent(self) -> None:
         for handle in self._contexts.values():
             handle.driven = None
         super()._leave_to_parent()
 
 
-_drivers: WeakSet[Direct] = WeakSet()
-
-
 def _at_exit() -> None:
-    """The process ends: close what is open, and send what is owed."""
-    for driver in list(_drivers):
-        driver.close_connections()
+    """The process ends: close what is open above a driver, and send what is owed."""
+    keeper.ending = True
+    for record in reversed(list(records.values())):
+        if not record.hidden and any(isinstance(layer, Direct) for layer in record.chain.layers):
+            _close(record.handle)
     keeper.drain(keeper.closing())
+
+
+def _close(s: int) -> None:
+    try:
+        handles.close(s)
+    except WinsockError:
+        pass  # it was closed behind our back
 
 
 def _check_transfer(function: str, buffers: Sequence[ReadBuffer], flags: int, overlapped: object) -> None:

@@ -24,6 +24,8 @@ LAST_SECONDS = 5.0
 _watched: dict[Connection, None] = {}
 _lock = threading.Lock()
 _alarm: Alarm | None = None
+ending = False
+"""Whether the process ends, so that nobody waits for a farewell but `drain`."""
 
 
 def watch(connection: Connection) -> None:
@@ -40,6 +42,13 @@ def watch(connection: Connection) -> None:
                 _alarm = None
                 return
         _alarm.ring()
+
+
+def stir() -> None:
+    """Have the thread look again at what it waits for."""
+    with _lock:
+        if _alarm is not None:
+            _alarm.ring()
 
 
 def closing() -> list[Connection]:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from winsock.abi.constants import AF_UNSPEC, FIONBIO, SD_SEND, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
+from winsock.abi.constants import AF_UNSPEC, FIONBIO, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
 from winsock.abi.errors import WSAECONNABORTED, WSAEWOULDBLOCK, WinsockError
 from winsock.abi.sockaddr import SockaddrOther
 from winsock.dispatcher.drivers.pipeline import Pipeline
@@ -218,6 +218,7 @@ class Machine:
         self._stats = self._collected()
         if reset:  # which leaves the socket below as it was before it was connected
             known(lambda: self.table.WSPConnect(self.lower, _NO_PEER))
+            known(lambda: self.table.WSPGetSockOpt(self.lower, SOL_SOCKET, SO_ERROR))  # which tells of our own reset
         self._moved()
 
     def end(self, abort: bool = False) -> None:
