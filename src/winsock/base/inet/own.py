@@ -95,12 +95,13 @@ class OwnSocket(_HostObject):
         """The host's object, which owns the number from now on; EBADF where the socket is closed already."""
         with _lock:
             made = self._object
-            if made is None:
+            if made is None and not self.closed:
                 made = self._object = _object_of(self.handle, self.info)
                 for name in _HERE:
                     self.__dict__.setdefault(name, getattr(made, name))
-        if self.closed:  # while it was made, and the number may be another file's
-            made.detach()
+        if made is None or self.closed:  # perhaps while it was made: the number may be another file's
+            if made is not None:
+                made.detach()
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return made
 
@@ -195,7 +196,9 @@ def _object_of(handle: int, info: WSAPROTOCOL_INFO) -> socket.SocketType:
 
 
 def after_fork() -> None:
-    """In a child the threads that waited are gone."""
+    """In a child the threads that waited are gone, and whoever was making an object."""
+    global _lock
+    _lock = threading.Lock()
     for record in SOCKETS.values():
         record.waiters.clear()
 
