@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import threading
@@ -107,3 +108,10 @@ def wait_acknowledged(sock: socket.socket) -> None:
     while struct.unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0]:
         assert time.monotonic() < deadline, "the other side does not take it"
         time.sleep(0.001)
+
+
+def wait_dead(sock: socket.socket) -> None:
+    """Until a reset has come for it, which after the other side's end is not told to recv()."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    assert poll.poll(TIMEOUT_S * 1000), "no reset came"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,18 +17,8 @@ from winsock.abi.errors import (
     WinsockError,
     errno_of,
 )
-from winsock.core.journal import journal
 from winsock.dispatcher.drivers.stage import END, Item, Stage
 from winsock.spi.stream import Direction, StreamLayer
-
-
-@pytest.fixture(autouse=True)
-def lines() -> Iterator[list[str]]:
-    """What is written to the journal."""
-    written: list[str] = []
-    before, journal.sink = journal.sink, written.append
-    yield written
-    journal.sink = before
 
 
 def stage_of(layer: StreamLayer, clock: Clock | None = None) -> Stage:

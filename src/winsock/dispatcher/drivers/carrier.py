@@ -47,8 +47,6 @@ class Carrier:
         self._lanes = (self.outgoing, self.incoming)
         self._by_source = {lane.source.fileno(): lane for lane in self._lanes}
         self._watched = dict.fromkeys(self._by_source, _UNWATCHED)
-        self.near_closed = False
-        """The near end's other side was closed, rather than shut down: nobody there receives any more."""
         for end in (near, far):
             end.setblocking(False)
             _set(end, IPPROTO_TCP, TCP_NODELAY)
@@ -83,8 +81,8 @@ class Carrier:
         pipeline, outgoing, incoming = self._pipeline, self.outgoing, self.incoming
         if pipeline.error is not None or self._stopped():
             return False
-        if self.near_closed and outgoing.over:
-            incoming.discard()
+        if incoming.discards:
+            incoming.drop()
         for lane, over in ((outgoing, pipeline.outgoing_over), (incoming, pipeline.incoming_over)):
             if not lane.blocked:
                 lane.flush()
@@ -126,7 +124,7 @@ class Carrier:
             lane.opposite.blocked = False
         if events & ~OUT and lane.wants and (lane.move_urgent() if events & URGENT else lane.move()):
             return
-        if events & DEAD and not (self.near_closed and lane is self.outgoing and lane.over):
+        if events & DEAD and not (lane.opposite.discards and lane.over):
             number = lane.source.getsockopt(SOL_SOCKET, SO_ERROR) or errno.ECONNRESET
             raise Broken(lane.source, OSError(number, "poll"))
 

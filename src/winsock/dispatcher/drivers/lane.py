@@ -81,7 +81,7 @@ class Lane:
         self.shut = False
         """Whether the sink was told of the end."""
         self.discards = False
-        """Whether nobody is there any more to whom the sink could be given anything."""
+        """Whether nobody is there any more at the sink's other side. Another thread may say so."""
         self.taken = 0
         """Bytes from the source."""
         self.given = 0
@@ -151,7 +151,7 @@ class Lane:
         """Give the sink what it takes."""
         queue = self._queue
         if self.discards:
-            queue.clear()
+            self.drop()
         if self._pipe is not None:
             self._empty(self._pipe)
             if not self._pipe.filled:
@@ -172,12 +172,13 @@ class Lane:
             raise Broken(self.sink, error) from None
         self.shut = True
 
-    def discard(self) -> None:
+    def drop(self) -> None:
         """Nobody is there any more who could be given anything: what comes goes through the layers to nowhere."""
         self.close()
         self._queue.clear()
         self._rest = None
-        self.discards = self.shut = True
+        self.blocked = False
+        self.shut = True
 
     def close(self) -> None:
         """Give back what was lent."""

@@ -129,6 +129,11 @@ class Relay:
 
     # From any thread.
 
+    @property
+    def waiting(self) -> int:
+        """About how many bytes are held here, on their way."""
+        return 0 if self._carrier is None else self._carrier.outgoing.waiting + self._carrier.incoming.waiting
+
     def abort(self, error: WinsockError | None = None) -> None:
         """Reset both ends, for that reason; a far end that is still connecting gives up."""
         with self._guard:
@@ -147,7 +152,7 @@ class Relay:
                 return  # not joined yet, over already, or about to be
             self._near_closed = True
             if self._carrier is not None:
-                self._carrier.near_closed = True
+                self._carrier.incoming.discards = True
                 if self._carrier.outgoing.over:  # else the end is still to be read, which wakes the relay anyway
                     host.connect(self._near, _NO_ADDRESS)
 
@@ -172,7 +177,7 @@ class Relay:
         carrier = Carrier(near, far, self.pipeline, self._is_over)
         with self._guard:
             self._carrier = carrier
-            carrier.near_closed = self._near_closed
+            carrier.incoming.discards = self._near_closed
         error = carrier.run()
         if error is not None:
             self._fail(error)
