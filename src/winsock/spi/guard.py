@@ -31,7 +31,7 @@ def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[
 
     def slot(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)
         except WinsockError:
             raise
         except Exception as error:
