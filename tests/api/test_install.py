@@ -33,11 +33,15 @@ from winsock.abi.errors import (
 )
 from winsock.api import install as api
 from winsock.catalog import database, store
-from winsock.catalog.entries import BUILTIN
+from winsock.catalog.entries import BUILTIN, Catalog
 
 pytestmark = pytest.mark.usefixtures("catalog_file")
 
-TCP4, UDP4, TCP6, UDP6 = (entry.info for entry in BUILTIN)
+TCP4, UDP4, TCP6, UDP6 = (entry.info for entry in BUILTIN[:4])
+BASES = [entry.info.dwCatalogEntryId for entry in BUILTIN]
+SHOWN = [entry.info.dwCatalogEntryId for entry in Catalog().visible()]
+FIRST = BASES[-1] + 1
+"""The id of what is installed first."""
 ONE, TWO, THREE = (GUID(number, 0, 0, b"provider") for number in (1, 2, 3))
 IFS = c.XP1_IFS_HANDLES
 SELF = "tests.api.test_install"
@@ -94,15 +98,15 @@ def elsewhere(code: str, *arguments: str, **more: str) -> str:
 def test_as_the_published_installer_does_it_cat_006_cat_014_cat_044() -> None:
     winsock.WSCInstallProvider(ONE, PASSES, [dummy("sample")])
     (own,) = [info for info in winsock.WSCEnumProtocols() if info.ProviderId == ONE]
-    assert (own.dwCatalogEntryId, own.chain_length) == (1005, c.LAYERED_PROTOCOL)
+    assert (own.dwCatalogEntryId, own.chain_length) == (FIRST, c.LAYERED_PROTOCOL)
     chain = TCP4._replace(ProtocolChain=WSAPROTOCOLCHAIN(2, (own.dwCatalogEntryId, TCP4.dwCatalogEntryId)))
     winsock.WSCInstallProvider(TWO, PASSES, [chain._replace(szProtocol="sample over [tcp]")])
     ids = [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()]
-    assert ids == [1001, 1002, 1003, 1004, 1005, 1006]
-    winsock.WSCWriteProviderOrder([1006, *ids[:-1]])
+    assert ids == [*BASES, FIRST, FIRST + 1]
+    winsock.WSCWriteProviderOrder([FIRST + 1, *ids[:-1]])
     with winsock.started():
         s = winsock.socket(c.AF_INET, c.SOCK_STREAM, 0)
-        assert entry_of(s) == 1006
+        assert entry_of(s) == FIRST + 1
         winsock.closesocket(s)
 
 
@@ -156,7 +160,7 @@ def test_an_error_is_the_threads_last() -> None:
 def test_a_layer_over_everything_cat_019_cat_020_cat_025() -> None:
     own = winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
     infos = winsock.WSCEnumProtocols()
-    assert [info.chain_length for info in infos] == [2, 2, 2, 2, 0, 1, 1, 1, 1]
+    assert [info.chain_length for info in infos] == [2, 2, 2, 2, 0] + [1] * len(BASES)
     assert {info.ProtocolChain.ChainEntries[0] for info in infos[:4]} == {own}
     assert infos[4].dwCatalogEntryId == own
 
@@ -226,10 +230,10 @@ def test_the_order_names_every_entry_once_cat_034() -> None:
 
 
 def test_the_order_is_that_of_enumeration_and_of_choice_cat_035() -> None:
-    winsock.WSCWriteProviderOrder([1004, 1003, 1002, 1001])
-    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == [1004, 1003, 1002, 1001]
+    winsock.WSCWriteProviderOrder(BASES[::-1])
+    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == BASES[::-1]
     with winsock.started():
-        assert [info.dwCatalogEntryId for info in winsock.WSAEnumProtocols()] == [1004, 1003, 1002, 1001]
+        assert [info.dwCatalogEntryId for info in winsock.WSAEnumProtocols()] == SHOWN[::-1]
         s = winsock.socket(c.AF_UNSPEC, c.SOCK_STREAM, 0)
         assert entry_of(s) == 1003
         winsock.closesocket(s)
@@ -260,31 +264,31 @@ def test_hidden_and_layered_entries_are_for_installers_cat_014_cat_015_cat_037()
     winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS, [TCP4])
     hidden = UDP4._replace(dwProviderFlags=c.PFL_HIDDEN, szProtocol="hidden", iProtocol=99)
     winsock.WSCInstallProvider(TWO, "winsock.base.inet:Inet", [hidden])
-    assert len(winsock.WSCEnumProtocols()) == 7
+    assert len(winsock.WSCEnumProtocols()) == 3 + len(BASES)
     with winsock.started():
         assert enumerated() == [
             (2, "passes over [MSAFD Tcpip [TCP/IP]]"),
-            *((1, entry.info.szProtocol) for entry in BUILTIN),
+            *((1, entry.info.szProtocol) for entry in Catalog().visible()),
         ]
 
 
 def test_a_running_program_sees_no_change_cat_009_cat_012() -> None:
     with winsock.started():
         winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
-        assert [length for length, _ in enumerated()] == [1, 1, 1, 1]
+        assert [length for length, _ in enumerated()] == [1] * len(SHOWN)
         with winsock.started():
-            assert [length for length, _ in enumerated()] == [1, 1, 1, 1]
-        assert len(winsock.WSCEnumProtocols()) == 9
+            assert [length for length, _ in enumerated()] == [1] * len(SHOWN)
+        assert len(winsock.WSCEnumProtocols()) == 5 + len(BASES)
     with winsock.started():
         winsock.WSCDeinstallProvider(ONE)
-        assert [length for length, _ in enumerated()] == [2, 2, 2, 2, 1, 1, 1, 1]
+        assert [length for length, _ in enumerated()] == [2] * 4 + [1] * len(SHOWN)
         s = winsock.socket(c.AF_INET, c.SOCK_STREAM, 0)
         before = Passes.connected
         code_of(lambda: winsock.connect(s, ("127.0.0.1", 1)))
         assert Passes.connected == before + 1
         winsock.closesocket(s)
     with winsock.started():
-        assert [length for length, _ in enumerated()] == [1, 1, 1, 1]
+        assert [length for length, _ in enumerated()] == [1] * len(SHOWN)
 
 
 def test_a_catalog_that_cannot_be_read_starts_nothing(catalog_file: Path) -> None:
@@ -314,11 +318,11 @@ def test_a_file_that_has_changed_is_not_run(tmp_path: Path) -> None:
 
 
 def test_the_32_bit_catalog_is_another_cat_001() -> None:
-    winsock.WSCWriteProviderOrder32([1004, 1003, 1002, 1001])
-    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols32()] == [1004, 1003, 1002, 1001]
-    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == [1001, 1002, 1003, 1004]
+    winsock.WSCWriteProviderOrder32(BASES[::-1])
+    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols32()] == BASES[::-1]
+    assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == BASES
     winsock.WSCDeinstallProvider32(TCP4.ProviderId)
-    assert (len(winsock.WSCEnumProtocols32()), len(winsock.WSCEnumProtocols())) == (2, 4)
+    assert (len(winsock.WSCEnumProtocols32()), len(winsock.WSCEnumProtocols())) == (len(BASES) - 3, len(BASES))
     with refused(WSAEINVAL):
         winsock.WSCGetProviderPath32(TCP4.ProviderId)
     winsock.WSCSetProviderInfo32(TCP6.ProviderId, c.ProviderInfoLspCategories, c.LSP_SYSTEM)
@@ -332,12 +336,12 @@ def test_the_32_bit_catalog_is_another_cat_001() -> None:
 def test_both_catalogs_at_once() -> None:
     winsock.WSCInstallProvider64_32(ONE, PASSES, [dummy()])
     own = winsock.WSCInstallProviderAndChains64_32(TWO, PASSES, f"{SELF}:Passes", "both", IFS)
-    assert own == 1006
+    assert own == FIRST + 1
     assert winsock.WSCEnumProtocols32() == winsock.WSCEnumProtocols()
     winsock.WSCDeinstallProvider32(TWO)
     with refused(WSAEINVAL):  # in the native one it is there: neither is changed
         winsock.WSCInstallProviderAndChains64_32(TWO, PASSES, PASSES, "both", IFS)
-    assert len(winsock.WSCEnumProtocols32()) == 5
+    assert len(winsock.WSCEnumProtocols32()) == len(BASES) + 1
 
 
 # --- categories ----------------------------------------------------------------------------------------------------
@@ -445,10 +449,10 @@ class TestConfigChange:
         changes: list[Callable[[], object]] = [
             lambda: winsock.WSCInstallProvider(ONE, PASSES, [dummy()]),
             lambda: winsock.WSCUpdateProvider(ONE, MAKES, []),
-            lambda: winsock.WSCWriteProviderOrder([1005, 1004, 1003, 1002, 1001]),
+            lambda: winsock.WSCWriteProviderOrder([FIRST, *BASES[::-1]]),
             lambda: winsock.WSCDeinstallProvider(ONE),
             lambda: winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS),
-            lambda: elsewhere("w.WSCWriteProviderOrder32([1004, 1003, 1002, 1001])"),
+            lambda: elsewhere(f"w.WSCWriteProviderOrder32({BASES[::-1]})"),
         ]
         for change in changes:
             assert poll.poll(0) == []

@@ -10,7 +10,8 @@ from winsock.abi.guids import GUID_NULL
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
 
 CATALOG = Catalog()
-TCP4, UDP4, TCP6, UDP6 = (entry.info.dwCatalogEntryId for entry in BUILTIN)
+TCP4, UDP4, TCP6, UDP6 = (entry.info.dwCatalogEntryId for entry in BUILTIN[:4])
+INET, RAW = BUILTIN[:4], BUILTIN[4:6]
 A, B = LayerSpec("a", "a:A"), LayerSpec("b", "b:B", "options")
 
 
@@ -26,8 +27,8 @@ def refused(af: int, type: int, protocol: int) -> str:
 
 def test_built_in_entries_are_the_documented_ones() -> None:
     """EP-05, EP-06."""
-    assert [entry.info.dwCatalogEntryId for entry in BUILTIN] == [1001, 1002, 1003, 1004]
-    for entry in BUILTIN:
+    assert [entry.info.dwCatalogEntryId for entry in BUILTIN] == list(range(1001, 1001 + len(BUILTIN)))
+    for entry in INET:
         info = entry.info
         size = 16 if info.iAddressFamily == c.AF_INET else 28
         assert (info.ProtocolChain.ChainLen, info.iVersion, info.dwProviderFlags) == (1, 2, 8)
@@ -35,9 +36,21 @@ def test_built_in_entries_are_the_documented_ones() -> None:
         assert info.dwServiceFlags1 == (0x20066 if info.iSocketType == c.SOCK_STREAM else 0x20609)
 
 
+def test_the_entries_of_raw_sockets_are_the_documented_ones_raw_013() -> None:
+    """SK-22, CAT-048."""
+    assert [entry.info.szProtocol for entry in RAW] == ["MSAFD Tcpip [RAW/IP]", "MSAFD Tcpip [RAW/IPv6]"]
+    for entry, like in zip(RAW, (BUILTIN[0], BUILTIN[2]), strict=True):
+        info = entry.info
+        assert (info.iSocketType, info.iProtocol, info.iProtocolMaxOffset) == (c.SOCK_RAW, 0, 255)
+        assert info.dwProviderFlags == c.PFL_MATCHES_PROTOCOL_ZERO | c.PFL_HIDDEN
+        assert info.dwServiceFlags1 == 0x20609
+        assert (info.ProviderId, info.iMaxSockAddr) == (like.info.ProviderId, like.info.iMaxSockAddr)
+        assert info.dwMessageSize == 65467
+
+
 def test_what_the_fields_of_the_built_in_entries_say() -> None:
     """CAT-041, CAT-045 to CAT-047, CAT-050."""
-    for entry in BUILTIN:
+    for entry in INET:
         info = entry.info
         stream = info.iSocketType == c.SOCK_STREAM
         assert info.ProtocolChain.ChainEntries == ()
@@ -115,10 +128,12 @@ def test_zero_matches_only_entries_that_say_so() -> None:
 
 def test_a_range_of_protocols_matches() -> None:
     """CAT-048."""
-    raw = BUILTIN[0].info._replace(iSocketType=c.SOCK_RAW, iProtocol=0, iProtocolMaxOffset=255, dwCatalogEntryId=9)
-    catalog = Catalog((*BUILTIN, CatalogEntry(raw, "raw:Raw")))
-    assert catalog.match(c.AF_INET, c.SOCK_RAW, 255).info.dwCatalogEntryId == 9
-    assert catalog.match(c.AF_INET, c.SOCK_STREAM, c.IPPROTO_TCP).info.dwCatalogEntryId == TCP4
+    raw4, raw6 = (entry.info.dwCatalogEntryId for entry in RAW)
+    assert [matched(c.AF_INET, c.SOCK_RAW, protocol) for protocol in (1, 6, 255)] == [raw4] * 3
+    assert matched(c.AF_INET6, 0, 58) == raw6
+    assert matched(0, 0, 255) == raw4, "SK-23"
+    assert refused(c.AF_INET, c.SOCK_RAW, 256) == "WSAEPROTONOSUPPORT"
+    assert refused(c.AF_INET, c.SOCK_STREAM, 132) == "WSAEPROTONOSUPPORT", "that raw sockets have it is another matter"
 
 
 def test_matches_holds_every_entry_in_order() -> None:
@@ -142,8 +157,8 @@ class TestLayers:
 
     def test_chains_come_first_then_the_layers_then_the_bases(self) -> None:
         lengths = [entry.info.chain_length for entry in self.catalog]
-        assert lengths == [3] * 4 + [0] * 2 + [1] * 4
-        assert len({entry.info.dwCatalogEntryId for entry in self.catalog}) == len(self.catalog) == 10
+        assert lengths == [3] * 4 + [0] * 2 + [1] * len(BUILTIN)
+        assert len({entry.info.dwCatalogEntryId for entry in self.catalog}) == len(self.catalog)
 
     def test_a_layers_own_entry_is_hidden_and_opens_nothing(self) -> None:
         dummies = [entry for entry in self.catalog if entry.info.chain_length == 0]
@@ -168,13 +183,16 @@ class TestLayers:
     def test_a_layer_that_makes_its_own_handles_spoils_the_flag_of_its_chains(self) -> None:
         catalog = CATALOG.with_layers([A, B._replace(ifs_handles=False)])
         flags = [bool(entry.info.dwServiceFlags1 & c.XP1_IFS_HANDLES) for entry in catalog]
-        assert flags == [False] * 4 + [True, False] + [True] * 4
+        assert flags == [False] * 4 + [True, False] + [True] * len(BUILTIN)
 
     def test_a_chain_matches_what_its_base_matched_and_wins(self) -> None:
-        for base in BUILTIN:
+        for base in INET:
             info = base.info
             chain = self.catalog.match(info.iAddressFamily, info.iSocketType, info.iProtocol)
             assert chain.info.ProtocolChain.ChainEntries[-1] == info.dwCatalogEntryId
+
+    def test_what_is_hidden_is_not_covered(self) -> None:
+        assert self.catalog.match(c.AF_INET, c.SOCK_RAW, c.IPPROTO_ICMP) is RAW[0]
 
     def test_providers_have_ids_of_their_own(self) -> None:
         layered = [entry.info.ProviderId for entry in self.catalog if entry.info.chain_length != 1]

@@ -15,8 +15,13 @@ from winsock.catalog import install
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
 from winsock.catalog.install import Source
 
-TCP4, UDP4, TCP6, UDP6 = (entry.info for entry in BUILTIN)
+TCP4, UDP4, TCP6, UDP6 = (entry.info for entry in BUILTIN[:4])
 IFS = c.XP1_IFS_HANDLES
+
+
+def inet() -> Catalog:
+    """TCP and UDP alone."""
+    return Catalog(BUILTIN[:4])
 
 
 def guid(number: int) -> GUID:
@@ -69,7 +74,7 @@ def entry(catalog: Catalog, entry_id: int) -> CatalogEntry:
 class TestInstall:
     def test_base_layered_and_chain_entries_go_to_the_end_cat_006_cat_011_cat_044(self) -> None:
         raw = TCP4._replace(iSocketType=c.SOCK_RAW, iProtocol=0, iProtocolMaxOffset=255, dwCatalogEntryId=1001)
-        catalog = install.install(Catalog(), guid(1), Source("raw:Raw"), [raw])
+        catalog = install.install(inet(), guid(1), Source("raw:Raw"), [raw])
         catalog = install.install(catalog, guid(2), Source("l:L"), [layered()])
         catalog = install.install(catalog, guid(3), Source("l:L"), [chain(1006, 1001)])
         assert ids(catalog) == [1001, 1002, 1003, 1004, 1005, 1006, 1007]
@@ -78,27 +83,27 @@ class TestInstall:
         assert [found.path for found in catalog.entries[4:]] == ["raw:Raw", "l:L", "l:L"]
 
     def test_ids_are_not_given_again_cat_044(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered()])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered()])
         catalog = install.install(install.deinstall(catalog, guid(1)), guid(1), Source("l:L"), [layered()])
         assert ids(catalog)[-1] == 1006
 
     def test_a_base_entry_names_no_members_cat_041(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("b:B"), [TCP4])
+        catalog = install.install(inet(), guid(1), Source("b:B"), [TCP4])
         info = catalog.find(1005).info
         assert info.ProtocolChain == (c.BASE_PROTOCOL, ())
         assert catalog.match(c.AF_INET, c.SOCK_STREAM, 0).info == TCP4
 
     def test_a_provider_is_installed_once_cat_007(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered()])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered()])
         with refused(WSANO_RECOVERY, "already installed"):
             install.install(catalog, guid(1), Source("l:L"), [layered()])
 
     def test_without_entries_there_is_nothing_to_install_cat_011(self) -> None:
         with refused(WSAEINVAL):
-            install.install(Catalog(), guid(1), Source("l:L"), [])
+            install.install(inet(), guid(1), Source("l:L"), [])
 
     def test_the_secret_of_a_duplicate_is_not_kept(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered(dwProviderReserved=7)])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered(dwProviderReserved=7)])
         assert catalog.find(1005).info.dwProviderReserved == 0
 
     @pytest.mark.parametrize(
@@ -118,15 +123,15 @@ class TestInstall:
     )
     def test_entries_that_cannot_be(self, info: WSAPROTOCOL_INFO, code: int, why: str) -> None:
         with refused(code, why):
-            install.install(Catalog(), guid(1), Source("l:L"), [info])
+            install.install(inet(), guid(1), Source("l:L"), [info])
 
     @pytest.mark.parametrize("flag", [c.XP1_UNI_SEND, c.XP1_UNI_RECV, 0])
     def test_one_direction_may_be_all_there_is_cat_045(self, flag: int) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered(dwServiceFlags1=flag)])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered(dwServiceFlags1=flag)])
         assert catalog.find(1005).info.dwServiceFlags1 == flag
 
     def test_a_chain_ends_in_a_base_protocol_cat_040(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered("a"), layered("b")])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered("a"), layered("b")])
         with refused(WSAEINVAL, "no base protocol"):
             install.install(catalog, guid(2), Source("l:L"), [chain(1005, 1006)])
         assert chains(install.install(catalog, guid(2), Source("l:L"), [chain(1005, 1006, 1001)])) == {
@@ -134,7 +139,7 @@ class TestInstall:
         }
 
     def test_a_chain_has_a_layer_once_cat_043(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered()])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered()])
         with refused(WSAEINVAL, "a layer twice"):
             install.install(catalog, guid(2), Source("l:L"), [chain(1005, 1005, 1001)])
         catalog = install.install(catalog, guid(2), Source("l:L"), [chain(1005, 1001)])
@@ -143,7 +148,7 @@ class TestInstall:
 
     def test_a_chain_may_name_the_entry_that_it_covers(self) -> None:
         """As the published installer writes it."""
-        catalog, a = with_layer(Catalog(), 1)
+        catalog, a = with_layer(inet(), 1)
         catalog = install.install(catalog, guid(2), Source("b:B"), [layered("b")])
         b = catalog.next_id - 1
         catalog = install.install(catalog, guid(3), Source("b:B"), [chain(b, a + 1, 1001)])
@@ -155,7 +160,7 @@ class TestInstall:
 
 class TestInstallWithChains:
     def test_a_chain_over_the_base_of_every_kind_comes_first_cat_019_cat_020_cat_021_cat_025(self) -> None:
-        catalog, own = with_layer(Catalog(), 1, "shout")
+        catalog, own = with_layer(inet(), 1, "shout")
         assert own == 1005
         assert ids(catalog) == [1006, 1007, 1008, 1009, 1005, 1001, 1002, 1003, 1004]
         assert chains(catalog) == {
@@ -171,14 +176,14 @@ class TestInstallWithChains:
         assert len({found.info.ProviderId for found in catalog}) == 2 + 1 + 4
 
     def test_the_base_and_not_what_is_over_it_where_nothing_is_named_cat_021(self) -> None:
-        catalog, _ = with_layer(Catalog(), 1)
+        catalog, _ = with_layer(inet(), 1)
         twin = TCP4._replace(szProtocol="another TCP")
         catalog = install.install(catalog, guid(9), Source("b:B"), [twin])
         catalog, own = with_layer(catalog, 2)
         assert list(chains(catalog).values())[:4] == [(own, base) for base in (1001, 1002, 1003, 1004)]
 
     def test_the_uppermost_of_the_kinds_that_are_named_cat_022(self) -> None:
-        catalog, a = with_layer(Catalog(), 1, "a")
+        catalog, a = with_layer(inet(), 1, "a")
         other = TCP4._replace(szProtocol="nothing else is looked at", dwCatalogEntryId=77)
         catalog, b = with_layer(catalog, 2, "b", kinds=[other, TCP4, UDP6])
         assert list(chains(catalog).values())[:2] == [(b, a, 1001), (b, a, 1004)]
@@ -187,12 +192,12 @@ class TestInstallWithChains:
 
     def test_a_kind_that_is_not_there_cat_024(self) -> None:
         with refused(WSAEINVAL, "nothing is installed of family 99"):
-            with_layer(Catalog(), 1, kinds=[TCP4._replace(iAddressFamily=99)])
+            with_layer(inet(), 1, kinds=[TCP4._replace(iAddressFamily=99)])
         with refused(WSAEINVAL, "empty"):
-            with_layer(Catalog(), 1, kinds=[])
+            with_layer(inet(), 1, kinds=[])
 
     def test_a_provider_or_a_name_that_is_there_cat_024(self) -> None:
-        catalog, _ = with_layer(Catalog(), 1, "a")
+        catalog, _ = with_layer(inet(), 1, "a")
         with refused(WSAEINVAL, "already installed"):
             with_layer(catalog, 1, "b")
         with refused(WSAEINVAL, "of the name 'a'"):
@@ -203,7 +208,7 @@ class TestInstallWithChains:
             with_layer(Catalog([]), 1)
 
     def test_seven_members_are_the_most_cat_023(self) -> None:
-        catalog = Catalog()
+        catalog = inet()
         for number in range(6):
             catalog, _ = with_layer(catalog, number, kinds=[TCP4])
         assert catalog.entries[0].info.chain_length == c.MAX_PROTOCOL_CHAIN
@@ -211,7 +216,7 @@ class TestInstallWithChains:
             with_layer(catalog, 7, kinds=[TCP4])
 
     def test_a_layer_with_handles_of_its_own_spoils_the_flag_of_its_chains(self) -> None:
-        catalog, maker = with_layer(Catalog(), 1, flags=0)
+        catalog, maker = with_layer(inet(), 1, flags=0)
         assert not any(catalog.find(id).info.dwServiceFlags1 & IFS for id in chains(catalog))
         assert not catalog.find(maker).info.dwServiceFlags1 & IFS
         catalog, above = with_layer(catalog, 2, kinds=[TCP4])
@@ -234,18 +239,18 @@ class TestStack:
 
     def test_layers_of_one_sort_are_put_on_top(self) -> None:
         for ifs in (True, False):
-            catalog, a = self.stacked(Catalog(), 1, ifs=ifs)
+            catalog, a = self.stacked(inet(), 1, ifs=ifs)
             catalog, b = self.stacked(catalog, 2, ifs=ifs)
             assert next(iter(chains(catalog).values())) == (b, a, 1001)
             assert bool(catalog.entries[0].info.dwServiceFlags1 & IFS) is ifs
 
     def test_a_maker_goes_on_top_of_ifs_layers(self) -> None:
-        catalog, low = self.stacked(Catalog(), 1, ifs=True)
+        catalog, low = self.stacked(inet(), 1, ifs=True)
         catalog, maker = self.stacked(catalog, 2, ifs=False)
         assert next(iter(chains(catalog).values())) == (maker, low, 1001)
 
     def test_an_ifs_layer_goes_into_the_middle_of_the_chain(self) -> None:
-        catalog, low = self.stacked(Catalog(), 1, ifs=True)
+        catalog, low = self.stacked(inet(), 1, ifs=True)
         catalog, maker = self.stacked(catalog, 2, ifs=False)
         before = chains(catalog)
         catalog, own = self.stacked(catalog, 3, ifs=True)
@@ -258,19 +263,19 @@ class TestStack:
         assert not info.dwServiceFlags1 & IFS
 
     def test_kinds_that_differ_are_served_each_by_its_own(self) -> None:
-        catalog, maker = install.stack(Catalog(), guid(1), Source("l1:L"), "l1", False, [BUILTIN[0]])
+        catalog, maker = install.stack(inet(), guid(1), Source("l1:L"), "l1", False, [BUILTIN[0]])
         catalog, own = self.stacked(catalog, 2, ifs=True)
         assert sorted(chains(catalog).values()) == [(maker, own, 1001), (own, 1002), (own, 1003), (own, 1004)]
 
     def test_a_full_chain_takes_no_more(self) -> None:
-        catalog = Catalog()
+        catalog = inet()
         for number in range(6):
             catalog, _ = self.stacked(catalog, number, ifs=False)
         with refused(WSANO_RECOVERY, "at most 7"):
             self.stacked(catalog, 7, ifs=True)
 
     def test_names_and_ids_are_looked_at_here_too(self) -> None:
-        catalog, _ = self.stacked(Catalog(), 1, ifs=True)
+        catalog, _ = self.stacked(inet(), 1, ifs=True)
         with refused(WSAEINVAL):
             self.stacked(catalog, 1, ifs=True)
         with refused(WSAEINVAL):
@@ -284,15 +289,15 @@ class TestStack:
 
 class TestDeinstall:
     def test_all_entries_of_the_provider_go_cat_012(self) -> None:
-        catalog = install.deinstall(Catalog(), TCP4.ProviderId)
+        catalog = install.deinstall(inet(), TCP4.ProviderId)
         assert ids(catalog) == [1003, 1004]
 
     def test_an_unknown_provider_cat_013(self) -> None:
         with refused(WSAEINVAL):
-            install.deinstall(Catalog(), guid(1))
+            install.deinstall(inet(), guid(1))
 
     def test_chains_go_on_without_the_layer(self) -> None:
-        catalog, a = with_layer(Catalog(), 1, "a")
+        catalog, a = with_layer(inet(), 1, "a")
         catalog, b = with_layer(catalog, 2, "b", kinds=[TCP4])
         catalog, d = with_layer(catalog, 3, "d", kinds=[TCP4])
         assert catalog.entries[0].info.ProtocolChain.ChainEntries == (d, b, a, 1001)
@@ -305,7 +310,7 @@ class TestDeinstall:
 
 class TestUpdate:
     def test_the_path_and_the_entries_that_are_named_cat_026(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("old:L"), [layered("a"), layered("b")])
+        catalog = install.install(inet(), guid(1), Source("old:L"), [layered("a"), layered("b")])
         changed = catalog.find(1006).info._replace(szProtocol="B", ProviderId=guid(99))
         catalog = install.update(catalog, guid(1), Source("new:L", digest="d"), [changed])
         assert [(found.info.szProtocol, found.path, found.digest) for found in catalog.entries[4:]] == [
@@ -315,13 +320,13 @@ class TestUpdate:
         assert catalog.find(1006).info.ProviderId == guid(1)
 
     def test_other_entries_are_new_cat_026(self) -> None:
-        catalog = install.install(Catalog(), guid(1), Source("l:L"), [layered("a")])
+        catalog = install.install(inet(), guid(1), Source("l:L"), [layered("a")])
         catalog = install.update(catalog, guid(1), Source("l:L"), [layered("b"), layered("c")])
         assert ids(catalog)[4:] == [1005, 1006, 1007]
 
     def test_a_layer_is_put_into_the_middle_of_a_chain(self) -> None:
         """Fact 9 of the published sample, by its own means."""
-        catalog, a = with_layer(Catalog(), 1, "a", flags=0)
+        catalog, a = with_layer(inet(), 1, "a", flags=0)
         catalog = install.install(catalog, guid(2), Source("b:B"), [layered("b", dwServiceFlags1=IFS)])
         b = catalog.next_id - 1
         top = catalog.entries[0].info
@@ -330,7 +335,7 @@ class TestUpdate:
         assert catalog.entries[0].info.ProtocolChain == members
 
     def test_what_cannot_be(self) -> None:
-        catalog, a = with_layer(Catalog(), 1)
+        catalog, a = with_layer(inet(), 1)
         top = catalog.entries[0].info
         with refused(WSAEINVAL, "no provider"):
             install.update(catalog, guid(9), Source("l:L"), [])
@@ -344,7 +349,7 @@ class TestUpdate:
 
 class TestOrder:
     def test_another_order_chooses_another_entry_cat_035(self) -> None:
-        catalog, _ = with_layer(Catalog(), 1)
+        catalog, _ = with_layer(inet(), 1)
         assert catalog.match(c.AF_INET, c.SOCK_STREAM, 0).info.chain_length == 2
         catalog = install.order(catalog, [1001, *(id for id in ids(catalog) if id != 1001)])
         assert catalog.match(c.AF_INET, c.SOCK_STREAM, 0).info.dwCatalogEntryId == 1001
@@ -356,11 +361,11 @@ class TestOrder:
     )
     def test_every_entry_exactly_once_cat_034(self, order: list[int]) -> None:
         with refused(WSAEINVAL, "exactly once"):
-            install.order(Catalog(), order)
+            install.order(inet(), order)
 
 
 def test_chains_that_name_each_other_go_round_for_ever_nowhere() -> None:
-    catalog, a = with_layer(Catalog(), 1, kinds=[TCP4])
+    catalog, a = with_layer(inet(), 1, kinds=[TCP4])
     catalog, b = with_layer(catalog, 2, kinds=[TCP4])
     for own, other in ((a, b), (b, a)):
         top = catalog.find(own + 1).info
@@ -371,7 +376,7 @@ def test_chains_that_name_each_other_go_round_for_ever_nowhere() -> None:
 
 
 def test_a_layer_is_taken_anew_with_the_chains_that_it_is_on_top_of() -> None:
-    catalog, a = with_layer(Catalog(), 1, "a")
+    catalog, a = with_layer(inet(), 1, "a")
     catalog, b = with_layer(catalog, 2, "b", kinds=[TCP4])
     source = Source("new:A", digest="d", categories=1)
     after = install.take_anew(catalog, guid(1), source)
@@ -385,7 +390,7 @@ def test_a_layer_is_taken_anew_with_the_chains_that_it_is_on_top_of() -> None:
 
 
 def test_categories_belong_to_the_layers_own_entry_lsp_016() -> None:
-    catalog, a = with_layer(Catalog(), 1)
+    catalog, a = with_layer(inet(), 1)
     catalog = install.categorize(catalog, guid(1), c.LSP_INSPECTOR)
     assert {found.info.dwCatalogEntryId: found.categories for found in catalog if found.categories} == {
         a: c.LSP_INSPECTOR

@@ -25,6 +25,9 @@ from winsock.catalog.store import Application, Installed
 
 pytestmark = pytest.mark.usefixtures("catalog_file")
 
+BACKWARDS = [entry.info.dwCatalogEntryId for entry in reversed(BUILTIN)]
+FIRST = BACKWARDS[0] + 1
+"""The id of what is installed first."""
 NOBODY = 65534
 
 
@@ -118,23 +121,23 @@ def test_everything_comes_back(catalog_file: Path) -> None:
     put(2)
     after = store.change(
         lambda all: all._replace(
-            twin=install.order(all.twin, [1004, 1003, 1002, 1001]),
+            twin=install.order(all.twin, BACKWARDS),
             applications=(Application("/bin/a", None, 1 << 31), Application("/bin/a", "-x", 0)),
         )
     )
     again = store.read()
     assert [catalog.entries for catalog in again[:2]] == [catalog.entries for catalog in after[:2]]
     assert again[2:] == after[2:]
-    assert (again.native.next_id, again.twin.next_id) == (1015, 1005)
-    assert again.native.find(1005) == first.native.find(1005)
-    assert again.native.find(1005).options == Settings("volume=11,word=a b")
+    assert (again.native.next_id, again.twin.next_id) == (FIRST + 10, FIRST)
+    assert again.native.find(FIRST) == first.native.find(FIRST)
+    assert again.native.find(FIRST).options == Settings("volume=11,word=a b")
 
 
 def test_ids_are_not_given_again_though_the_last_entry_went() -> None:
     put(1)
     store.change(lambda all: all._replace(native=install.deinstall(all.native, GUID(1, 0, 0, bytes(8)))))
     put(1)
-    assert min(entry.info.dwCatalogEntryId for entry in store.read().native.entries[:5]) == 1010
+    assert min(entry.info.dwCatalogEntryId for entry in store.read().native.entries[:5]) == FIRST + 5
 
 
 def test_each_change_has_another_number_and_no_change_has_none(catalog_file: Path) -> None:
@@ -203,7 +206,9 @@ import os, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 from winsock.abi.errors import WinsockError
 from winsock.api.install import WSCEnumProtocols, WSCWriteProviderOrder
-for call in (WSCEnumProtocols, lambda: WSCWriteProviderOrder([1004, 1003, 1002, 1001])):
+from winsock.catalog.entries import BUILTIN
+backwards = [entry.info.dwCatalogEntryId for entry in reversed(BUILTIN)]
+for call in (WSCEnumProtocols, lambda: WSCWriteProviderOrder(backwards)):
     try:
         print(len(call() or ()))
     except WinsockError as error:
@@ -218,7 +223,7 @@ class TestOfAnotherUser:
         """A catalog of that user's."""
         file = folder / "of" / "catalog.sqlite"
         monkeypatch.setenv("WINSOCK_CATALOG", str(file))
-        store.change(lambda all: all._replace(native=install.order(all.native, [1004, 1003, 1002, 1001])))
+        store.change(lambda all: all._replace(native=install.order(all.native, BACKWARDS)))
         file.parent.chmod(0o755)
         file.chmod(0o644)
         os.chown(file, owner, owner)
@@ -229,7 +234,7 @@ class TestOfAnotherUser:
         done = python(AS_NOBODY, PYTHONPATH=str(shared_folder / "src"))
         assert done.stderr == ""
         read, changed = done.stdout.splitlines()
-        assert read == "4"
+        assert read == str(len(BUILTIN))
         assert changed.startswith("WSANO_RECOVERY ")
 
     def test_somebody_elses_is_refused(self, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +253,7 @@ class TestOfAnotherUser:
         monkeypatch.setenv("WINSOCK_CATALOG", str(shared_folder / "new" / "catalog.sqlite"))
         done = python(AS_NOBODY, PYTHONPATH=str(shared_folder / "src"))
         assert done.stdout.splitlines() == [
-            "4",
+            str(len(BUILTIN)),
             f"WSANO_RECOVERY the catalog {shared_folder}/new/catalog.sqlite cannot be written: Permission denied",
         ]
 
@@ -381,7 +386,7 @@ def test_two_installers_at_once() -> None:
     assert [run.returncode for run in runs] == [0, 0]
     assert sorted(layers()) == sorted(f"l{number}" for number in (*range(20), *range(100, 120)))
     native = store.read().native
-    assert len(native) == 4 + 40 * 5
+    assert len(native) == len(BUILTIN) + 40 * 5
     assert len({entry.info.dwCatalogEntryId for entry in native}) == len(native)
 
 

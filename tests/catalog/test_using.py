@@ -32,7 +32,7 @@ def test_layers_over_everything() -> None:
 
 
 def test_kinds_have_layers_of_their_own() -> None:
-    tcp4, udp4, _, _ = BUILTIN
+    tcp4, udp4, *_ = BUILTIN
     catalog = over(over(over(Catalog(), "low", tcp4, udp4), "udp", udp4), "other", tcp4)
     assert using.routes(catalog) == [
         (("other",), ("tcp/ipv4",)),

@@ -15,11 +15,15 @@ import winsock
 from winsock.abi import constants as c
 from winsock.abi.guids import GUID
 from winsock.catalog import store
+from winsock.catalog.entries import BUILTIN
 from winsock.cli import main
 from winsock.cli.run import make_plan
 from winsock.cli.words import UsageError
 from winsock.dispatcher import loader
 
+BASES = [entry.info.dwCatalogEntryId for entry in BUILTIN]
+FIRST = BASES[-1] + 1
+"""The id of what is installed first."""
 SHOUT = """
 from dataclasses import dataclass
 from winsock import Layer
@@ -132,9 +136,9 @@ def test_a_layer_that_is_there_is_taken_anew(catalog: Said, folder: Path) -> Non
     write(folder / "shout.py", SHOUT + "# changed\n")
     assert catalog("install", "shout.py") == [f"shout is taken anew from {folder}/shout.py", f"shout > {ALL}"]
     assert catalog("install", "shout.py,volume=3")[0].startswith("shout is taken anew")
-    layer = store.read().native.find(1005)
+    layer = store.read().native.find(FIRST)
     assert (layer.options, layer.categories) == (("volume=3",), c.LSP_PROXY)
-    assert len(store.read().native) == 9
+    assert len(store.read().native) == 5 + len(BUILTIN)
 
 
 def test_what_another_layer_is_called_is_refused(catalog: Said, folder: Path) -> None:
@@ -166,7 +170,7 @@ def test_wrong_use(words: list[str], said: str, catalog: Said, folder: Path) -> 
 def test_what_cannot_be_covered(catalog: Said) -> None:
     assert catalog("install", "trace", "--over", "77", status=1) == ["winsock: the catalog has no entry 77"]
     catalog("install", "trace")
-    assert "a layer by itself" in catalog("install", "shout.py", "--over", "1005", status=2)[0]
+    assert "a layer by itself" in catalog("install", "shout.py", "--over", str(FIRST), status=2)[0]
 
 
 def test_a_file_that_others_can_write_is_refused(catalog: Said, folder: Path) -> None:
@@ -183,9 +187,9 @@ def test_chains_go_on_without_a_layer(catalog: Said) -> None:
     for word in ("trace", "shout.py", "maker.py"):
         catalog("install", word)
     said = catalog("remove", "shout")
-    assert "changed 1016 maker over [shout over [trace over [MSAFD Tcpip [TCP/IP]]]]: " in said[0]
+    assert f"changed {FIRST + 11} maker over [shout over [trace over [MSAFD Tcpip [TCP/IP]]]]: " in said[0]
     assert said[0].endswith("now maker over [trace over [MSAFD Tcpip [TCP/IP]]]")
-    assert "removed 1010 shout" in said
+    assert f"removed {FIRST + 5} shout" in said
     assert said[-1] == f"maker > trace > {ALL}"
     assert catalog("remove", "maker", "trace")[-1] == ALL
     assert names() == []
@@ -193,8 +197,8 @@ def test_chains_go_on_without_a_layer(catalog: Said) -> None:
 
 def test_a_chain_may_be_removed_by_its_id(catalog: Said) -> None:
     catalog("install", "trace")
-    assert catalog("remove", "1006")[0] == "removed 1006 trace over [MSAFD Tcpip [TCP/IP]]"
-    assert catalog("remove", "1005", "trace")[-1] == ALL
+    assert catalog("remove", str(FIRST + 1))[0] == f"removed {FIRST + 1} trace over [MSAFD Tcpip [TCP/IP]]"
+    assert catalog("remove", str(FIRST), "trace")[-1] == ALL
 
 
 @pytest.mark.parametrize(
@@ -215,10 +219,10 @@ def test_what_cannot_be_removed(word: str, said: str, catalog: Said) -> None:
 def test_entries_are_put_first(catalog: Said) -> None:
     catalog("install", "trace")
     said = catalog("reorder", "1003", "1001")
-    assert [line.split()[0] for line in said][:4] == ["1003", "1001", "1006", "1007"]
-    assert len(said) == 9
+    assert [int(line.split()[0]) for line in said][:4] == [1003, 1001, FIRST + 1, FIRST + 2]
+    assert len(said) == 5 + len(BUILTIN)
     said = catalog("reorder", "trace")
-    assert [line.split()[0] for line in said][:6] == ["1006", "1007", "1008", "1009", "1003", "1001"]
+    assert [int(line.split()[0]) for line in said][:6] == [*range(FIRST + 1, FIRST + 5), 1003, 1001]
     assert "no entry 7" in catalog("reorder", "7", status=1)[0]
     assert "no layer 'x'" in catalog("reorder", "x", status=1)[0]
 
@@ -227,7 +231,7 @@ def test_the_old_file_is_kept(catalog: Said, catalog_file: Path) -> None:
     assert catalog("reset") == [f"nothing was installed: there is no {catalog_file}"]
     catalog("install", "trace")
     assert catalog("reset") == [f"the catalog is the built-in one again; the old file is {catalog_file}.old"]
-    assert len(catalog("show")) == 4
+    assert len(catalog("show")) == len(BUILTIN)
 
 
 def test_a_damaged_file_is_told_with_the_way_out(catalog: Said, catalog_file: Path) -> None:
@@ -238,13 +242,13 @@ def test_a_damaged_file_is_told_with_the_way_out(catalog: Said, catalog_file: Pa
         assert f"the catalog {catalog_file} is damaged" in said
         assert "`winsock catalog reset`" in said
     catalog("reset")
-    assert len(catalog("show")) == 4
+    assert len(catalog("show")) == len(BUILTIN)
 
 
 def test_the_32_bit_view_is_shown_on_demand(catalog: Said) -> None:
-    winsock.WSCWriteProviderOrder32([1004, 1003, 1002, 1001])
-    assert [line.split()[0] for line in catalog("show", "--32")] == ["1004", "1003", "1002", "1001"]
-    assert [line.split()[0] for line in catalog("show")] == ["1001", "1002", "1003", "1004"]
+    winsock.WSCWriteProviderOrder32(BASES[::-1])
+    assert [int(line.split()[0]) for line in catalog("show", "--32")] == BASES[::-1]
+    assert [int(line.split()[0]) for line in catalog("show")] == BASES
 
 
 # --- audit and repair ----------------------------------------------------------------------------------------------
@@ -252,7 +256,7 @@ def test_the_32_bit_view_is_shown_on_demand(catalog: Said) -> None:
 
 def test_where_nothing_is_wrong(catalog: Said) -> None:
     catalog("install", "shout.py")
-    assert [line.rpartition(": ")[2] for line in catalog("audit")] == ["ok"] * 9
+    assert [line.rpartition(": ")[2] for line in catalog("audit")] == ["ok"] * (5 + len(BUILTIN))
     assert catalog("repair") == ["nothing was to be mended"]
 
 
@@ -260,7 +264,7 @@ def broken_chain() -> None:
     """A chain that names what is not there, as no installer could leave it."""
 
     def spoil(all: store.Installed) -> store.Installed:
-        kept = [entry for entry in all.native if entry.info.dwCatalogEntryId != 1005]
+        kept = [entry for entry in all.native if entry.info.dwCatalogEntryId != FIRST]
         return all._replace(native=type(all.native)(kept, all.native.next_id))
 
     store.change(spoil)
@@ -287,7 +291,7 @@ def test_a_file_that_is_not_what_was_installed(
     lines = catalog("audit", status=1)
     assert [line for line in lines if not line.endswith(": ok")] == [line for line in lines if said in line]
     (record,) = [one for one in json.loads("\n".join(catalog("audit", "--json", status=1))) if one["problems"]]
-    assert (record["id"], record["view"]) == (1005, "native")
+    assert (record["id"], record["view"]) == (FIRST, "native")
     assert said in record["problems"][0]
 
 
@@ -308,7 +312,7 @@ def test_a_layer_whose_file_is_gone_is_taken_out(catalog: Said, folder: Path) ->
     catalog("install", "trace")
     catalog("install", "shout.py")
     (folder / "shout.py").unlink()
-    assert "removed 1010 shout" in catalog("repair")
+    assert f"removed {FIRST + 5} shout" in catalog("repair")
     assert names() == ["trace"]
 
 
@@ -356,7 +360,7 @@ def test_a_layer_that_says_something_else_of_its_handles_now(catalog: Said, fold
 
 def test_the_32_bit_catalog_is_looked_at_where_it_was_changed(catalog: Said) -> None:
     winsock.WSCInstallProvider64_32(GUID(1, 0, 0, bytes(8)), "gone_for_good:Layer", [hidden("gone")])
-    assert sum("(32-bit)" in line for line in catalog("audit", status=1)) == 5
+    assert sum("(32-bit)" in line for line in catalog("audit", status=1)) == len(BUILTIN) + 1
 
 
 def hidden(name: str) -> winsock.WSAPROTOCOL_INFO:

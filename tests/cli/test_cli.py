@@ -14,6 +14,7 @@ import pytest
 from tests.fakes import RecordingBase
 from tests.puppet import ROOT
 from winsock import __version__
+from winsock.catalog.entries import BUILTIN
 from winsock.cli import COMMANDS, choosing, main
 from winsock.cli.run import make_plan, split
 from winsock.cli.words import UsageError
@@ -90,7 +91,7 @@ def as_script(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[st
 def test_as_a_script_it_takes_the_arguments_of_its_process_and_says_everything() -> None:
     done = as_script("catalog", "show", "--json", stdout=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(json.loads(done.stdout)) == 4
+    assert len(json.loads(done.stdout)) == len(BUILTIN)
     done = as_script("unheard-of", stdout=subprocess.PIPE)
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no command 'unheard-of'" in done.stderr
@@ -299,8 +300,8 @@ def test_the_catalog_as_lines_and_as_json(capsys: pytest.CaptureFixture[str]) ->
     lines = capsys.readouterr().out.splitlines()
     assert main(["catalog", "show", "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
-    assert [record["id"] for record in records] == [1001, 1002, 1003, 1004]
-    assert [line.split()[0] for line in lines] == ["1001", "1002", "1003", "1004"]
+    assert [record["id"] for record in records] == [entry.info.dwCatalogEntryId for entry in BUILTIN]
+    assert [line.split()[0] for line in lines] == [str(record["id"]) for record in records]
     assert records[0] == {
         "id": 1001,
         "name": "MSAFD Tcpip [TCP/IP]",

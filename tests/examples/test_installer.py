@@ -10,9 +10,11 @@ import pytest
 
 import winsock
 from tests.examples.sample import EXAMPLES
+from winsock.catalog.entries import BUILTIN
 from winsock.dispatcher.loader import catalog as in_use
 from winsock.dispatcher.loader import open_chain
 
+FIRST = BUILTIN[-1].info.dwCatalogEntryId + 1
 LAYER = """from winsock import {base}
 
 
@@ -44,11 +46,11 @@ def chains() -> list[str]:
 
 
 def test_a_layer_from_a_file_is_installed_listed_used_and_removed(typed: Typed) -> None:
-    assert typed("install", "./mine.py:Mine") == (0, "mine is installed, as 1005\n")
+    assert typed("install", "./mine.py:Mine") == (0, f"mine is installed, as {FIRST}\n")
     status, listed = typed("list")
     assert status == 0
-    assert listed.splitlines()[0] == "1006  mine over [MSAFD Tcpip [TCP/IP]]  (1005 > 1001)"
-    assert "1005  mine  (layer)" in listed
+    assert listed.splitlines()[0] == f"{FIRST + 1}  mine over [MSAFD Tcpip [TCP/IP]]  ({FIRST} > 1001)"
+    assert f"{FIRST}  mine  (layer)" in listed
     assert "1001  MSAFD Tcpip [TCP/IP]  (base)" in listed
     with winsock.started():
         chain = open_chain(in_use().match(winsock.AF_INET, winsock.SOCK_STREAM, 0))

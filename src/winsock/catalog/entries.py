@@ -18,6 +18,7 @@ from winsock.abi.constants import (
     PFL_HIDDEN,
     PFL_MATCHES_PROTOCOL_ZERO,
     SOCK_DGRAM,
+    SOCK_RAW,
     SOCK_STREAM,
     XP1_CONNECTIONLESS,
     XP1_EXPEDITED_DATA,
@@ -116,7 +117,7 @@ class Catalog:
         return self.matches(af, type, protocol)[0]
 
     def with_layers(self, specs: Sequence[LayerSpec]) -> Catalog:
-        """This catalog with the layers, the first uppermost, over every base protocol.
+        """This catalog with the layers, the first uppermost, over every base protocol that is not hidden.
 
         First come the chains, one for each base protocol, then the layers' hidden entries, then what was there.
         Raises WSANO_RECOVERY for more layers than a chain can hold (MAX_PROTOCOL_CHAIN), WSAEINVAL where there is no
@@ -124,7 +125,7 @@ class Catalog:
         """
         if not specs:
             return self
-        bases = [entry for entry in self.entries if entry.info.chain_length == BASE_PROTOCOL]
+        bases = [entry for entry in self.visible() if entry.info.chain_length == BASE_PROTOCOL]
         if not bases:
             raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
         first = self.next_id
@@ -149,34 +150,53 @@ _TCP_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE
 _UDP_FLAGS = (
     XP1_CONNECTIONLESS | XP1_MESSAGE_ORIENTED | XP1_SUPPORT_BROADCAST | XP1_SUPPORT_MULTIPOINT | XP1_IFS_HANDLES
 )
-_INET4 = GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192"))
-_INET6 = GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4"))
-_UDP_MESSAGE_SIZE = 65467
+_MESSAGE_SIZE = 65467
 
 
-def _base(entry_id: int, name: str, provider: GUID, family: int, size: int, protocol: int) -> CatalogEntry:
-    """A row of the built-in catalog: TCP or UDP over one family."""
-    stream = protocol == IPPROTO_TCP
-    info = WSAPROTOCOL_INFO(
-        dwServiceFlags1=_TCP_FLAGS if stream else _UDP_FLAGS,
-        dwProviderFlags=PFL_MATCHES_PROTOCOL_ZERO,
-        ProviderId=provider,
+class _Family(NamedTuple):
+    """What the entries of one address family have in common."""
+
+    number: int
+    address_size: int
+    provider: GUID
+
+
+_IPV4 = _Family(AF_INET, 16, GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192")))
+_IPV6 = _Family(AF_INET6, 28, GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4")))
+
+_TCP = WSAPROTOCOL_INFO(dwServiceFlags1=_TCP_FLAGS, iSocketType=SOCK_STREAM, iProtocol=IPPROTO_TCP)
+_UDP = WSAPROTOCOL_INFO(
+    dwServiceFlags1=_UDP_FLAGS, iSocketType=SOCK_DGRAM, iProtocol=IPPROTO_UDP, dwMessageSize=_MESSAGE_SIZE
+)
+_RAW = WSAPROTOCOL_INFO(
+    dwServiceFlags1=_UDP_FLAGS,
+    dwProviderFlags=PFL_HIDDEN,
+    iSocketType=SOCK_RAW,
+    iProtocolMaxOffset=255,
+    dwMessageSize=_MESSAGE_SIZE,
+)
+
+
+def _base(entry_id: int, name: str, family: _Family, protocol: WSAPROTOCOL_INFO) -> CatalogEntry:
+    """A row of the built-in catalog: a protocol over one family."""
+    info = protocol._replace(
+        dwProviderFlags=protocol.dwProviderFlags | PFL_MATCHES_PROTOCOL_ZERO,
+        ProviderId=family.provider,
         dwCatalogEntryId=entry_id,
-        iAddressFamily=family,
-        iMaxSockAddr=size,
-        iMinSockAddr=size,
-        iSocketType=SOCK_STREAM if stream else SOCK_DGRAM,
-        iProtocol=protocol,
-        dwMessageSize=0 if stream else _UDP_MESSAGE_SIZE,
+        iAddressFamily=family.number,
+        iMaxSockAddr=family.address_size,
+        iMinSockAddr=family.address_size,
         szProtocol=name,
     )
     return CatalogEntry(info, "winsock.base.inet:Inet")
 
 
 BUILTIN: tuple[CatalogEntry, ...] = (
-    _base(1001, "MSAFD Tcpip [TCP/IP]", _INET4, AF_INET, 16, IPPROTO_TCP),
-    _base(1002, "MSAFD Tcpip [UDP/IP]", _INET4, AF_INET, 16, IPPROTO_UDP),
-    _base(1003, "MSAFD Tcpip [TCP/IPv6]", _INET6, AF_INET6, 28, IPPROTO_TCP),
-    _base(1004, "MSAFD Tcpip [UDP/IPv6]", _INET6, AF_INET6, 28, IPPROTO_UDP),
+    _base(1001, "MSAFD Tcpip [TCP/IP]", _IPV4, _TCP),
+    _base(1002, "MSAFD Tcpip [UDP/IP]", _IPV4, _UDP),
+    _base(1003, "MSAFD Tcpip [TCP/IPv6]", _IPV6, _TCP),
+    _base(1004, "MSAFD Tcpip [UDP/IPv6]", _IPV6, _UDP),
+    _base(1005, "MSAFD Tcpip [RAW/IP]", _IPV4, _RAW),
+    _base(1006, "MSAFD Tcpip [RAW/IPv6]", _IPV6, _RAW),
 )
 """What there is where nothing was installed."""

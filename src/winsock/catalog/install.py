@@ -242,9 +242,9 @@ def uppermost(catalog: Catalog) -> list[CatalogEntry]:
 
 
 def bases(catalog: Catalog) -> list[CatalogEntry]:
-    """The first base protocol of every family, type and protocol."""
+    """The first base protocol of every family, type and protocol; the hidden ones, as raw sockets, are not shown."""
     found: dict[tuple[int, int, int], CatalogEntry] = {}
-    for entry in catalog:
+    for entry in catalog.visible():
         if entry.info.chain_length == BASE_PROTOCOL:
             found.setdefault(layering.kind_of(entry.info), entry)
     return list(found.values())

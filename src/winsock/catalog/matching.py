@@ -67,11 +67,16 @@ def refusal(infos: Iterable[WSAPROTOCOL_INFO], af: int, type: int, protocol: int
     if not any(fits_family(info, af) for info in entries):
         hint = _HOST_FAMILIES.get(af, f"no installed protocol has the address family {af}")
         return WinsockError(WSAEAFNOSUPPORT, f"{hint} ({kind})")
-    if not any(fits_protocol(info, protocol) for info in entries):
+    if not any(_has_protocol(info, type, protocol) for info in entries):
         return WinsockError(WSAEPROTONOSUPPORT, f"no installed protocol has the number {protocol} ({kind})")
     if not any(fits_family(info, af) and fits_type(info, type) for info in entries):
         return NotTogether(WSAESOCKTNOSUPPORT, f"the address family {af} has no socket type {type} ({kind})")
     return NotTogether(WSAEPROTOTYPE, f"each is installed, but not together: {kind}")
+
+
+def _has_protocol(info: WSAPROTOCOL_INFO, type: int, protocol: int) -> bool:
+    """Whether the entry is of that protocol: one for raw sockets, which takes any, is so only for those."""
+    return fits_protocol(info, protocol) and (info.iProtocolMaxOffset == 0 or fits_type(info, type))
 
 
 def unspecified() -> WinsockError:

@@ -36,7 +36,7 @@ _EINTR = errno.EINTR
 _CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 _GOING_ON = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
-_ZEROS = ("0.0.0.0", "::")
+ZEROS = ("0.0.0.0", "::")
 _NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
 
 
@@ -89,7 +89,7 @@ class Connections(Sockets):
         address = require_inet(self.info, name)
         if record.phase == own.LISTENING:
             raise WinsockError(WSAEINVAL, "s: a listening socket cannot connect")
-        if address.host in _ZEROS or address.port == 0:
+        if address.host in ZEROS or address.port == 0:
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
         if record.group is not None:
             record.group.check_host(address.host)
@@ -141,7 +141,7 @@ class Connections(Sockets):
             self._forget_peer(record)
             return
         address = require_inet(self.info, name)
-        if address.host in _ZEROS and address.port == 0:
+        if address.host in ZEROS and address.port == 0:
             self._forget_peer(record)
             return
         error = raw.connect(record.handle, name)

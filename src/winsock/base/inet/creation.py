@@ -68,8 +68,8 @@ def names_of(info: WSAPROTOCOL_INFO) -> frozenset[tuple[int, int, int]]:
     return frozenset(product((info.iAddressFamily, *_ANY), (info.iSocketType, *_ANY), protocols))
 
 
-def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given: WSAPROTOCOL_INFO | None) -> None:
-    """Whether the three mean the protocol `info`, where wildcards stand for what `given` says.
+def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given: WSAPROTOCOL_INFO | None) -> int:
+    """Whether the three mean the protocol `info`, where wildcards stand for what `given` says; the protocol's number.
 
     Raises WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT or WSAEPROTOTYPE.
     """
@@ -79,16 +79,17 @@ def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given:
     if af != info.iAddressFamily:
         hint = "; AF_INET6 is 23 in Winsock" if af == socket.AF_INET6 else ""
         raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
-    if type not in _TYPES:
+    if type not in (info.iSocketType, *_TYPES):
         raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that TCP and UDP have")
     if protocol == 0 and not _matches_zero(info):
         raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
     protocol = given.iProtocol if protocol in _ANY else protocol
-    if protocol != info.iProtocol:
+    if not info.iProtocol <= protocol <= info.iProtocol + info.iProtocolMaxOffset:
         code = WSAEPROTOTYPE if protocol in _PROTOCOLS else WSAEPROTONOSUPPORT
         raise WinsockError(code, f"protocol: {protocol} is not {info.szProtocol}")
     if type != info.iSocketType:
         raise WinsockError(WSAEPROTOTYPE, f"type: {type} is not the type of {info.szProtocol}")
+    return protocol
 
 
 def check_flags(info: WSAPROTOCOL_INFO, flags: int) -> None:

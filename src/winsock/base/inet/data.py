@@ -156,7 +156,8 @@ class Data(Sockets):
         elif to is not None:
             address = require_inet(self.info, to)
             pack(address)
-            if address.port == 0 and not record.sending_ended:  # nobody is at port 0: sent, and lost
+            if address.port == 0 and record.raw_protocol is None and not record.sending_ended:
+                # Nobody is at port 0: sent, and lost
                 return sum(_sizes(buffers))
         elif function == "WSPSendTo" and record.phase != own.CONNECTED:
             raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")

@@ -317,12 +317,19 @@ def _set_dont_fragment(provider: Options, s: int, record: OwnSocket | None, valu
     _set_discover(provider, s, record, _WINDOWS_DISCOVER[_DO if number(value) else _DONT])
 
 
-def _refuse_header(provider: Options, s: int, record: OwnSocket | None, value: OptionValue = 0) -> int:
-    raise WinsockError(WSAEINVAL, "optname: IP_HDRINCL is for raw sockets")
+def _get_header(provider: Options, s: int, record: OwnSocket | None) -> int:
+    _require_raw(record)
+    return int(any(raw.getsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, 4)))
 
 
 def _set_header(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    _refuse_header(provider, s, record)
+    _require_raw(record)
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, CODECS["bool"].encode(value))
+
+
+def _require_raw(record: OwnSocket | None) -> None:
+    if record is None or record.raw_protocol is None:
+        raise WinsockError(WSAEINVAL, "optname: IP_HDRINCL is for raw sockets")
 
 
 def _get_type_of_service(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
@@ -375,7 +382,7 @@ _EMULATED: dict[tuple[int, int], _Emulated] = {
     (SOL_SOCKET, SO_LINGER): _Emulated(_get_linger, _set_linger),
     (SOL_SOCKET, SO_ERROR): _Emulated(_get_error, _set_error),
     (SOL_SOCKET, SO_OOBINLINE): _Emulated(_get_oob_inline, _set_oob_inline),
-    (IPPROTO_IP, IP_HDRINCL): _Emulated(_refuse_header, _set_header),
+    (IPPROTO_IP, IP_HDRINCL): _Emulated(_get_header, _set_header),
     (IPPROTO_IP, IP_TOS): _Emulated(_get_type_of_service, _set_type_of_service),
     (IPPROTO_IPV6, IPV6_V6ONLY): _Emulated(_get_v6_only, _set_v6_only),
 }

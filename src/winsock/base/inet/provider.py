@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import AF_INET6, SOCK_DGRAM, WINSOCK_VERSION
+from winsock.abi.constants import AF_INET6, SOCK_DGRAM, SOCK_RAW, WINSOCK_VERSION
 from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
 from winsock.base.inet import own
 from winsock.base.inet.addresses import host_family
@@ -34,7 +34,10 @@ _LOWEST = (2, 2)
 
 
 class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplicates):
-    """TCP or UDP over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
+    """TCP, UDP or raw packets over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
+
+    _packets: Inet | None = None
+    """Who does the work where the entry is one of raw sockets."""
 
     def __init__(self) -> None:
         self._uses = 0
@@ -43,6 +46,16 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplica
 
     def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
         """Start, or start once more; the upcalls given last are used. WSAVERNOTSUPPORTED below 2.2 (lpwspstartup)."""
+        if protocol_info.iSocketType == SOCK_RAW:
+            if self._packets is None:
+                from winsock.base.inet.packets import Packets
+
+                self._packets = Packets()
+            return self._packets.start(version, protocol_info, upcalls)
+        return self.start(version, protocol_info, upcalls)
+
+    def start(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        """The same, for the protocol that this object is for."""
         if (version & 0xFF, version >> 8 & 0xFF) < _LOWEST:
             raise WinsockError(WSAVERNOTSUPPORTED, f"version: {version:#06x} is older than 2.2, the only one here")
         with self._lock:
@@ -55,7 +68,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplica
                 protocol_info.iProtocol,
             )
             self.only_ipv6 = protocol_info.iAddressFamily == AF_INET6
-            self.datagrams = protocol_info.iSocketType == SOCK_DGRAM
+            self.datagrams = protocol_info.iSocketType in (SOCK_DGRAM, SOCK_RAW)
             if self._table is None:
                 self._table = ProcTable.of(self)
             self._uses += 1

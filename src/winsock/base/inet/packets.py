@@ -1,0 +1,221 @@
+"""Raw sockets: whole packets of IPv4 and IPv6, of any protocol, to whoever has the right.
+
+They are datagrams without ports. The kernel calls a raw socket's protocol its port; Windows calls it 0, and so do we.
+As on the Windows of desktops, TCP is neither sent nor bound, and a UDP datagram whose header names a source that is
+no address of this host is dropped.
+
+Source: "TCP/IP Raw Sockets".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import NamedTuple
+
+from winsock import host
+from winsock.abi.constants import AF_INET, AF_INET6, SOCK_RAW, WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED
+from winsock.abi.errors import (
+    WSAEACCES,
+    WSAEADDRNOTAVAIL,
+    WSAEINPROGRESS,
+    WSAEINVAL,
+    WSAEPROTONOSUPPORT,
+    WinsockError,
+    from_errno,
+)
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.base.inet import groups, own, raw
+from winsock.base.inet.connections import ZEROS
+from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
+from winsock.base.inet.ground import HOOKED
+from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.provider import Inet
+from winsock.base.inet.sockets import require_inet
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+
+class _Header(NamedTuple):
+    """Where the header of a packet says what."""
+
+    option: tuple[int, int]
+    """Of the kernel: whether the application gives it."""
+    protocol_at: int
+    source: slice
+
+
+_HEADERS = {
+    AF_INET: _Header((0, 3), 9, slice(12, 16)),  # IP_HDRINCL
+    AF_INET6: _Header((41, 36), 6, slice(8, 24)),  # IPV6_HDRINCL
+}
+
+
+class Packets(Inet):
+    """Raw sockets over IPv4 or IPv6."""
+
+    def WSPSocket(
+        self,
+        af: int,
+        type: int,
+        protocol: int,
+        protocol_info: WSAPROTOCOL_INFO | None = None,
+        g: int = 0,
+        flags: int = 0,
+    ) -> int:
+        """Create a socket for packets of one protocol, whose number stands in their headers (lpwspsocket).
+
+        Raises WSAEACCES where this process lacks the right, WSAEPROTONOSUPPORT for protocol 0, and what other sockets
+        do.
+        """
+        if HOOKED and get_ident() in HOOKED:
+            raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+        if protocol_info is not None and protocol_info.dwProviderReserved:
+            return self.open_duplicate(protocol_info, flags)
+        number = check_kind(self.info, af, type, protocol, protocol_info)
+        if number == 0:
+            raise WinsockError(WSAEPROTONOSUPPORT, "protocol: a raw socket needs the number of its packets' protocol")
+        if flags & ~SIMPLE_FLAGS:
+            check_flags(self.info, flags)
+        group = groups.find_or_make(g, self.info) if g else None
+        record = self._make(number, flags)
+        handle = self._register(record)
+        if group is not None:
+            group.join(record)
+        return handle
+
+    def _make(self, protocol: int, flags: int) -> OwnSocket:
+        inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
+        try:
+            descriptor = host.make((self.kind[0], SOCK_RAW, protocol), inheritable)
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EACCES):
+                raise WinsockError(
+                    WSAEACCES, "type: raw sockets are for root, and who has CAP_NET_RAW", errno=error.errno
+                ) from None
+            raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
+        record = own.wrap(descriptor, self.info, inheritable=inheritable, overlapped=bool(flags & WSA_FLAG_OVERLAPPED))
+        record.raw_protocol = protocol
+        if protocol == socket.IPPROTO_RAW:  # the kernel's default for this number alone is that headers are given
+            raw.setsockopt(descriptor, *_HEADERS[self.info.iAddressFamily].option, bytes(4))
+        return record
+
+    def WSPBind(self, s: int, name: Sockaddr) -> None:
+        """Give the socket its local address, to which packets must be sent then; a port means nothing (lpwspbind).
+
+        Raises WSAEINVAL for a socket of IPPROTO_TCP and a second bind, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEFAULT.
+        """
+        record = _own(s)
+        address = require_inet(self.info, name)
+        if record.bound:
+            raise WinsockError(WSAEINVAL, f"s: the socket is bound already, {name} cannot be added")
+        if record.raw_protocol == socket.IPPROTO_TCP:
+            raise WinsockError(WSAEINVAL, "s: a raw socket of TCP cannot be bound")
+        if address.host == "255.255.255.255":
+            raise WinsockError(WSAEADDRNOTAVAIL, "name: the broadcast address is no address of this host")
+        error = raw.bind(s, address)
+        if error:
+            code = WSAEADDRNOTAVAIL if error == errno.ENODEV else from_errno(error).winerror
+            raise WinsockError(code, f"name: cannot bind to {name}: {os.strerror(error)}", errno=error)
+        record.bound = True
+
+    def WSPGetSockName(self, s: int) -> Sockaddr:
+        """The local address, with port 0; WSAEINVAL for a socket that has none, WSAENOTSOCK (lpwspgetsockname)."""
+        name = raw.getsockname(s)
+        if not _own(s).bound:
+            raise WinsockError(WSAEINVAL, "s: the socket is not bound, so it has no name")
+        return _without_port(name)
+
+    def WSPGetPeerName(self, s: int) -> Sockaddr:
+        """The address of the peer; WSAENOTCONN, WSAENOTSOCK (lpwspgetpeername)."""
+        return _without_port(raw.getpeername(s))
+
+    def WSPConnect(
+        self,
+        s: int,
+        name: Sockaddr,
+        caller_data: ReadBuffer | None = None,
+        callee_data: WriteBuffer | None = None,
+        sqos: object = None,
+        gqos: object = None,
+    ) -> bytes | None:
+        """Choose the host that packets go to, and come from (lpwspconnect)."""
+        if isinstance(name, (SockaddrIn, SockaddrIn6)):
+            # The kernel tells no peer with port 0, and an address of zeros with any other.
+            name = name._replace(port=0 if name.host in ZEROS else 1)
+        return super().WSPConnect(s, name, caller_data, callee_data, sqos, gqos)
+
+    def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
+        """None: each packet is looked at."""
+        return None
+
+    def WSPSend(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        """Send one packet to the peer; how many bytes went. WSAEACCES for TCP (lpwspsend)."""
+        lost = self._lost(_own(s), buffers)
+        return super().WSPSend(s, buffers, flags, overlapped) if lost is None else lost
+
+    def WSPSendTo(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        to: Sockaddr | None = None,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        """Send one packet to a host. WSAEACCES for TCP, and for a broadcast without SO_BROADCAST (lpwspsendto)."""
+        record = _own(s)
+        lost = self._lost(record, buffers)
+        if lost is not None:
+            return lost
+        count = super().WSPSendTo(s, buffers, flags, None if to is None else _without_port(to), overlapped)
+        record.bound = True
+        return count
+
+    def _lost(self, record: OwnSocket, buffers: Sequence[ReadBuffer]) -> int | None:
+        """How many bytes of a packet are dropped; None where it may go."""
+        protocol, source = record.raw_protocol, b""
+        header = _HEADERS[self.info.iAddressFamily]
+        if any(raw.getsockopt(record.handle, *header.option, 4)):
+            packet = b"".join(bytes(buffer) for buffer in buffers)
+            if len(packet) >= header.source.stop:
+                protocol, source = packet[header.protocol_at], packet[header.source]
+        if protocol == socket.IPPROTO_TCP:
+            raise WinsockError(WSAEACCES, "s: TCP cannot be sent over a raw socket")
+        if protocol != socket.IPPROTO_UDP or not any(source) or self._is_ours(source):
+            return None
+        return sum(memoryview(buffer).nbytes for buffer in buffers)
+
+    def _is_ours(self, source: bytes) -> bool:
+        """Whether an address is one of this host's: a socket can be bound to it."""
+        family = self.kind[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((socket.inet_ntop(family, source), 0))
+            except OSError as error:
+                return error.errno != errno.EADDRNOTAVAIL
+        return True
+
+
+def _own(s: int) -> OwnSocket:
+    record = SOCKETS.get(s)
+    if record is None:
+        raise from_errno(errno.EBADF, f"s: {s} is no raw socket of this process's own")
+    return record
+
+
+def _without_port(name: Sockaddr) -> Sockaddr:
+    """The address alone."""
+    return name._replace(port=0) if isinstance(name, (SockaddrIn, SockaddrIn6)) else name
