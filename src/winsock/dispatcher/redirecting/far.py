@@ -14,6 +14,7 @@ from winsock.abi.constants import MSG_PEEK, SD_SEND, SO_LINGER, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEDISCON,
     WSAENOTCONN,
+    WSAENOTSOCK,
     WSAEOPNOTSUPP,
     WSAESHUTDOWN,
     WSAETIMEDOUT,
@@ -127,10 +128,14 @@ class Far:
         except WinsockError:
             raise
         except Exception as error:
+            if self.closed:
+                raise WinsockError(WSAENOTSOCK) from error
             raise failure(_owner(getattr(self.table, function)), function, error) from error
 
     def _count(self, function: str, answer: Any, least: int, most: int) -> int:
         count = answer[0] if isinstance(answer, tuple) and answer else answer
+        if self.closed:
+            return 0
         if isinstance(count, int) and least <= count <= most:
             return count
         nonsense = ValueError(f"{answer!r} says nothing of {most} bytes")

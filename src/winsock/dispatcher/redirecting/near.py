@@ -24,8 +24,8 @@ import time
 from winsock import host
 from winsock.spi.provider import ReadBuffer
 
-SIZE = 256 * 1024
-"""How many bytes are taken at once, and how many the kernel holds at each end of each direction."""
+SIZE = 128 * 1024
+"""How many bytes are taken at once; the kernel holds some times as many at each end of each direction."""
 
 _LOOPBACK = ("127.0.0.1", 0)
 _PATIENCE_S = 3600.0
@@ -208,7 +208,7 @@ def pair() -> tuple[socket.socket, Near]:
 def _bound(sock: socket.socket) -> None:
     """Set bounds to what the kernel holds: before the connection is made, because the window is agreed upon there."""
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-        sock.setsockopt(socket.SOL_SOCKET, option, SIZE)
+        sock.setsockopt(socket.SOL_SOCKET, option, 2 * SIZE)
 
 
 def _accepted(listener: socket.socket, wanted: object) -> socket.socket:

@@ -12,6 +12,9 @@ How the ends cross:
   socket abortively; where it was a send that failed, what can still be received goes first
 - a near end that is closed ends the incoming direction too, when all that was written before it is sent
 
+A direction that has ended is not listened to any more: where a provider resets the connection after the end of its
+stream, the next send finds out.
+
 Whoever finds that all is over closes the provider's socket, once, which wakes the other thread, if the provider keeps
 its contract. If it does not, that thread is lost, and nobody waits for it.
 
