@@ -12,10 +12,14 @@ import os
 import select
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from winsock.abi.constants import WSA_WAIT_EVENT_0, WSA_WAIT_TIMEOUT
 from winsock.abi.errors import WSA_INVALID_HANDLE, WinsockError
 from winsock.overlapped.watches import Watch
+
+if TYPE_CHECKING:
+    from winsock.overlapped.simulation import Simulation
 
 
 class Event(Watch):
@@ -56,7 +60,13 @@ def close(handle: object) -> None:
 
 
 def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> int:
-    """Wait for one event, or for all: WSA_WAIT_EVENT_0 + the lowest index that is set, or WSA_WAIT_TIMEOUT."""
+    """Wait for one event, or for all: WSA_WAIT_EVENT_0 + the lowest index that is set, or WSA_WAIT_TIMEOUT.
+
+    Where simulated sockets signal one of them, that is a wait on simulated time.
+    """
+    for event in events:
+        if event.simulation is not None:
+            return _wait_simulated(event.simulation, events, wait_all, timeout_s)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         unset = []
@@ -74,6 +84,17 @@ def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> in
         for event in unset:
             poller.register(event.descriptor, select.POLLIN)
         poller.poll(None if left is None else left * 1000)
+
+
+def _wait_simulated(simulation: Simulation, events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> int:
+    def is_over() -> bool:
+        return (all if wait_all else any)(event.is_set() for event in events)
+
+    with simulation.lock:
+        until = None if timeout_s is None else simulation.clock.time + timeout_s
+        if not simulation.wait(is_over, until, "WSAWaitForMultipleEvents"):
+            return WSA_WAIT_TIMEOUT
+        return WSA_WAIT_EVENT_0 + (0 if wait_all else next(i for i, event in enumerate(events) if event.is_set()))
 
 
 def _after_fork() -> None:

@@ -13,10 +13,13 @@ import os
 import select
 import threading
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WinsockError
+from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WSAEINVAL, WinsockError
 from winsock.spi.provider import unsupported
+
+if TYPE_CHECKING:
+    from winsock.overlapped.simulation import Simulation
 
 lock = threading.RLock()
 """Held wherever a watch, or what is attached to one, changes: two locks would be taken in both orders."""
@@ -36,7 +39,10 @@ _EDGES = getattr(select, "EPOLLET", 1 << 31)
 class Watch:
     """Descriptors that are watched, and a bell of our own. `descriptor` is readable while there is news of any."""
 
-    __slots__ = ("_bell", "_epoll", "_rung", "_sources", "descriptor")
+    __slots__ = ("_bell", "_epoll", "_rung", "_sources", "descriptor", "simulation")
+
+    simulation: Simulation | None
+    """Whose time is waited for: simulated sockets ring here."""
 
     def __init__(self) -> None:
         if not hasattr(select, "epoll"):
@@ -50,10 +56,16 @@ class Watch:
         self.descriptor = self._epoll.fileno()
         self._sources: dict[int, Source] = {}
         self._rung = False
+        self.simulation = None
 
     def attach(self, descriptor: int, interest: int, source: Source) -> None:
-        """Watch a descriptor, or watch it for something else; what holds already counts as an edge."""
+        """Watch a descriptor, or watch it for something else; what holds already counts as an edge.
+
+        Raises WSAEINVAL where simulated sockets ring here.
+        """
         with lock:
+            if self.simulation is not None:
+                raise WinsockError(WSAEINVAL, "event: simulated sockets signal it, which do not meet real ones")
             known = descriptor in self._sources
             self._sources[descriptor] = source
             if known:
@@ -73,6 +85,13 @@ class Watch:
                 except OSError:
                     pass  # closed behind our back
 
+    def simulate(self, simulation: Simulation) -> None:
+        """Simulated sockets will ring here; raises WSAEINVAL where real ones do, or those of another simulation."""
+        with lock:
+            if self._sources or self.simulation not in (None, simulation):
+                raise WinsockError(WSAEINVAL, "event: other sockets signal it, which do not meet simulated ones")
+            self.simulation = simulation
+
     def look(self) -> None:
         """Carry what the kernel has to tell to those who attached the descriptors."""
         if not self._sources:
@@ -89,6 +108,8 @@ class Watch:
             if not self._rung:
                 self._rung = True
                 os.eventfd_write(self._bell, 1)
+        if self.simulation is not None:
+            self.simulation.poke()
 
     def silence(self) -> None:
         """Take the ring back."""

@@ -1,0 +1,101 @@
+"""What all parts of the provider stand on: the entry it was started for, its network, and how its threads wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEFAULT, WSAEINTR, WSAEINVAL, WSAENETDOWN, WSAENOTSOCK, WinsockError
+from winsock.base.memory.ports import InetAddress
+from winsock.base.memory.sockets import Socket, normal
+from winsock.spi.provider import Provider, unsupported
+
+if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.base.memory.network import Network
+    from winsock.base.memory.protocols import Protocol
+    from winsock.spi.upcalls import Upcalls
+
+HOOK_S = 0.001
+"""How often, in simulated time, a blocking callback is asked."""
+
+
+class Ground(Provider):
+    """The state of one started provider."""
+
+    info: WSAPROTOCOL_INFO
+    upcalls: Upcalls
+    network: Network
+    protocol: Protocol
+    slot: int
+    """Which of the protocols it is."""
+
+    def __init__(self) -> None:
+        self._blocked: dict[int, bool] = {}
+        """The threads whose blocking callback is running -> whether their call was cancelled."""
+
+    def socket(self, s: int) -> Socket:
+        """The socket of a handle, whose host is up. Raises WSAENOTSOCK, WSAENETDOWN."""
+        found = self.network.sockets.get(s)
+        if found is None:
+            raise WinsockError(WSAENOTSOCK, f"s: {s} is no socket of {self.network!r}")
+        if found.is_lost or not found.host.is_up:
+            why = "crashed" if found.is_lost else "has no network"
+            raise WinsockError(WSAENETDOWN, f"s: {found.host.name}, the socket's host, {why}")
+        return found
+
+    def address(self, name: object) -> InetAddress:
+        """An address of this protocol's family; raises WSAEFAULT for what is no address, WSAEAFNOSUPPORT."""
+        found = normal(name, self.protocol.family)
+        if found is not None:
+            return found
+        family = getattr(name, "family", None)
+        if family is None:
+            raise WinsockError(WSAEFAULT, f"name: {name!r} is no socket address")
+        raise WinsockError(WSAEAFNOSUPPORT, f"name: an address of family {family} on a socket of {self.protocol.name}")
+
+    # Waiting.
+
+    def wait(self, ready: Callable[[], bool], until: float | None, what: str) -> bool:
+        """Wait, and ask this thread's blocking callback meanwhile. False where the time is up; WSAEINTR."""
+        simulation = self.network.simulation
+        callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)
+        if callback is None:
+            return simulation.wait(ready, until, what)
+        clock = self.network.clock
+        while not ready():
+            if until is not None and until <= clock.time:
+                return False
+            self._ask_callback(callback, context, what)
+            step = clock.time + HOOK_S
+            simulation.wait(ready, step if until is None else min(step, until), what)
+        return True
+
+    def _ask_callback(self, callback: Callable[[object], bool], context: object, what: str) -> None:
+        thread = get_ident()
+        nested = thread in self._blocked
+        self._blocked[thread] = False
+        try:
+            goes_on = callback(context)
+            cancelled = self._blocked.get(thread, False)
+        finally:
+            if not nested:
+                self._blocked.pop(thread, None)
+        if cancelled or not goes_on:
+            raise WinsockError(WSAEINTR, f"the wait was cancelled: {what}")
+
+    def WSPCancelBlockingCall(self) -> None:
+        """Cancel the call of this thread that asks its blocking callback; WSAEINVAL where there is none.
+
+        Source: nc-ws2spi-lpwspcancelblockingcall.
+        """
+        if get_ident() not in self._blocked:
+            raise WinsockError(WSAEINVAL, "no blocking call of this thread is waiting")
+        self._blocked[get_ident()] = True
+
+
+def refuse_overlapped(function: str, overlapped: object) -> None:
+    """Raise WSAEOPNOTSUPP where an overlapped structure was given: there is no simulated engine to complete it."""
+    if overlapped is not None:
+        raise unsupported(f"{function} with an overlapped structure")

@@ -1,0 +1,493 @@
+"""Sockets that connect: listening, connecting and accepting, and the bytes of a stream.
+
+A listener answers a request at once and keeps the connection until it is accepted, as TCP does; or, where the protocol
+or SO_CONDITIONAL_ACCEPT has it so, it keeps the request, and accepting or rejecting is the answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
+
+from winsock.abi.constants import (
+    CF_ACCEPT,
+    CF_DEFER,
+    CF_REJECT,
+    FD_ACCEPT,
+    FD_CLOSE,
+    FD_CONNECT,
+    FD_READ,
+    FD_WRITE,
+    MSG_PEEK,
+    MSG_WAITALL,
+    SOMAXCONN,
+)
+from winsock.abi.errors import (
+    WSAEACCES,
+    WSAEADDRNOTAVAIL,
+    WSAECONNABORTED,
+    WSAECONNREFUSED,
+    WSAECONNRESET,
+    WSAEINVAL,
+    WSAEPROTONOSUPPORT,
+    WSAESHUTDOWN,
+    WSAETIMEDOUT,
+    WSAEWOULDBLOCK,
+    WSATRY_AGAIN,
+    WinsockError,
+)
+from winsock.base.memory import channel as machine
+from winsock.base.memory.channel import Channel
+from winsock.base.memory.connections import Connection, Packet
+from winsock.base.memory.ports import ANY, InetAddress
+from winsock.base.memory.sockets import Socket, capacity_of, check_receive_flags, check_send_flags, scatter
+from winsock.core.states import BROKEN, CONNECTED, CONNECTING, HALVES, LISTENING, REFUSED, STREAMS
+from winsock.spi.provider import WriteBuffer
+
+if TYPE_CHECKING:
+    from winsock.base.memory.hosts import Host
+    from winsock.base.memory.provider import Memory
+
+_MANY_CONNECTIONS = 1024
+
+
+class _Queue:
+    """What waits at a listener."""
+
+    def __init__(self, backlog: int) -> None:
+        self.backlog = backlog
+        self.waiting: deque[Connection] = deque()
+        """To be accepted: connections, or requests."""
+        self.opening: list[Connection] = []
+        """Answered, and not yet complete."""
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.opening)
+
+
+class StreamSocket(Socket):
+    """A socket of TCP."""
+
+    life = STREAMS
+    connection: Connection | None = None
+    conditional: bool = False
+    """SO_CONDITIONAL_ACCEPT: requests wait for the condition function."""
+    retransmit_s: float | None = None
+    """TCP_MAXRT."""
+    failure: int = 0
+    """Why the last connect failed, or the connection broke."""
+    failed_alone: bool = False
+    """The connect that failed was a non-blocking one."""
+    wants_room: bool = False
+    """A send found none."""
+    was_accepted: bool = False
+
+    def __init__(self, provider: Memory, host: Host, flags: int) -> None:
+        super().__init__(provider, host, flags)
+        self._queue = _Queue(0)
+        self._arrived = 0
+        """Bytes that had arrived when an event was last recorded."""
+
+    @property
+    def channel(self) -> Channel:
+        """Of a connected socket."""
+        assert self.connection is not None
+        return self.connection.channel
+
+    # What select asks.
+
+    def is_readable(self) -> bool:
+        if self.state == LISTENING:
+            return bool(self._queue.waiting)
+        return self.state == BROKEN or (self.state == CONNECTED and (self.readable_bytes > 0 or self._is_at_end()))
+
+    def is_writable(self) -> bool:
+        return self.state == BROKEN or (self.state == CONNECTED and (self.channel.room > 0 or self.sending_ended))
+
+    def is_exceptional(self) -> bool:
+        return self.failed_alone
+
+    @property
+    def readable_bytes(self) -> int:
+        return self.channel.readable if self.state == CONNECTED else 0
+
+    def _is_at_end(self) -> bool:
+        return self.channel.peer_ended or self.receiving_ended
+
+    def standing_events(self) -> dict[int, int]:
+        events = {}
+        if self.state == LISTENING and self._queue.waiting:
+            events[FD_ACCEPT] = 0
+        if self.state == CONNECTED:
+            if not self.was_accepted:
+                events[FD_CONNECT] = 0
+            events[FD_WRITE] = 0
+            if self.is_readable() and self.has_data():
+                events[FD_READ] = 0
+            if self.channel.peer_ended:
+                events[FD_CLOSE] = 0
+        elif self.state == BROKEN:
+            events[FD_CLOSE] = self.failure
+        elif self.failed_alone:
+            events[FD_CONNECT] = self.failure
+        return events
+
+    def has_data(self) -> bool:
+        """Whether there is something to receive, apart from the end."""
+        return self.readable_bytes > 0
+
+    # Connecting.
+
+    def connect(self, name: InetAddress, caller_data: bytes) -> bytes:
+        """Ask for a connection, and wait for the answer where the socket blocks. What came with the answer."""
+        state = self.life.after(self.state, "connect")
+        if caller_data and not self.carries_data:
+            raise WinsockError(WSAEPROTONOSUPPORT, f"caller_data: {self.protocol.name} carries no connect data")
+        if name.host in ANY or name.port == 0:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
+        self._ask(name, caller_data)
+        self.state = state
+        if not self.blocking:
+            raise WinsockError(WSAEWOULDBLOCK, f"the connection to {name} is on its way")
+        return self._finish_connect()
+
+    def _ask(self, name: InetAddress, caller_data: bytes) -> None:
+        network = self.network
+        link = self.host.route(name.host)
+        self.local = self.bind_for(name)
+        self.peer = name
+        self.failed_alone = False
+        self.failure = self.error = 0
+        size = max(1, link.conditions.mtu - machine.HEADER)
+        channel = Channel(network.next_tag(), True, size, self.send_room, self.receive_room)
+        channel.patience_s = self.retransmit_s
+        self.connection = Connection(self.host, self.slot, self.local, name, channel, self)
+        channel.open(network.clock.time, caller_data)
+        self.connection.flush()
+
+    def _finish_connect(self) -> bytes:
+        self.wait_until(lambda: self.state != CONNECTING, None, f"a connection to {self.peer}")
+        self.check_alive()
+        if self.state == CONNECTED:
+            return self.channel.peer_note
+        self.failed_alone = False
+        self.error = 0
+        raise WinsockError(self.failure, f"no connection to {self.peer}")
+
+    def _connect_ended(self, channel: Channel) -> None:
+        if channel.phase == machine.OPEN:
+            self.state = CONNECTED
+            self.connect_time = self.network.clock.time
+            self.happened(FD_CONNECT)
+            self.happened(FD_WRITE)
+        elif channel.phase == machine.DEAD:
+            self.state = REFUSED
+            self.connection = None
+            self.failure = self.error = channel.error or WSAECONNABORTED
+            self.failed_alone = True
+            self.happened(FD_CONNECT, self.failure)
+
+    # Listening.
+
+    def listen(self, backlog: int) -> None:
+        """Take requests; of those beyond a smaller backlog the last are reset."""
+        if self.state == LISTENING and len(self._queue) > max(1, backlog):
+            for connection in list(self._queue.waiting)[max(1, backlog) :]:
+                self._queue.waiting.remove(connection)
+                connection.abort()
+        self.state = self.life.after(self.state, "listen")
+        self._queue.backlog = min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)
+
+    def offered(self, packet: Packet) -> bool:
+        if self.state != LISTENING or len(self._queue) >= self._queue.backlog:
+            return False
+        size = max(1, packet.link.conditions.mtu - machine.HEADER)
+        segment = packet.segment
+        channel = Channel(segment.tag, False, size, self.send_room, self.receive_room)
+        channel.peer_note = segment.note
+        channel.patience_s = self.retransmit_s
+        connection = Connection(self.host, self.slot, packet.target, packet.source, channel, self)
+        if self.conditional:
+            self._arrived_at_queue(connection)
+        else:
+            self._queue.opening.append(connection)
+            channel.answer(self.network.clock.time)
+            connection.flush()
+        return True
+
+    def _arrived_at_queue(self, connection: Connection) -> None:
+        self._queue.waiting.append(connection)
+        self.happened(FD_ACCEPT)
+
+    def _queue_changed(self, connection: Connection) -> None:
+        """Something happened to a connection that waits to be accepted."""
+        if connection in self._queue.opening:
+            if connection.channel.phase == machine.OPEN:
+                self._queue.opening.remove(connection)
+                self._arrived_at_queue(connection)
+            elif connection.channel.phase == machine.DEAD:
+                self._queue.opening.remove(connection)
+
+    # Accepting.
+
+    def accept(self, condition: Callable[..., int] | None, callback_data: object) -> tuple[Socket, InetAddress]:
+        """The first that waits. WSAEWOULDBLOCK, WSAEINVAL, WSAECONNREFUSED, WSATRY_AGAIN, WSAECONNRESET, WSAEACCES."""
+        self.life.after(self.state, "accept")
+        try:
+            self.wait(lambda: bool(self._queue.waiting), 0, "a connection")
+            connection = self._queue.waiting.popleft()
+        finally:
+            self.called("accept")
+        if connection.channel.phase == machine.DEAD:
+            code = WSAECONNRESET if connection.channel.error == WSAECONNRESET and not self.conditional else WSAEACCES
+            raise WinsockError(code, f"{connection.remote} ended the connection before it was accepted")
+        answer = b"" if condition is None else self._ask_condition(connection, condition, callback_data)
+        return self._take(connection, answer), connection.remote
+
+    def _take(self, connection: Connection, answer: bytes) -> Self:
+        """A socket for a connection."""
+        try:
+            accepted = type(self)(self.provider, self.host, self.flags)
+            self._hand_down(accepted)
+            self.host.admit(accepted)
+        except WinsockError:
+            self._queue.waiting.appendleft(connection)
+            raise
+        accepted.connection = connection
+        connection.owner = accepted
+        accepted.local, accepted.peer = connection.local, connection.remote
+        accepted.state = CONNECTED
+        accepted.was_accepted = True
+        accepted.connect_time = self.network.clock.time
+        if connection.channel.phase == machine.OFFERED:
+            connection.channel.answer(self.network.clock.time, answer)
+            connection.flush()
+        if self.selection is not None:
+            self.selection.inherit(accepted)
+        return accepted
+
+    def _hand_down(self, accepted: StreamSocket) -> None:
+        """What an accepted socket has of its listener."""
+        for name in _INHERITED:
+            setattr(accepted, name, getattr(self, name))
+        accepted.remembered = dict(self.remembered)
+
+    def _ask_condition(self, connection: Connection, condition: Callable[..., int], callback_data: object) -> bytes:
+        """Let the application decide; the callee's data where it accepts."""
+        caller_data = connection.channel.peer_note or None
+        callee_data = bytearray() if self.carries_data else None
+        try:
+            answer = condition(
+                connection.remote, caller_data, None, None, connection.local, callee_data, 0, callback_data
+            )
+        except BaseException:
+            self._queue.waiting.appendleft(connection)
+            raise
+        if answer == CF_ACCEPT:
+            return bytes(callee_data or b"")
+        if answer == CF_REJECT:
+            connection.abort()
+            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {connection.remote}")
+        self._queue.waiting.appendleft(connection)
+        if answer == CF_DEFER:
+            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {connection.remote}")
+        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+
+    # What happens to the connection.
+
+    def connection_changed(self, connection: Connection) -> None:
+        """Something has arrived, or time ran out."""
+        if connection is not self.connection:
+            self._queue_changed(connection)
+            return
+        channel = connection.channel
+        if self.state == CONNECTING:
+            self._connect_ended(channel)
+        if self.state != CONNECTED:
+            return
+        if channel.phase == machine.DEAD:
+            self._broken(channel.error or WSAECONNABORTED)
+        else:
+            self._look(channel)
+
+    def _broken(self, error: int) -> None:
+        self.state = BROKEN
+        self.failure = error
+        self.happened(FD_CLOSE, error)
+
+    def _look(self, channel: Channel) -> None:
+        """What is new in a connection that lives."""
+        if channel.arrived > self._arrived:
+            self._arrived = channel.arrived
+            self.happened(FD_READ)
+        if self.wants_room and channel.room:
+            self.wants_room = False
+            self.happened(FD_WRITE)
+        if channel.peer_ended:
+            self.last_note = channel.peer_note
+            self.happened(FD_CLOSE)
+
+    # Sending.
+
+    def send(self, data: bytes, flags: int, to: InetAddress | None) -> int:
+        """Send; all of it where the socket blocks. WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAESHUTDOWN, ..."""
+        check_send_flags(flags, self.protocol.name, partial=False)
+        self.check_sending()
+        self.called("send")
+        return self.write(data)
+
+    def check_sending(self) -> None:
+        """Raises WSAENOTCONN, WSAESHUTDOWN, or what broke the connection."""
+        self.life.after(self.state, "send")
+        self.check_broken()
+        if self.sending_ended:
+            raise WinsockError(WSAESHUTDOWN, "s: sending was shut down")
+
+    def check_broken(self) -> None:
+        """Raises what broke the connection."""
+        if self.state == BROKEN:
+            raise WinsockError(self.failure, "s: the connection is broken")
+
+    def write(self, data: bytes) -> int:
+        """As much as there is room for; all of it where the socket blocks, or as much as its time-out allows."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                self._wait_for_room()
+            except WinsockError as error:
+                if len(rest) < len(data) and error.winerror in (WSAEWOULDBLOCK, WSAETIMEDOUT):
+                    break
+                raise
+            taken = self.channel.write(self.network.clock.time, rest)
+            rest = rest[taken:]
+            self.connection_now.flush()
+            if not self.blocking:
+                break
+        return len(data) - len(rest)
+
+    @property
+    def connection_now(self) -> Connection:
+        """Of a connected socket."""
+        assert self.connection is not None
+        return self.connection
+
+    def _wait_for_room(self) -> None:
+        try:
+            self.wait(
+                lambda: self.state != CONNECTED or self.channel.room > 0 or self.sending_ended,
+                self.send_timeout_ms,
+                "room to send",
+            )
+        except WinsockError as error:
+            self.wants_room = error.winerror == WSAEWOULDBLOCK
+            raise
+        self.check_sending()
+
+    # Receiving.
+
+    def receive(self, buffers: Sequence[WriteBuffer], flags: int) -> tuple[int, int, InetAddress | None]:
+        """Bytes; none at the end. WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, ..."""
+        check_receive_flags(flags, self.protocol.name, waits_for_all=self.blocking)
+        self.check_receiving()
+        capacity = capacity_of(buffers)
+        try:
+            data = self._read(capacity, flags)
+        finally:
+            self.called("receive")
+        scatter(data, buffers)
+        return len(data), 0, None
+
+    def _read(self, capacity: int, flags: int) -> bytes:
+        self._wait_for_bytes(capacity)
+        data = self._take_bytes(capacity, bool(flags & MSG_PEEK))
+        while flags & MSG_WAITALL and len(data) < capacity and not self._is_at_end():
+            self._wait_for_bytes(capacity)
+            data += self._take_bytes(capacity - len(data), peek=False)
+        return data
+
+    def _take_bytes(self, count: int, peek: bool) -> bytes:
+        data = self.channel.read(count, peek)
+        self.connection_now.flush()
+        return data
+
+    def check_receiving(self) -> None:
+        """Raises WSAEINVAL where not bound, WSAENOTCONN, WSAESHUTDOWN, or what broke the connection."""
+        self.life.after(self.state, "receive")
+        self.check_broken()
+        if self.receiving_ended:
+            raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
+
+    def _wait_for_bytes(self, wanted: int) -> None:
+        def ready() -> bool:
+            return self.state != CONNECTED or self.channel.readable > 0 or wanted == 0 or self._is_at_end()
+
+        self.wait(ready, self.receive_timeout_ms, "data")
+        self.check_receiving()
+
+    # The end.
+
+    def shut_down(self, how: int, note: bytes = b"") -> None:
+        super().shut_down(how)
+        connection = self.connection_now
+        if "send" in HALVES[how]:
+            connection.channel.end(self.network.clock.time, note)
+        if "receive" in HALVES[how]:
+            connection.channel.stop_listening()
+        connection.flush()
+        if connection.channel.phase == machine.DEAD:
+            self._broken(connection.channel.error or WSAECONNABORTED)
+
+    def close(self) -> None:
+        connection = self.connection
+        if connection is not None and self.state in (CONNECTING, CONNECTED):
+            self._close_connection(connection)
+        for waiting in (*self._queue.waiting, *self._queue.opening):
+            waiting.abort()
+        super().close()
+
+    def _close_connection(self, connection: Connection) -> None:
+        linger = self.linger
+        if self.state == CONNECTING or (linger.onoff and linger.seconds == 0):
+            connection.abort()
+        elif linger.onoff:
+            self._linger(connection, linger.seconds)
+        else:
+            connection.let_go()
+
+    def _linger(self, connection: Connection, seconds: int) -> None:
+        """Wait until all is sent, and no longer than that; a socket that does not block does not wait."""
+        channel = connection.channel
+        if not self.blocking and channel.unacknowledged:
+            raise WinsockError(WSAEWOULDBLOCK, "s: there is data to be sent, for which close would have to wait")
+        self.is_closed = True
+        connection.let_go()
+        until = self.network.clock.time + seconds
+        self.provider.wait(lambda: channel.is_ended or channel.phase == machine.DEAD, until, f"the end of {self!r}")
+        if not channel.is_ended:
+            connection.abort()
+
+    def resized(self) -> None:
+        if self.connection is not None:
+            self.channel.send_room = self.send_room
+            self.channel.receive_room = self.receive_room
+
+    def crashed(self) -> None:
+        self._queue = _Queue(0)
+        self.connection = None
+        if self.state in (CONNECTED, CONNECTING):
+            self.state = BROKEN
+        super().crashed()
+
+
+_INHERITED = (
+    "blocking",
+    "linger",
+    "receive_timeout_ms",
+    "send_timeout_ms",
+    "send_room",
+    "receive_room",
+    "reuse",
+    "exclusive",
+    "retransmit_s",
+)

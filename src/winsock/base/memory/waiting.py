@@ -1,0 +1,164 @@
+"""WSPEventSelect, WSPEnumNetworkEvents, WSPAsyncSelect; and the one WSPSelect of a network.
+
+Sources: nc-ws2spi-lpwspeventselect; nc-ws2spi-lpwspenumnetworkevents; nc-ws2spi-lpwspasyncselect;
+nc-ws2spi-lpwspselect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import FD_ALL_EVENTS, FD_MAX_EVENTS, WSA_INVALID_EVENT
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
+from winsock.base.memory.ground import Ground
+from winsock.base.memory.selection import Selection
+from winsock.base.memory.sockets import Socket
+from winsock.core.netevents import NetworkEvents
+from winsock.overlapped import events as event_objects
+from winsock.overlapped.messages import MessageQueue
+
+if TYPE_CHECKING:
+    from winsock.base.memory.network import Network
+    from winsock.overlapped.events import Event
+
+
+class Waiting(Ground):
+    """The functions of one provider; their sockets' events are recorded by `Selection`."""
+
+    def WSPSelect(
+        self,
+        nfds: int,
+        readfds: Sequence[int] | None,
+        writefds: Sequence[int] | None,
+        exceptfds: Sequence[int] | None,
+        timeout: float | None,
+    ) -> tuple[list[int], list[int], list[int]]:
+        """The handles of this network that are ready (lpwspselect)."""
+        return self.network.select(nfds, readfds, writefds, exceptfds, timeout)
+
+    def WSPEventSelect(self, s: int, event: object, events: int) -> None:
+        """Signal an event object for these network events; 0 ends it. The socket becomes non-blocking.
+
+        Raises WSAEINVAL for an event object or a mask that is none, or that real sockets signal (lpwspeventselect).
+        """
+        with self.network.entered():
+            selection = self._selection(s, events)
+            if events:
+                selection.select(_event(event), events, lambda _: self.upcalls.WPUSetEvent(event))
+            else:
+                selection.cancel()
+
+    def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
+        """The events recorded, with their errors; they leave the record, and the event object is reset.
+
+        Raises WSAEINVAL for an event object that is none (lpwspenumnetworkevents).
+        """
+        with self.network.entered():
+            socket = self.socket(s)
+            to_reset = None if event in (None, WSA_INVALID_EVENT) else _event(event)
+            self.network.clock.run_due()
+            none = NetworkEvents(0, (0,) * FD_MAX_EVENTS)
+            found = none if socket.selection is None else socket.selection.take()
+            if to_reset is not None:
+                to_reset.silence()
+            return found
+
+    def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
+        """Post a message for each of these network events; 0 ends it. The socket becomes non-blocking.
+
+        Raises WSAEINVAL for a window that is none, or a mask (lpwspasyncselect).
+        """
+        with self.network.entered():
+            self.socket(s)
+            if not isinstance(window, MessageQueue):
+                raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
+            selection = self._selection(s, events)
+            if events:
+                selection.select(window, events, self._poster(window, message))
+            else:
+                selection.cancel()
+
+    def _poster(self, window: MessageQueue, message: int) -> Callable[[Selection], None]:
+        def post(selected: Selection) -> None:
+            found = selected.take()
+            for bit, error in enumerate(found.iErrorCode):
+                if found.lNetworkEvents >> bit & 1:
+                    self.upcalls.WPUPostMessage(window, message, selected.socket.handle, error << 16 | 1 << bit)
+
+        return post
+
+    def _selection(self, s: int, events: int) -> Selection:
+        socket = self.socket(s)
+        if events & ~FD_ALL_EVENTS:
+            raise WinsockError(WSAEINVAL, f"events: {events:#x} holds what is no network event")
+        socket.blocking = False
+        if socket.selection is None:
+            socket.selection = Selection(socket)
+        return socket.selection
+
+
+def _event(handle: object) -> Event:
+    try:
+        return event_objects.find(handle)
+    except WinsockError:
+        raise WinsockError(WSAEINVAL, f"event: {handle!r} is no event object of this process") from None
+
+
+# WSPSelect.
+
+
+class Asked:
+    """One set of handles, and what they are asked for."""
+
+    __slots__ = ("_is_ready", "sockets")
+
+    def __init__(
+        self, network: Network, handles: Sequence[int] | None, is_ready: Callable[[Socket], bool], when_closed: bool
+    ) -> None:
+        self.sockets: dict[int, Socket] = {}
+        for handle in handles or ():
+            socket = network.sockets.get(handle)
+            if socket is None:
+                raise WinsockError(WSAENOTSOCK, f"{handle} is no socket of {network!r}")
+            self.sockets[handle] = socket
+        self._is_ready: Callable[[Socket], bool] = lambda socket: (
+            when_closed if socket.is_closed or socket.is_lost else is_ready(socket)
+        )
+
+    def any(self) -> bool:
+        """Whether one of them is ready."""
+        is_ready = self._is_ready
+        return any(is_ready(socket) for socket in self.sockets.values())
+
+    def found(self) -> list[int]:
+        """Those that are."""
+        return [handle for handle, socket in self.sockets.items() if self._is_ready(socket)]
+
+
+def select(
+    network: Network,
+    readfds: Sequence[int] | None,
+    writefds: Sequence[int] | None,
+    exceptfds: Sequence[int] | None,
+    timeout: float | None,
+) -> tuple[list[int], list[int], list[int]]:
+    """WSPSelect for all protocols of a network; WSAEINVAL, WSAENOTSOCK."""
+    if timeout is not None and not timeout >= 0:
+        raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
+    asked = (
+        Asked(network, readfds, lambda socket: socket.is_readable(), True),
+        Asked(network, writefds, lambda socket: socket.is_writable(), False),
+        Asked(network, exceptfds, lambda socket: socket.is_exceptional(), False),
+    )
+    if not any(one.sockets for one in asked):
+        raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no handle in any of them")
+    first = next(socket for one in asked for socket in one.sockets.values())
+    until = None if timeout is None else network.clock.time + timeout
+    first.provider.wait(lambda: any(one.any() for one in asked), until, f"select of {_handles(asked)}")
+    reads, writes, exceptions = (one.found() for one in asked)
+    return reads, writes, exceptions
+
+
+def _handles(asked: Sequence[Asked]) -> str:
+    return ", ".join(str(handle) for one in asked for handle in one.sockets)

@@ -1,0 +1,90 @@
+"""Time as an argument: what a clock is, and a clock that is moved by hand.
+
+A manual clock stands still. It keeps an agenda, what is to happen at which time, and is moved along it: to the next
+time at which something happens, never by itself and never backwards. Things of the same time happen in the order in
+which they were put on the agenda, so that one program gives one history.
+
+What an agenda holds is not taken off again. Whoever no longer wants what he asked for looks, when he is called,
+whether it still matters: a timer that is put off a thousand times then costs one entry, not a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from winsock.abi.errors import InternalError
+
+Action: TypeAlias = Callable[[Any], object]
+"""Called with the argument that it was put on the agenda with."""
+
+
+class Clock(Protocol):
+    """Whatever tells the time."""
+
+    def now(self) -> float:
+        """Seconds since a moment of the clock's own choice; never less than before."""
+        ...
+
+
+class Wait(NamedTuple):
+    """Somebody who waits: for what, and until when at the latest (None: without limit)."""
+
+    what: str
+    until: float | None
+
+
+class ManualClock:
+    """A clock that jumps from one event to the next.
+
+    The attributes are read by whoever counts nanoseconds; all but `at` and `jump` leave them alone.
+    """
+
+    __slots__ = ("agenda", "order", "time")
+
+    def __init__(self, start: float = 0.0) -> None:
+        self.time = start
+        """What `now` answers."""
+        self.agenda: list[tuple[float, int, Action, Any]] = []
+        """A heap of (time, order, action, argument)."""
+        self.order = count()
+        """Tells things of the same time apart."""
+
+    def now(self) -> float:
+        """Seconds since the start of the clock."""
+        return self.time
+
+    def at(self, time: float, action: Action, argument: Any = None) -> None:
+        """Put something on the agenda; what is in the past happens as soon as the clock is looked at."""
+        heappush(self.agenda, (time, next(self.order), action, argument))
+
+    def run_due(self) -> None:
+        """Do everything whose time has come, and what comes of it at once."""
+        agenda = self.agenda
+        while agenda and agenda[0][0] <= self.time:
+            _, _, action, argument = heappop(agenda)
+            action(argument)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, event by event."""
+        end = self.time + seconds
+        while self.agenda and self.agenda[0][0] <= end:
+            self.time = max(self.time, self.agenda[0][0])
+            self.run_due()
+        self.time = end
+
+    def jump(self, waits: Sequence[Wait]) -> None:
+        """To the next event, or to the end of somebody's patience, whichever comes first; do what is due then.
+
+        Raises `InternalError`, which names those who wait, where nothing will ever happen.
+        """
+        ends = [wait.until for wait in waits if wait.until is not None]
+        if self.agenda:
+            ends.append(self.agenda[0][0])
+        if not ends:
+            waiters = "; ".join(wait.what for wait in waits) or "nobody"
+            raise InternalError(f"nothing will ever happen, and these wait for it: {waiters}")
+        self.time = max(self.time, min(ends))
+        self.run_due()

@@ -1,0 +1,240 @@
+"""Threads that wait on simulated time.
+
+One clock, and the threads whose calls wait for it. The clock moves when all of them wait, so that nobody misses what
+happens while he computes; and of those who could go on, one goes on at a time, in the order in which they began to
+wait. So a program of several threads has one history, if its threads meet in nothing but Winsock.
+
+A thread takes part from its first call until it ends. Threads made by `spawn` start in turn and are waited for without
+limit. Other threads may wait for something that we do not see (a join, a queue): whoever makes no call for a moment of
+real time, while the others wait, counts as away until its next call. `away` says so at once, and without a guess.
+
+Sources: none of Windows'; the idea of a clock that jumps when all tasks wait is trio's `MockClock`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import get_ident
+from typing import TypeAlias
+
+from winsock.abi.errors import InternalError
+from winsock.core.clock import ManualClock, Wait
+
+Ready: TypeAlias = Callable[[], bool]
+"""Whether a wait is over, from what the simulation knows. Asked by any thread that holds the lock."""
+
+_PATIENCE_S = 0.05
+POLL_S = 1e-5
+"""What it costs in simulated time to look, and to find nothing: a program that looks again and again gets on."""
+
+
+class _Waiter:
+    """One thread that waits."""
+
+    __slots__ = ("chosen", "error", "news", "ready", "thread", "wait")
+
+    def __init__(self, thread: threading.Thread, ready: Ready, wait: Wait, lock: threading.RLock) -> None:
+        self.thread = thread
+        self.ready = ready
+        self.wait = wait
+        self.news = threading.Condition(lock)
+        self.chosen = False
+        """Its turn: it is the one that goes on."""
+        self.error: InternalError | None = None
+
+
+class Simulation:
+    """A clock and its threads. Whoever touches anything simulated holds `lock`, and has called `enter`."""
+
+    def __init__(self, clock: ManualClock | None = None, patience_s: float = _PATIENCE_S) -> None:
+        self.clock = ManualClock() if clock is None else clock
+        self.lock = threading.RLock()
+        self._patience_s = patience_s
+        self._waiting: list[_Waiter] = []
+        self._running: dict[int, threading.Thread] = {}
+        """Those who take part and do not wait, by their ids."""
+        self._last = 0
+        """Who called last; it is among the running."""
+        self._suspects: set[int] = set()
+        """Who made no call since somebody lost patience."""
+        self._spawned: set[threading.Thread] = set()
+        self._failures: list[BaseException] = []
+
+    # Taking part.
+
+    def enter(self) -> None:
+        """A call begins, with the lock held: its thread takes part."""
+        if get_ident() != self._last:
+            self._note(threading.current_thread())
+
+    def _note(self, thread: threading.Thread) -> None:
+        self._last = get_ident()
+        self._running[self._last] = thread
+        self._suspects.discard(self._last)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """This thread waits for something else meanwhile."""
+        with self.lock:
+            self._leave()
+        yield
+        with self.lock:
+            self.enter()
+
+    def _leave(self) -> None:
+        if self._last == get_ident():
+            self._last = 0
+        self._running.pop(get_ident(), None)
+        if self._waiting:  # it may be the turn of somebody who can only find out by himself
+            self._waiting[0].news.notify()
+
+    # Waiting.
+
+    def wait(self, ready: Ready, until: float | None, what: str) -> bool:
+        """With the lock held: wait until `ready`, or until that time. False where the time is up.
+
+        The lock is given up meanwhile. Raises `InternalError` where nothing will ever happen.
+        """
+        self.enter()
+        clock = self.clock
+        clock.run_due()
+        if ready():
+            return True
+        if until is not None and until <= clock.time:
+            self.pass_by()
+            return ready()
+        thread = threading.current_thread()
+        waiter = _Waiter(thread, ready, Wait(f"{thread.name} for {what}", until), self.lock)
+        self._running.pop(get_ident(), None)
+        self._waiting.append(waiter)
+        self._attend(waiter)
+        return ready()
+
+    def _attend(self, waiter: _Waiter) -> None:
+        """Until it is our turn, which may be for an error."""
+        try:
+            while not waiter.chosen:
+                if self._running:
+                    self._block(waiter)
+                else:
+                    self._drive()
+        finally:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            self._note(waiter.thread)
+        if waiter.error is not None:
+            raise waiter.error
+
+    def _drive(self) -> None:
+        """Move the clock until somebody can go on, and let the first of those."""
+        while True:
+            for waiter in self._waiting:
+                until = waiter.wait.until
+                if waiter.error or (until is not None and until <= self.clock.time) or waiter.ready():
+                    self._choose(waiter)
+                    return
+            try:
+                self.clock.jump([waiter.wait for waiter in self._waiting])
+            except InternalError as error:
+                self._fail(error)
+
+    def _choose(self, waiter: _Waiter) -> None:
+        waiter.chosen = True
+        self._waiting.remove(waiter)
+        assert waiter.thread.ident is not None
+        self._running[waiter.thread.ident] = waiter.thread
+        waiter.news.notify()
+
+    def _fail(self, error: InternalError) -> None:
+        """Everybody who waits goes on with an error, in turn."""
+        for waiter in self._waiting:
+            waiter.error = waiter.error or InternalError(*error.args)
+
+    def _block(self, waiter: _Waiter) -> None:
+        """Until there is something to do for this thread, or somebody has been silent for too long."""
+        strangers = {ident for ident, thread in self._running.items() if thread not in self._spawned}
+        if len(strangers) < len(self._running):  # one of our own runs, and will come back to us
+            waiter.news.wait()
+            return
+        self._suspects, self._last = strangers, 0
+        if waiter.news.wait(self._patience_s):
+            return
+        for ident in self._suspects:
+            self._running.pop(ident, None)
+        self._suspects = set()
+
+    def pass_by(self) -> None:
+        """Somebody looked and found nothing: let a little time pass, and others have their turn."""
+        until = self.clock.time + POLL_S
+        if len(self._running) > 1 or not self._waiting:
+            self.clock.advance(POLL_S)
+        else:
+            self.wait(lambda: False, until, "a moment after finding nothing")
+
+    def poke(self) -> None:
+        """Something happened that somebody may wait for, and that is not on the agenda."""
+        with self.lock:
+            if self._waiting:
+                self._waiting[0].news.notify()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for so much simulated time."""
+        with self.lock:
+            self.wait(lambda: False, self.clock.time + seconds, f"{seconds} s to pass")
+
+    # Threads of our own.
+
+    def spawn(self, body: Callable[[], object], name: str) -> None:
+        """A thread that takes part from its first line on. It starts when its turn comes (`join`)."""
+        with self.lock:
+            self.enter()
+            thread = _Thread(self, body, name)
+            self._spawned.add(thread)
+            self._waiting.append(thread.start_signal)
+            thread.start()
+
+    def join(self) -> None:
+        """Wait until all spawned threads have ended. Where one failed, the others do too, and its error is raised."""
+        with self.lock:
+            try:
+                self.wait(self._is_over, None, "the spawned threads")
+            except InternalError as error:
+                self._failures.insert(0, error)
+            if not self._failures:
+                return
+            first = self._failures[0]
+            self._fail(InternalError(f"another thread failed: {first!r}"))
+            self.wait(lambda: not self._spawned, None, "the spawned threads, one of which failed")
+            self._failures.clear()
+        raise first
+
+    def _is_over(self) -> bool:
+        return not self._spawned or bool(self._failures)
+
+    def _run(self, thread: _Thread) -> None:
+        """The life of a spawned thread."""
+        try:
+            with self.lock:
+                self._attend(thread.start_signal)
+            thread.body()
+        except BaseException as error:
+            with self.lock:
+                self._failures.append(error)
+        with self.lock:
+            self._spawned.discard(thread)
+            self._leave()
+
+
+class _Thread(threading.Thread):
+    """A thread of a simulation's own."""
+
+    def __init__(self, simulation: Simulation, body: Callable[[], object], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.body = body
+        self.start_signal = _Waiter(self, lambda: True, Wait(f"{name} for its start", None), simulation.lock)
+        self._simulation = simulation
+
+    def run(self) -> None:
+        self._simulation._run(self)
