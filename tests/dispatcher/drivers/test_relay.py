@@ -172,7 +172,7 @@ def test_one_direction_goes_on_while_the_other_is_stuck(kind: Callable[[], Strea
 
 
 def test_without_pipes_passing_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "_PIPES", Pipes(most=0))
+    monkeypatch.setattr(lane, "PIPES", Pipes(most=0))
     layer = Counting()
     with relayed(layer) as connection:
         connection.program.sendall(b"there")

@@ -40,7 +40,7 @@ MOST = 256 * 1024
 """How much may wait for an end because of what that same end sent."""
 
 _SIOCATMARK = 0x8905
-_PIPES = Pipes()
+PIPES = Pipes()
 
 
 class Broken(Exception):
@@ -112,7 +112,7 @@ class Lane:
         """Take what the source has, and give it to the sink as far as both go along; whether there was anything."""
         pipeline = self._pipeline
         if not pipeline.reads and pipeline.ready and not self.discards:
-            pipe = _PIPES.take()
+            pipe = PIPES.take()
             if pipe is not None:
                 self._pipe = pipe
                 return self._splice(pipe)
@@ -183,7 +183,7 @@ class Lane:
     def close(self) -> None:
         """Give back what was lent."""
         if self._pipe is not None:
-            _PIPES.give_back(self._pipe)
+            PIPES.give_back(self._pipe)
             self._pipe = None
 
     # Bytes that layers see.

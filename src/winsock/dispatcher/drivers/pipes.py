@@ -45,6 +45,11 @@ class Pipes:
         self._kept: list[Pipe] = []
         self._lock = threading.Lock()
 
+    @property
+    def kept(self) -> int:
+        """How many wait to be lent."""
+        return len(self._kept)
+
     def take(self) -> Pipe | None:
         """An empty pipe, or None where there are no more."""
         with self._lock:

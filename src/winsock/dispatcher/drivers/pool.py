@@ -22,34 +22,33 @@ class Pool:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._lock = threading.Lock()
-        self._idle = 0
+        self.idle = 0
+        """How many threads wait for a task."""
         self._tasks: SimpleQueue[Task] = SimpleQueue()
 
     def perform(self, task: Task) -> None:
         """Start the task; WSAENOBUFS where the system gives no more threads."""
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-                self._tasks.put(task)
+            if self.idle:
+                self.idle -= 1
             else:
-                self._hire(task)
+                self._hire()
+            self._tasks.put(task)
 
-    def _hire(self, task: Task) -> None:
+    def _hire(self) -> None:
         before = threading.stack_size(STACK)
         try:
             # A daemon: whoever ends the process decides how long it waits for what is still on its way.
-            threading.Thread(target=self._work, args=(task,), name="relay", daemon=True).start()
+            threading.Thread(target=self._work, name="relay", daemon=True).start()
         except RuntimeError as error:
             raise WinsockError(WSAENOBUFS, f"no thread for another connection: {error}") from None
         finally:
             threading.stack_size(before)
 
-    def _work(self, task: Task) -> None:
+    def _work(self) -> None:
         while True:
-            task()
-            del task
+            self._tasks.get()()
             with self._lock:
-                if self._idle >= self._kept:
+                if self.idle >= self._kept:
                     return
-                self._idle += 1
-            task = self._tasks.get()
+                self.idle += 1
