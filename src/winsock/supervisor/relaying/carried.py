@@ -76,6 +76,7 @@ INHERITED = (
     Inherited(_SOL_SOCKET, 2, 4),  # SO_REUSEADDR
     Inherited(_SOL_SOCKET, 9, 4),  # SO_KEEPALIVE
     Inherited(_SOL_SOCKET, 10, 4),  # SO_OOBINLINE
+    Inherited(_SOL_SOCKET, 12, 4),  # SO_PRIORITY, which is not inherited, but set by IP_TOS
     Inherited(_SOL_SOCKET, 13, 8),  # SO_LINGER
     Inherited(_SOL_SOCKET, 18, 4),  # SO_RCVLOWAT
     Inherited(_SOL_SOCKET, 20, 16),  # SO_RCVTIMEO

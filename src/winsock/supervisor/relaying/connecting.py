@@ -17,6 +17,7 @@ from winsock import host
 from winsock.abi.constants import AF_UNSPEC, SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import WSAEALREADY, WSAEINTR, WSAEWOULDBLOCK, ErrorCode, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn6
+from winsock.base.inet import raw
 from winsock.core import journal
 from winsock.supervisor.calls.call import current
 from winsock.supervisor.calls.connecting import is_loopback
@@ -201,10 +202,11 @@ def _refuse(connection: Connection, program: Program, refusal: WinsockError) -> 
     connection.error, connection.state = refusal.errno or errno.ECONNABORTED, State.FAILED
     connection.room.failed(connection)
     s = program.socket.slot
-    if at_once.is_blocking(s):
-        host.connect(s, program.way.refusing)
+    blocking = at_once.is_blocking(s)
+    (host.connect if blocking else at_once.connect)(s, program.way.refusing)
+    program.name = raw.getsockname(s)
+    if blocking:
         raise refusal
-    at_once.connect(s, program.way.refusing)
 
 
 def is_mapped(name: Sockaddr | None) -> bool:
