@@ -18,6 +18,7 @@ from winsock.core.journal import journal
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import identity_of, records
+from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.handles import HANDLE, Context, NonIfsLayer, base_handle
 from winsock.spi.layer import Layer, overridden
 from winsock.spi.provider import FUNCTIONS, OptionValue, ReadBuffer, WriteBuffer
@@ -454,3 +455,38 @@ class TestCalls:
         chain = opened(Pass, Own)
         s = new_socket(chain)
         assert chain.table.WSPGetSockOpt(s, c.SOL_SOCKET, c.SO_PROTOCOL_INFO) == chain.entry.info
+
+
+class TestMessages:
+    """samples.md 27: what is posted about a handle below is about the application's."""
+
+    def test_they_bear_the_applications_handle(self) -> None:
+        with World(through(Own, Pass, Own)) as world:
+            client, server = world.connected()
+            window = MessageQueue()
+            records[client].table.WSPAsyncSelect(client, window, 7, c.FD_READ)
+            records[server].table.WSPSend(server, (b"x",))
+            assert window.get(20) == Message(7, client, c.FD_READ)
+
+    def test_of_a_connection_that_is_not_accepted_yet_they_wait(self) -> None:
+        chain = opened(Own)
+        s = listening(chain)
+        window = MessageQueue()
+        layer = own(chain)
+        layer._post(window, 7, 12345, c.FD_WRITE)
+        assert window.get(0) is None
+        lower = layer.next.WSPSocket(0, 0, 0, layer.next_info, 0, 0)
+        layer._post(window, 7, lower, c.FD_READ)
+        accepted = layer.make_handle(lower)
+        assert window.get(0) == Message(7, accepted, c.FD_READ)
+        assert window.get(0) is None
+        assert s != accepted
+
+    def test_of_a_connection_that_was_refused_there_are_none(self) -> None:
+        chain = opened(Own)
+        layer = own(chain)
+        window = MessageQueue()
+        lower = layer.next.WSPSocket(0, 0, 0, layer.next_info, 0, 0)
+        layer._post(window, 7, lower, c.FD_READ)
+        layer._reset(lower)
+        assert layer._early == []

@@ -11,9 +11,13 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from winsock.overlapped.watches import Watch, lock
+from winsock.overlapped.watches import Source, Watch, lock
+
+if TYPE_CHECKING:
+    from winsock.overlapped.simulation import Simulation
 
 
 class Message(NamedTuple):
@@ -50,6 +54,8 @@ class MessageQueue(Watch):
 
     def get(self, timeout_s: float | None = None) -> Message | None:
         """The next message; None where none came within the time (None: wait without limit)."""
+        if self.simulation is not None:
+            return self._get_simulated(self.simulation, timeout_s)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         poller = select.poll()
         poller.register(self.descriptor, select.POLLIN)
@@ -62,6 +68,19 @@ class MessageQueue(Watch):
                 return None
             poller.poll(None if left is None else left * 1000)
 
+    def forwarded(self, post: Callable[[int, int, int], None]) -> MessageQueue:
+        """The same window for a provider below a layer with handles of its own: what that posts, `post` gets instead.
+
+        Whoever waits for this window waits for the sockets that are selected with the other.
+        """
+        return _Forwarded(self, post)
+
+    def _get_simulated(self, simulation: Simulation, timeout_s: float | None) -> Message | None:
+        with simulation.lock:
+            until = None if timeout_s is None else simulation.clock.time + timeout_s
+            simulation.wait(lambda: bool(self._messages), until, "a message")
+            return self._next()
+
     def _next(self) -> Message | None:
         self.look()
         with lock:
@@ -71,3 +90,29 @@ class MessageQueue(Watch):
             if not self._messages:
                 self.silence()
             return message
+
+
+class _Forwarded(MessageQueue):
+    """Another window's place, below a layer."""
+
+    __slots__ = ("_post", "_queue")
+
+    def __init__(self, queue: MessageQueue, post: Callable[[int, int, int], None]) -> None:
+        self._queue = queue
+        self._post = post
+        self.descriptor = queue.descriptor
+
+    def post(self, message: int, wparam: int, lparam: int) -> None:
+        self._post(message, wparam, lparam)
+
+    def attach(self, descriptor: int, interest: int, source: Source) -> None:
+        self._queue.attach(descriptor, interest, source)
+
+    def detach(self, descriptor: int) -> None:
+        self._queue.detach(descriptor)
+
+    def simulate(self, simulation: Simulation) -> None:
+        self._queue.simulate(simulation)
+
+    def look(self) -> None:
+        self._queue.look()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -81,6 +82,10 @@ class NonIfsLayer(Layer):
     """What `context` answers with: a subclass of `Context`, which may hold what the author likes."""
 
     _contexts: dict[int, Any]
+    _uppers: dict[int, int]
+    """Handle below -> the application's."""
+    _early: list[tuple[Any, int, int, int]]
+    """Messages about handles from below that were accepted, and are not known yet."""
 
     # What an author uses.
 
@@ -111,6 +116,8 @@ class NonIfsLayer(Layer):
         context.handle = handle
         self.upcalls.hide_handle(lower)
         self._contexts[handle] = context
+        self._uppers[lower] = handle
+        self._post_early(lower)
         return handle
 
     def adopted(self, handle: int) -> None:
@@ -118,11 +125,12 @@ class NonIfsLayer(Layer):
         context = self.context_type(handle)
         context.handle = handle
         self._contexts[handle] = context
+        self._uppers[handle] = handle
 
     # The provider.
 
     def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
-        self._contexts = {}
+        self._contexts, self._uppers, self._early = {}, {}, []
         return super().WSPStartup(version, protocol_info, upcalls)
 
     def WSPCleanup(self) -> None:
@@ -189,6 +197,11 @@ class NonIfsLayer(Layer):
         )
         return reads, writes, exceptions
 
+    def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
+        forwarded = getattr(window, "forwarded", None)
+        below = window if forwarded is None else forwarded(partial(self._post, window))
+        self.next.WSPAsyncSelect(self.lower(s), below, message, events)
+
     def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
         if (level, optname) == (SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT):
             value = self._translated(value)
@@ -217,6 +230,8 @@ class NonIfsLayer(Layer):
         """End a handle whose lower one is closed, or goes on without it."""
         if self._contexts.get(context.handle) is context:
             del self._contexts[context.handle]
+        if self._uppers.get(context.lower) == context.handle:
+            del self._uppers[context.lower]
         if context.made:
             self.upcalls.WPUCloseSocketHandle(context.handle)
 
@@ -236,6 +251,23 @@ class NonIfsLayer(Layer):
             return self.upcalls.WPUQuerySocketHandleContext(handle) is context
         except WinsockError:
             return False
+
+    def _post(self, window: Any, message: int, lower: int, lparam: int) -> None:
+        """A message from below: the application knows the socket by another handle, or will."""
+        s = self._uppers.get(lower)
+        if s is None:
+            self._early.append((window, message, lower, lparam))
+        else:
+            self.upcalls.WPUPostMessage(window, message, s, lparam)
+
+    def _post_early(self, lower: int) -> None:
+        for message in [message for message in self._early if message[2] == lower]:
+            self._early.remove(message)
+            self._post(*message)
+
+    def _reset(self, handle: int) -> None:
+        super()._reset(handle)
+        self._early = [message for message in self._early if message[2] != handle]
 
     def _let_go(self, context: Any) -> None:
         """Close what is below a handle that nobody will close any more."""
@@ -258,6 +290,7 @@ class NonIfsLayer(Layer):
     def _leave_to_parent(self) -> None:
         """In a forked child: what is below the handles belongs to the parent, and must not be kept open here."""
         contexts, self._contexts = self._contexts, {}
+        self._uppers.clear()
         for context in contexts.values():
             if context.made:
                 try:

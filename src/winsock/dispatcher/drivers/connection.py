@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from winsock.abi.constants import SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from winsock.abi.errors import (
@@ -25,6 +25,7 @@ from winsock.dispatcher.waits import IN, OUT
 from winsock.spi.stats import known
 
 if TYPE_CHECKING:
+    from winsock.dispatcher.drivers.notices import Notices
     from winsock.spi.provider import ProcTable, ReadBuffer
     from winsock.spi.stream import StreamLayer
 
@@ -45,6 +46,8 @@ class Connection(Machine):
         super().__init__(layer, table, lower, handle)
         self.kept: Wish | None = None
         """What the keeper waits for."""
+        self.notices: Notices | None = None
+        """Where an application asked for network events."""
         self._sending_ended = False
         self._receiving_ended = False
         self._error_told = False
@@ -71,6 +74,8 @@ class Connection(Machine):
     def settle(self) -> None:
         """Leave to the keeper what is still to be done when nobody calls."""
         with self.lock:
+            if self.notices is not None:
+                self.notices.look(self)
             wish = self._left_to_do()
             if wish != self.kept:
                 self.kept = wish
@@ -90,11 +95,15 @@ class Connection(Machine):
             if not self._take(piece, blocking):
                 if taken:
                     break
+                self._tell("found_no_room")
                 raise _timed_out("sending (SO_SNDTIMEO)") if blocking else _would_block("sending")
             taken += len(piece)
         if blocking and self.outgoing.size:
             self.wait_for(lambda: not self.outgoing.size or None, patience_s=self._patience_s(SO_SNDTIMEO))
-        self.settle()
+        if self.outgoing.size:
+            self._tell("found_no_room")
+        else:
+            self.settle()
         return taken
 
     def receive(self, buffers: Sequence[memoryview], blocking: bool, peek: bool = False, fill: bool = False) -> int:
@@ -112,7 +121,7 @@ class Connection(Machine):
             if count is None and self.incoming.size:
                 with self.lock:
                     count = self._give(buffers, 1, peek)
-        self.settle()
+        self._tell("received")
         if count is None:
             raise _timed_out("receiving (SO_RCVTIMEO)") if blocking else _would_block("receiving")
         return count
@@ -206,6 +215,28 @@ class Connection(Machine):
             wanted = (IN if interest & READ else 0) | (OUT if interest & WRITE and self.pipeline.ready else 0)
             return self.wishes(wanted)[0]
 
+    def look(self) -> None:
+        """Under the lock: see what an application is to be told of."""
+        pieces = MANY
+        while self._is_watched and pieces and self.read():
+            pieces -= 1
+        if self.notices is not None:
+            self.notices.look(self)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Whether somebody is to be told of what comes."""
+        if self.notices is None or not self.notices.mask or not self.connected:
+            return False
+        return self.incoming.size < ENOUGH and not self.no_more
+
+    def _tell(self, what: Literal["received", "found_no_room"]) -> None:
+        """Note what a call did, for whoever is to be told of events, and settle."""
+        with self.lock:
+            if self.notices is not None:
+                getattr(self.notices, what)()
+            self.settle()
+
     def take_error(self) -> WinsockError | None:
         """SO_ERROR: why the connection failed, told once."""
         with self.lock:
@@ -247,6 +278,7 @@ class Connection(Machine):
         onoff, seconds = linger if isinstance(linger, Linger) else (0, 0)
         with self.lock:
             self.closing = True
+            self.notices = None
             self.incoming.clear()
             self._moved()
             if not self.ready or (onoff and not seconds):
@@ -289,13 +321,15 @@ class Connection(Machine):
             self.progress()
             if self.closing:
                 self.leave()
+            if self.notices is not None:
+                self.look()
             self.kept = self._left_to_do()
             return self.kept
         finally:
             self.lock.release()
 
     def _left_to_do(self) -> Wish | None:
-        wish = self.wishes()
+        wish = self.wishes(IN if self._is_watched else 0)
         return None if wish == (0, None) else wish
 
     def _check_is_connected(self) -> None:

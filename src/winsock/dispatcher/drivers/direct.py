@@ -7,8 +7,7 @@ listening, or of a connection that the layer does not want - is the provider's b
 Out-of-band data would go round the layer, or be lost to it: sending and receiving with MSG_OOB is WSAEOPNOTSUPP, and an
 urgent byte that the peer sends comes in line, through the layer, as every other byte.
 
-WSPEventSelect, WSPAsyncSelect and WSPEnumNetworkEvents are the provider's below: they tell of the network, and nothing
-of bytes that the layer holds or makes. WSPSelect, and so WSAPoll, tells of what a receive would get.
+WSPSelect, WSPEventSelect and WSPAsyncSelect tell of what a receive would get, and not of what the network brought.
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ from winsock.dispatcher.drivers import keeper
 from winsock.dispatcher.drivers.asking import Asking
 from winsock.dispatcher.drivers.connection import WRITE, Connection
 from winsock.dispatcher.drivers.machine import set_blocking
+from winsock.dispatcher.drivers.notices import Asked, Notices
 from winsock.dispatcher.drivers.selection import Handle, Selection
 from winsock.dispatcher.records import records
 from winsock.dispatcher.waits import wake
@@ -61,6 +61,7 @@ from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.abi.sockaddr import Sockaddr
+    from winsock.core.netevents import NetworkEvents
     from winsock.spi.provider import OptionValue
     from winsock.spi.stream import StreamLayer
 
@@ -101,6 +102,8 @@ class Direct(Asking, NonIfsLayer):
         if handle.connection is not None:
             self._connect_again(handle, handle.connection, name)
         if not self._wants(name):
+            if handle.notices is not None:
+                self._select_below(handle)
             return self.next.WSPConnect(handle.lower, name, *extras)
         layer = self._new_layer("connect", name)
         destination = self._asked(layer, name)
@@ -115,8 +118,12 @@ class Direct(Asking, NonIfsLayer):
         return answer
 
     def _drive(self, handle: Handle, layer: StreamLayer) -> Connection:
-        handle.driven = Connection(layer, self.next, handle.lower, handle.handle)
-        return handle.driven
+        handle.driven = connection = Connection(layer, self.next, handle.lower, handle.handle)
+        if handle.asked is not None:
+            if handle.notices is None:
+                self._select_below(handle, 0)
+            self._watch(handle, connection, handle.asked)
+        return connection
 
     def _open(self, handle: Handle, connection: Connection) -> None:
         """The handle below is connected: the layer speaks first, and we wait for it if the application would."""
@@ -163,7 +170,7 @@ class Direct(Asking, NonIfsLayer):
                 continue
             made = self.make_handle(lower, inheritable=listener.inheritable)
             handle = self.context(made)
-            handle.blocking = listener.blocking
+            handle.blocking, handle.asked = listener.blocking, listener.asked
             if layer is not None:
                 connection = self._drive(handle, layer)
                 connection.open()
@@ -321,7 +328,10 @@ class Direct(Asking, NonIfsLayer):
             raise WinsockError(WSAEFAULT, f"code: {code:#x} takes a number of {_DWORD.size} bytes")
         if code == FIONREAD:
             return _DWORD.pack(connection.count_readable())
-        handle.blocking = not any((in_buffer or b"")[:4])
+        blocking = not any((in_buffer or b"")[:4])
+        if blocking and handle.asked is not None:
+            raise WinsockError(WSAEINVAL, "code: a socket whose events were asked for does not block (FIONBIO)")
+        handle.blocking = blocking
         return b""
 
     def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
@@ -343,17 +353,58 @@ class Direct(Asking, NonIfsLayer):
             raise WinsockError(WSAENOTCONN, "s: the socket is not connected yet")
         return self.next.WSPGetPeerName(handle.lower)
 
+    # Network events.
+
     def WSPEventSelect(self, s: int, event: object, events: int) -> None:
-        super().WSPEventSelect(s, event, events)
-        self._selected(self.context(s), events)
+        self._select(self.context(s), Asked(event, None, events))
 
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
-        super().WSPAsyncSelect(s, window, message, events)
-        self._selected(self.context(s), events)
+        self._select(self.context(s), Asked(window, message, events))
 
-    def _selected(self, handle: Handle, events: int) -> None:
-        if events:
-            handle.blocking = False
+    def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
+        handle = self.context(s)
+        connection = handle.connection
+        if handle.notices is None:
+            return super().WSPEnumNetworkEvents(s, event)  # type: ignore[no-any-return]
+        if connection is None:
+            return handle.notices.take(event)
+        with connection.lock:
+            connection.progress()
+            connection.look()
+            found = handle.notices.take(event)
+        connection.settle()
+        return found
+
+    def _select(self, handle: Handle, asked: Asked) -> None:
+        connection = handle.connection
+        if connection is None:
+            handle.asked, handle.notices = asked, None
+            self._select_below(handle)
+        else:
+            asked.check()
+            self._watch(handle, connection, asked)
+        handle.blocking = False
+        handle.asked = asked if asked.events else None
+
+    def _select_below(self, handle: Handle, events: int | None = None) -> None:
+        """Have the provider below tell of events, as asked or of others."""
+        assert handle.asked is not None
+        target, message, asked = handle.asked
+        handle.notices = None
+        if message is None:
+            super().WSPEventSelect(handle.handle, target, asked if events is None else events)
+        else:
+            super().WSPAsyncSelect(handle.handle, target, message, asked if events is None else events)
+
+    def _watch(self, handle: Handle, connection: Connection, asked: Asked) -> None:
+        """Tell of the events of a connection that the layer is part of."""
+        with connection.lock:
+            if connection.notices is None:
+                connection.notices = Notices(handle.handle, self.upcalls)
+            handle.notices = connection.notices
+            connection.notices.select(asked)
+            connection.look()
+        connection.settle()
 
     # Waiting.
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from winsock.core import journal
-from winsock.dispatcher.waits import IN, Alarm, earliest, poll
+from winsock.dispatcher.waits import Waiter, earliest, poll
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.connection import Connection
@@ -23,32 +23,33 @@ LAST_SECONDS = 5.0
 
 _watched: dict[Connection, None] = {}
 _lock = threading.Lock()
-_alarm: Alarm | None = None
+_waiter: Waiter | None = None
+"""The thread's."""
 ending = False
 """Whether the process ends, so that nobody waits for a farewell but `drain`."""
 
 
 def watch(connection: Connection) -> None:
     """Tend this connection until it has nothing left to do; again, where what it waits for has changed."""
-    global _alarm
+    global _waiter
     with _lock:
         _watched[connection] = None
-        if _alarm is None:
-            _alarm = Alarm()
-            thread = threading.Thread(target=_keep, args=(_alarm,), name="winsock-keeper", daemon=True)
+        if _waiter is None:
+            _waiter = Waiter(()).__enter__()
+            thread = threading.Thread(target=_keep, args=(_waiter,), name="winsock-keeper", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # the interpreter ends: what is owed is sent by `drain`
-                _alarm = None
+                _waiter = None
                 return
-        _alarm.ring()
+        _waiter.ring()
 
 
 def stir() -> None:
     """Have the thread look again at what it waits for."""
     with _lock:
-        if _alarm is not None:
-            _alarm.ring()
+        if _waiter is not None:
+            _waiter.ring()
 
 
 def closing() -> list[Connection]:
@@ -61,25 +62,25 @@ def drain(connections: Iterable[Connection], seconds: float = LAST_SECONDS) -> N
     last = time.monotonic() + seconds
     left = list(connections)
     while time.monotonic() < last:
-        events, until = _tend(left)
+        events, until, _ = _tend(left)
         left = [connection for connection in left if not connection.over]
         if not left:
             return
         poll(events, earliest(until, last))
 
 
-def _keep(alarm: Alarm) -> None:
+def _keep(waiter: Waiter) -> None:
     while True:
-        events, until = _tend(list(_watched))
-        poll({**events, alarm.reader: IN}, until)
-        alarm.silence()
+        waiter.wait(*_tend(list(_watched)))
 
 
-def _tend(connections: Iterable[Connection]) -> tuple[dict[int, int], float | None]:
-    """Do what there is to do: the events at which there will be more, and until when to wait for them."""
+def _tend(connections: Iterable[Connection]) -> tuple[dict[int, int], float | None, bool]:
+    """Do what there is to do: the events at which there will be more, until when to wait, whether anything moved."""
     events: dict[int, int] = {}
     until: float | None = None
+    moved = False
     for connection in connections:
+        moves = connection.moves
         try:
             wish = connection.tend()
         except Exception as error:
@@ -91,7 +92,8 @@ def _tend(connections: Iterable[Connection]) -> tuple[dict[int, int], float | No
         if wish[0]:  # of layers above each other, several may wait at one base
             events[connection.base] = events.get(connection.base, 0) | wish[0]
         until = earliest(until, wish[1])
-    return events, until
+        moved = moved or connection.moves != moves
+    return events, until, moved
 
 
 def _let_go(connection: Connection) -> None:
@@ -102,8 +104,8 @@ def _let_go(connection: Connection) -> None:
 
 def after_fork() -> None:
     """In a child there is no such thread, and the connections are the parent's."""
-    global _alarm, _lock
-    _alarm, _lock = None, threading.Lock()
+    global _waiter, _lock
+    _waiter, _lock = None, threading.Lock()
     _watched.clear()
 
 

@@ -15,6 +15,7 @@ from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
 from winsock.spi.handles import Context, base_handle
 
 if TYPE_CHECKING:
+    from winsock.dispatcher.drivers.notices import Asked, Notices
     from winsock.spi.provider import ProcTable
 
 _EVENTS = {READ: IN, WRITE: OUT, EXCEPT: PRI}
@@ -26,6 +27,10 @@ class Handle(Context):
     blocking = True
     """Whether the application waits in its calls. The socket below need not."""
     driven: Connection | None = None
+    asked: Asked | None = None
+    """Which network events the application asked for."""
+    notices: Notices | None = None
+    """Who tells of them, where it is not the provider below."""
 
     @property
     def connection(self) -> Connection | None:
