@@ -64,7 +64,8 @@ def converse(world: World, seed: int) -> bool:
 def speak(s: int, data: bytes, chance: random.Random) -> None:
     while data:
         part = data[: chance.choice([1, 100, 5000, 80_000])]
-        data = data[chance.choice([os.write, transfer.send])(s, part) :]
+        write = os.write if chance.random() < 0.5 else transfer.send
+        data = data[write(s, part) :]
     sockets.shutdown(s, 1)
 
 

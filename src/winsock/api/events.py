@@ -52,6 +52,8 @@ def WSAWaitForMultipleEvents(events: Sequence[int], wait_all: bool, timeout_ms: 
     nf-winsock2-wsawaitformultipleevents.
     """
     require_started()
+    if not isinstance(events, (list, tuple)):
+        raise WinsockError(WSA_INVALID_PARAMETER, f"events: {events!r} is no list of event objects")
     if not 1 <= len(events) <= WSA_MAXIMUM_WAIT_EVENTS:
         raise WinsockError(
             WSA_INVALID_PARAMETER, f"events: there are {len(events)}, of 1 to {WSA_MAXIMUM_WAIT_EVENTS} that can be"
@@ -69,7 +71,9 @@ def WSAEventSelect(s: int, event: int | None, events: int) -> None:
     Raises WSAEINVAL for an event object or a mask that is none, WSAENOTSOCK, WSANOTINITIALISED. Source:
     nf-winsock2-wsaeventselect.
     """
-    find(s).table.WSPEventSelect(s, event, events)
+    record = find(s)
+    record.table.WSPEventSelect(s, event, events)
+    record.note_mode(blocking=False)
 
 
 @function
@@ -90,4 +94,6 @@ def WSAAsyncSelect(s: int, window: MessageQueue | None, message: int, events: in
     A window is a `winsock.MessageQueue`. Raises WSAEINVAL for a window or a mask that is none, WSAENOTSOCK,
     WSANOTINITIALISED. Source: nf-winsock2-wsaasyncselect.
     """
-    find(s).table.WSPAsyncSelect(s, window, message, events)
+    record = find(s)
+    record.table.WSPAsyncSelect(s, window, message, events)
+    record.note_mode(blocking=False)

@@ -9,7 +9,7 @@ from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
-from winsock.dispatcher.records import Identity, Record, enter, find, forget, identity_of, records, serving
+from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_lost, identity_of, records, serving
 from winsock.host import same
 from winsock.spi.guard import failure
 
@@ -78,9 +78,12 @@ def close_all() -> None:
     What is below another handle is left to whoever made that: it may have to send what its application left behind.
     """
     for record in reversed(list(records.values())):
-        if record.hidden:
+        if record.hidden or records.get(record.handle) is not record:
             continue
-        if not record.adopted and record.is_current():
+        if not record.is_current():
+            forget_lost(record.handle)
+            continue
+        if not record.adopted:
             _reset(record)
         if forget(record.handle) is not None and record.made and record.is_current():
             os.close(record.handle)

@@ -1,8 +1,9 @@
 """A handle that is a file: the descriptor under its number, the pump behind it, and what becomes of the two.
 
 Data goes through the descriptor (`winsock.dispatcher.redirecting.transfers`). So does what is about waiting: the
-blocking mode (FIONBIO), the time-outs, readiness, the number of bytes to be read. A file takes these over from the
-provider, whose calls only the pump makes from then on, and they must wait. Everything else is the provider's.
+blocking mode (FIONBIO), the time-outs, readiness, network events, the number of bytes to be read. A file takes these
+over from the provider, whose transfers only the pump makes from then on, and they must wait. Everything else is the
+provider's.
 
 The provider's socket is closed when the last descriptor is: the pair tells, unless both directions were over before
 that, which leaves nothing to tell. Then we look now and then whether the number is still ours.
@@ -20,14 +21,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import FIONBIO, FIONREAD, SO_ERROR, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
-from winsock.abi.errors import WSAEFAULT, WSAENOBUFS, ErrorCode, WinsockError, code_of, from_errno
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOBUFS, ErrorCode, WinsockError, code_of, from_errno
 from winsock.dispatcher import made, records
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import serving
 from winsock.dispatcher.redirecting import near, pump, waiting
+from winsock.dispatcher.redirecting.events import Events
 from winsock.dispatcher.redirecting.near import Near
 from winsock.dispatcher.redirecting.pump import Pump
-from winsock.dispatcher.redirecting.transfers import Transfers
 from winsock.host import identity
 from winsock.spi.provider import OptionValue, ReadBuffer
 
@@ -43,7 +44,10 @@ DRAIN_S = 5.0
 """How long the end of the process, or of Winsock, waits for what files have still to deliver."""
 
 _OWN = (
+    "WSPAsyncSelect",
     "WSPCloseSocket",
+    "WSPEnumNetworkEvents",
+    "WSPEventSelect",
     "WSPGetSockOpt",
     "WSPIoctl",
     "WSPRecv",
@@ -58,7 +62,7 @@ _OWN = (
 """The slots that are the file's; WSPSelect is one for all files."""
 
 
-class File(Transfers):
+class File(Events):
     """One such handle."""
 
     def __init__(self, record: Made, ours: Near) -> None:
@@ -91,10 +95,11 @@ class File(Transfers):
         """Take over what is about waiting, and begin; raises `RuntimeError` where there are no threads to be had."""
         for optname in _TIME_OUTS:
             self._take_over(optname)
-        try:
-            self.beneath.WSPIoctl(self.handle, FIONBIO, _BLOCKING, 0)
-        except WinsockError:
-            pass  # the pump waits by WSPSelect where it must
+        for take_over in (self._cancel_events, self._let_calls_wait):
+            try:
+                take_over()
+            except WinsockError:
+                pass  # it has no events; and where its calls do not wait, the pump does, by WSPSelect
         self.pump.start()
 
     # The provider's functions that are the file's.
@@ -112,7 +117,7 @@ class File(Transfers):
         if code == FIONBIO:
             if in_buffer is None or len(in_buffer) < _DWORD.size:
                 raise WinsockError(WSAEFAULT, "in_buffer: FIONBIO takes 4 bytes")
-            os.set_blocking(s, not any(bytes(in_buffer[: _DWORD.size])))
+            self._set_blocking(not any(bytes(in_buffer[: _DWORD.size])))
             return b""
         if code == FIONREAD:
             if out_size < _DWORD.size:
@@ -158,6 +163,8 @@ class File(Transfers):
         current = self.record.is_current()
         if records.records.get(self.handle) is self.record:
             records.forget(self.handle)
+        if self.selection is not None:
+            self.selection.end()
         if current and self.waiters:  # closing a descriptor would wake nobody
             try:
                 self.sock.shutdown(socket.SHUT_RDWR)
@@ -190,6 +197,17 @@ class File(Transfers):
         self.let_go()
 
     # What is behind the options.
+
+    def _set_blocking(self, blocking: bool) -> None:
+        if blocking and self.selection is not None and self.selection.mask:
+            raise WinsockError(WSAEINVAL, "s: network events are asked for, and keep the socket non-blocking")
+        os.set_blocking(self.handle, blocking)
+
+    def _cancel_events(self) -> None:
+        self.beneath.WSPEventSelect(self.handle, None, 0)
+
+    def _let_calls_wait(self) -> None:
+        self.beneath.WSPIoctl(self.handle, FIONBIO, _BLOCKING, 0)
 
     def _take_over(self, optname: int) -> None:
         """Move a time-out from the provider, whose calls must wait, to the descriptor."""

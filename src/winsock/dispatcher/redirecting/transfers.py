@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from winsock.abi.constants import (
     MSG_DONTROUTE,
@@ -38,6 +39,9 @@ from winsock.abi.errors import (
 from winsock.abi.sockaddr import Sockaddr
 from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
 
+if TYPE_CHECKING:
+    from winsock.dispatcher.redirecting.events import Selection
+
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
 _SENDING = {MSG_DONTROUTE: 0}
 _RECEIVING = {
@@ -63,6 +67,8 @@ class Transfers:
             self.sock.settimeout(None)
         self.waiters: list[None] = []
         """One item for each thread that may be waiting in a call."""
+        self.selection: Selection | None = None
+        """Where somebody asked for network events: which, and who is told."""
         self.is_closed = False
         self._sending_ended = self._receiving_ended = False
 
@@ -99,6 +105,9 @@ class Transfers:
             raise self._receive_error(error) from None
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
+        finally:
+            if self.selection is not None:
+                self.selection.received()
         if self.is_closed:
             raise _closed()
         if not count and self.error is not None and any(map(len, buffers)):
@@ -218,6 +227,8 @@ class Transfers:
         number = error.errno or errno.EIO
         if number in _AGAIN and self.waits:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
+        if number in _AGAIN and self.selection is not None:
+            self.selection.found_no_room()
         if number == errno.EPIPE and self._sending_ended:
             return WinsockError(WSAESHUTDOWN, "s: sending was shut down", errno=number)
         return self._failed(number) if number in (errno.EPIPE, errno.ECONNRESET) else from_errno(number)

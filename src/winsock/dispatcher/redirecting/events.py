@@ -1,0 +1,163 @@
+"""Network events of a handle that is a file: what the kernel says of its descriptor, recorded as Windows does.
+
+The provider's own events would tell of bytes that the pump has yet to carry, or has taken already. So what was asked
+for before the handle became a file is cancelled at the provider, and must be asked for anew.
+
+Sources: nc-ws2spi-lpwspeventselect, nc-ws2spi-lpwspenumnetworkevents, nc-ws2spi-lpwspasyncselect.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from winsock.abi.constants import FD_ALL_EVENTS, FD_CLOSE, FD_MAX_EVENTS, FD_READ, FD_WRITE, WSA_INVALID_EVENT
+from winsock.abi.errors import WSAECONNRESET, WSAEINVAL, WinsockError
+from winsock.core.netevents import NetworkEvents, Recorder
+from winsock.dispatcher.redirecting.near import unread
+from winsock.dispatcher.redirecting.transfers import Transfers
+from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, WRITABLE, lock
+
+if TYPE_CHECKING:
+    from winsock.overlapped.events import Event
+    from winsock.overlapped.watches import Watch
+
+_NOTHING = NetworkEvents(0, (0,) * FD_MAX_EVENTS)
+
+
+class Selection:
+    """The events of one file that somebody asked for."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self._recorder = Recorder()
+        self._recorder.holds(FD_WRITE)
+        self._watch: Watch | None = None
+        self._signal: Callable[[Selection], None] = nothing
+        self._wants_room = False
+
+    @property
+    def mask(self) -> int:
+        """The events asked for."""
+        return self._recorder.mask
+
+    def select(self, watch: Watch, mask: int, signal: Callable[[Selection], None]) -> None:
+        """Ask for these events, in place of what was asked for before."""
+        with lock:
+            if watch is not self._watch:
+                self.end()
+            self._watch, self._signal = watch, signal
+            self._attach()
+            if self._recorder.select(mask):
+                signal(self)
+            watch.look()
+
+    def cancel(self) -> None:
+        """Ask for nothing any more."""
+        with lock:
+            self._recorder.select(0)
+            self.end()
+
+    def end(self) -> None:
+        """Watch the descriptor no more, which may be about to be closed."""
+        with lock:
+            if self._watch is not None:
+                self._watch.detach(self.handle)
+            self._watch, self._signal = None, nothing
+
+    def take(self, *, look: bool) -> NetworkEvents:
+        """The events recorded, which leave the record; `look` for what came since."""
+        if look and self._watch is not None:
+            self._watch.look()
+        with lock:
+            return self._recorder.take()
+
+    def received(self) -> None:
+        """A receive was made: what is left counts as new."""
+        with lock:
+            self._recorder.called("receive")
+            if self._watch is not None:
+                self._attach()  # what still holds is an edge once more
+                self._watch.look()
+
+    def found_no_room(self) -> None:
+        """A send found the buffer full: tell when there is room again."""
+        with lock:
+            self._recorder.called("send")
+            self._wants_room = True
+            if self._watch is not None:
+                self._attach()
+
+    def _attach(self) -> None:
+        assert self._watch is not None
+        interest = READABLE | PEER_DONE | (WRITABLE if self._wants_room else 0)
+        self._watch.attach(self.handle, interest, self._kernel_says)
+
+    def _kernel_says(self, events: int) -> None:
+        with lock:
+            if events & READABLE and unread(self.handle):
+                self._recorder.happened(FD_READ)
+            if events & WRITABLE and self._wants_room:
+                self._wants_room = False
+                self._recorder.happened(FD_WRITE)
+            if events & (PEER_DONE | HUNG_UP | FAILED):
+                self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
+            if self._recorder.signals:
+                self._signal(self)
+
+
+def nothing(selection: Selection) -> None:
+    """Nobody asked."""
+
+
+class Events(Transfers):
+    """WSPEventSelect, WSPEnumNetworkEvents, WSPAsyncSelect."""
+
+    def WSPEventSelect(self, s: int, event: object, events: int) -> None:
+        if not events:
+            self._selection(s, 0).cancel()
+            return
+        watch = _event(event)
+        self._selection(s, events).select(watch, events, lambda _: watch.ring())
+
+    def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
+        to_reset = None if event in (None, WSA_INVALID_EVENT) else _event(event)
+        found = _NOTHING if self.selection is None else self.selection.take(look=True)
+        if to_reset is not None:
+            to_reset.silence()
+        return found
+
+    def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
+        from winsock.overlapped.messages import MessageQueue
+
+        if not isinstance(window, MessageQueue):
+            raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
+        if not events:
+            self._selection(s, 0).cancel()
+            return
+
+        def post(selected: Selection) -> None:
+            found = selected.take(look=False)
+            for bit, error in enumerate(found.iErrorCode):
+                if found.lNetworkEvents >> bit & 1:
+                    window.post(message, selected.handle, error << 16 | 1 << bit)
+
+        self._selection(s, events).select(window, events, post)
+
+    def _selection(self, s: int, events: int) -> Selection:
+        if events & ~FD_ALL_EVENTS:
+            raise WinsockError(WSAEINVAL, f"events: {events:#x} holds what is no network event")
+        os.set_blocking(s, False)
+        if self.selection is None:
+            self.selection = Selection(s)
+        return self.selection
+
+
+def _event(handle: object) -> Event:
+    from winsock.overlapped import events
+
+    try:
+        return events.find(handle)
+    except WinsockError:
+        raise WinsockError(WSAEINVAL, f"event: {handle!r} is no event object of this process") from None
