@@ -10,10 +10,11 @@ Source: nf-winsock2-select; nc-ws2spi-lpwspselect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find
 from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
@@ -32,7 +33,7 @@ def select(
 ) -> Ready:
     """The handles that are ready; raises WSAEINVAL where none is given, WSAENOTSOCK."""
     sets = (readfds, writefds, exceptfds)
-    records = {handle: find(handle) for handles in sets for handle in handles}
+    records = _found(sets)
     providers = {handle: record.table.WSPSelect for handle, record in records.items()}
     if not providers:
         raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no socket in any of them")
@@ -46,6 +47,18 @@ def select(
         return slots[0](nfds, readfds, writefds, exceptfds, timeout)
     shares = [(slot, [[h for h in handles if providers[h] == slot] for handles in sets]) for slot in slots]
     return _select_across(nfds, shares, sets, {handle: _base(record) for handle, record in records.items()}, timeout)
+
+
+def _found(sets: Iterable[Sequence[int]]) -> dict[int, Record]:
+    """The record of every handle; raises WSAENOTSOCK with the name of the set."""
+    records = {}
+    for name, handles in zip(("readfds", "writefds", "exceptfds"), sets, strict=True):
+        for handle in handles:
+            try:
+                records[handle] = find(handle)
+            except WinsockError as error:
+                raise WinsockError(error.winerror, f"{name}: {error.strerror}") from None
+    return records
 
 
 def _select_across(
@@ -69,8 +82,8 @@ def _select_across(
 
 
 def _base(record: Record) -> int:
-    """The descriptor to wait at: of a handle that its provider made, the one beneath all layers."""
-    if not record.made:
+    """The descriptor to wait at: the one beneath all layers, where the handle is not itself one that tells."""
+    if not isinstance(record, Made) or record.file is not None:
         return record.handle
     try:
         return base_handle(record.table, record.handle)
