@@ -133,13 +133,12 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> WinsockE
     try:
         _connect_outer(connection, program, name)
         known = _is_settled(connection.outer)
-        refusal = outcome(connection) if known else None
+        refusal = _refusal(connection) if known else None
         if refusal is not None:
-            connection.stats = connection.collect(connection.outer)
-            connection.owner.close_outer(connection.outer)
+            connection.finish()
             return refusal
         program.name = doors.begin(program.socket.slot, program.way)
-        if not (known and not connection.speaks_first and _join_at_once(connection)):
+        if not (known and connection.pipeline.ready and _join_at_once(connection)):
             room.start(connection)
     except BaseException as error:
         connection.owner.close_outer(connection.outer)
@@ -159,6 +158,15 @@ def _connect_outer(connection: Connection, program: Program, name: Sockaddr) -> 
     connection.learn_names()
     mapped = is_mapped(name if program.bound is None else program.bound)
     program.way = connection.room.doors.way(program.socket.kind.domain, mapped)
+
+
+def _refusal(connection: Connection) -> WinsockError | None:
+    """Why there is no connection: the network said so, or a layer."""
+    error = outcome(connection)
+    if error is None:
+        connection.pipeline.open()
+        error = connection.pipeline.error
+    return error
 
 
 def _is_settled(outer: int) -> bool:

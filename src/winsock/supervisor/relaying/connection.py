@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from winsock.abi.constants import SO_ERROR, SOL_SOCKET
@@ -95,8 +96,9 @@ class Connection:
         """Whether a layer speaks before the program does."""
         return any(layer.opening for layer in self.layers)
 
+    @cached_property
     def pipeline(self) -> Pipeline:
-        """The machine of all its layers."""
+        """The machine of all its layers; no more may join in from now on."""
         return Pipeline([Stage(layer, time.monotonic) for layer in self.layers])
 
     def learn_names(self) -> None:
@@ -156,6 +158,13 @@ class Connection:
             peer=stats.peer or self.peer,
             connected=self.state is State.JOINED,
         )
+
+    def finish(self) -> None:
+        """There will be no relay: close what the network has of it, and tell the layers."""
+        self.stats = self.collect(self.outer)
+        self.over = self.settled = True
+        self.owner.close_outer(self.outer)
+        self.pipeline.closed(self.stats)
 
     def ended(self, ending: Ending) -> None:
         """The relay is about to close both ends."""
@@ -218,7 +227,7 @@ class Carried(Relay):
         super().__init__(
             near,
             connection.outer,
-            connection.pipeline(),
+            connection.pipeline,
             connection.ended,
             stats=connection.collect,
             close_far=connection.owner.close_outer,

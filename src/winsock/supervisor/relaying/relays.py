@@ -144,7 +144,6 @@ class Relays:
     def failed(self, connection: Connection) -> None:
         """Remember a connection that was refused at once."""
         assert connection.socket is not None
-        connection.over = connection.settled = True
         self._enter(connection, connection.socket)
 
     def delivered(self, taken: Socket) -> None:
