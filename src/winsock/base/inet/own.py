@@ -76,11 +76,13 @@ class OwnSocket(_HostObject):
     """Connections that a condition function deferred: the next accept offers them again."""
     waiters: list[None]
     """One item for each thread that may be waiting in a call on this socket."""
-    closed: bool = False
+    closed: bool
+    holds_more: bool
+    """Whether something must end with the socket beside its number and its waiters; whoever adds it says so."""
     was_accepted: bool = False
     raw_protocol: int | None = None
     """Of a raw socket, the number that it was made with; it has no port."""
-    provider: object = None
+    provider: object
     """The one that made it: several may serve one entry."""
     selection: Selection | None = None
     """Where somebody asked for network events."""
@@ -89,7 +91,10 @@ class OwnSocket(_HostObject):
     def __init__(self, handle: int, info: WSAPROTOCOL_INFO) -> None:
         self.handle = handle
         self.info = info
+        self.provider = None
         self.waiters = []
+        self.closed = False
+        self.holds_more = False
 
     def host_object(self) -> socket.SocketType:
         """The host's object, which owns the number from now on; EBADF where the socket is closed already."""
@@ -97,6 +102,7 @@ class OwnSocket(_HostObject):
             made = self._object
             if made is None and not self.closed:
                 made = self._object = _object_of(self.handle, self.info)
+                self.holds_more = True
                 for name in _HERE:
                     self.__dict__.setdefault(name, getattr(made, name))
         if made is None or self.closed:  # perhaps while it was made: the number may be another file's
@@ -109,6 +115,7 @@ class OwnSocket(_HostObject):
         """Keep a connection for the next accept."""
         kept: list[tuple[OwnSocket, Sockaddr]] = self.__dict__.setdefault("deferred", [])
         kept.append((accepted, peer))
+        self.holds_more = True
 
     def let_go(self) -> None:
         """The number is nobody's here any more; it stays open."""
@@ -117,18 +124,6 @@ class OwnSocket(_HostObject):
             self.group.leave(self)
         if self._object is not None:
             self._object.detach()
-
-    @property
-    def holds_more(self) -> bool:
-        """Whether anything must be ended beside its number when it is closed."""
-        return bool(
-            self._object is not None
-            or self.waiters
-            or self.claim is not None
-            or self.selection is not None
-            or self.group is not None
-            or self.deferred
-        )
 
     @property
     def blocking(self) -> bool:
