@@ -141,6 +141,7 @@ class Sockets(Ground):
         _check(error, f"name: cannot bind to {name}")
         record.bound = True
         record.claim = claim._replace(port=_port(s))
+        record.holds_more = True
         sharing.add(record.claim)
 
     def WSPListen(self, s: int, backlog: int) -> None:
@@ -191,7 +192,7 @@ class Sockets(Ground):
         record = SOCKETS.pop(s, None)
         if record is not None:
             record.closed = True
-            if record.holds_more:
+            if record.holds_more or record.waiters:
                 retire(record)
         try:
             socket.close(s)
