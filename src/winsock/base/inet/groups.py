@@ -39,6 +39,7 @@ class Group:
     def join(self, record: OwnSocket) -> None:
         """Make a new socket a member."""
         record.group = self
+        record.holds_more = True
         self.members.append(record)
         GROUPS[self.id] = self
 

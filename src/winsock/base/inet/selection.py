@@ -18,7 +18,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from winsock.abi.constants import (
     FD_ACCEPT,
@@ -33,6 +33,9 @@ from winsock.base.inet import own
 from winsock.base.inet.own import OwnSocket
 from winsock.core.netevents import NetworkEvents, Recorder
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
+
+if TYPE_CHECKING:
+    from winsock.base.inet.changes import Notice
 
 _INT = struct.Struct("=i")
 _RECEIVES = ("recv_into", "recvmsg_into")
@@ -49,6 +52,7 @@ class Selection:
         self._readable = 0
         """Bytes that could be read at the last look."""
         self._wants_room = False
+        record.holds_more = True
         for name in _RECEIVES:
             setattr(record, name, self._noticing(getattr(record, name)))
 
@@ -70,9 +74,19 @@ class Selection:
             self._watch, self._signal = watch, signal
             self._note_connection()
             self._attach()
+            self.watch_changes()
             if self._recorder.select(mask):
                 signal(self)
             watch.look()
+
+    def exchange(self, exchange: Callable[[], None]) -> None:
+        """Put another file under the socket's number, and watch that."""
+        with lock:
+            if self._watch is not None:
+                self._watch.detach(self._record.handle)
+            exchange()
+            if self._watch is not None:
+                self._attach()
 
     def cancel(self) -> None:
         """Ask for nothing any more."""
@@ -102,6 +116,8 @@ class Selection:
         with lock:
             if self._watch is not None:
                 self._watch.detach(self._record.handle)
+                for notice in self._notices():
+                    self._watch.detach(notice.descriptor)
             self._watch, self._signal = None, nothing
 
     # What the provider's calls tell.
@@ -126,6 +142,29 @@ class Selection:
             self._wants_room = True
             if self._watch is not None:
                 self._attach()
+
+    def watch_changes(self) -> None:
+        """A change of addresses or routes shall be told of."""
+        with lock:
+            for notice in self._notices() if self._watch is not None else ():
+                self._watch.attach(notice.descriptor, READABLE, lambda _, notice=notice: self._has_changed(notice))
+
+    def _notices(self) -> list[Notice]:
+        if not self._record.attachments:
+            return []
+        from winsock.base.inet import changes
+
+        return changes.kept(self._record)
+
+    def _has_changed(self, notice: Notice) -> None:
+        """It is told once; the application asks anew for the next."""
+        with lock:
+            if self._watch is not None:
+                self._watch.detach(notice.descriptor)
+            self._record.detach(notice)
+            notice.end()
+            self._recorder.happened(notice.event)
+            self._tell()
 
     def accepted(self) -> None:
         """An accept was made: tell of the next connection that waits."""
