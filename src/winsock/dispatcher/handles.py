@@ -67,9 +67,14 @@ def close(handle: int) -> None:
     try:
         record.table.WSPCloseSocket(handle)
     except WinsockError:
-        if record.is_current() and handle not in records:
-            enter(record)
+        put_back(record)
         raise
+
+
+def put_back(record: Record) -> None:
+    """A close failed: the socket stays as it was, where the number is still its own."""
+    if record.handle not in records and record.is_current():
+        enter(record)
 
 
 def close_all() -> None:
