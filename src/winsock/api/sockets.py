@@ -51,11 +51,13 @@ def WSASocket(
     """
     try:
         if protocol_info is None:
-            chain = first_matches.get((af, type, protocol))
-            if chain is None:
-                return creation.of_first_match(af, type, protocol, g, flags)
             try:
-                return chain.table.WSPSocket(af, type, protocol, chain.info, g, flags)
+                chain = first_matches[af, type, protocol]
+            except KeyError:
+                return creation.of_first_match(af, type, protocol, g, flags)
+            make = chain.table.WSPSocket
+            try:
+                return make(af, type, protocol, chain.info, g, flags)
             except WinsockError as error:
                 return creation.of_next_match(chain, error, af, type, protocol, g, flags)
         return creation.of_description(protocol_info, af, type, protocol, g, flags)
@@ -153,17 +155,21 @@ def shutdown(s: int, how: int) -> None:
 
 def closesocket(s: int) -> None:
     """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
-    record = records.get(s)
-    if record is None:
-        raise refusal(s)
+    try:
+        record = records[s]
+    except KeyError:
+        raise refusal(s) from None
     try:
         if record.made or not same(s, record.identity):
             handles.close(s)
             return
-        senders.pop(s, None)
+        if s in senders:
+            del senders[s]
         del records[s]
-        record.table.WSPCloseSocket(s)
+        close = record.table.WSPCloseSocket
+        close(s)
     except WinsockError as error:
+        handles.put_back(record)
         note(error)
         raise
 
