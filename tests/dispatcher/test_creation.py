@@ -230,3 +230,20 @@ def test_the_attribute_is_socket_s_default_and_wsasocket_s_choice_sock_015() -> 
         options.setsockopt(-1, c.SOL_SOCKET, c.SO_OPENTYPE, 0)
     flags = [arguments[5] for _, arguments in RecordingBase.seen]
     assert flags == [1, 0, 1, 0, 1]
+
+
+class Keeping(Layer):
+    """Refuses to close."""
+
+    def WSPCloseSocket(self, s: int) -> None:
+        raise e.WinsockError(e.WSAEWOULDBLOCK, "not now")
+
+
+def test_a_socket_that_could_not_be_closed_stays_as_it_was() -> None:
+    process.startup(catalog=layered(Keeping))
+    s = sockets.socket(*TCP)
+    record = records[s]
+    with refused(e.WSAEWOULDBLOCK, "not now"):
+        sockets.closesocket(s)
+    assert startup.WSAGetLastError() == e.WSAEWOULDBLOCK
+    assert records[s] is record
