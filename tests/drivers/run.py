@@ -25,10 +25,10 @@ LOOPBACK = run_program.LOOPBACK
 class RunWorld:
     """A supervised program that obeys, and what is to be closed at the end."""
 
-    def __init__(self, control: socket.socket, lines: Path, stack: ExitStack) -> None:
+    def __init__(self, control: socket.socket, lines: Path, ends: ExitStack) -> None:
         self._control = control
         self._lines = lines
-        self._stack = stack
+        self._ends = ends
 
     def lines(self) -> list[str]:
         return self._lines.read_text().splitlines()
@@ -81,7 +81,7 @@ class RunWorld:
         return self._closing(PlainEnd(socket.socket(fileno=descriptors[0])))
 
     def _closing(self, end: PlainEnd) -> PlainEnd:
-        self._stack.callback(end.close)
+        self._ends.callback(end.close)
         return end
 
 
@@ -100,7 +100,8 @@ def open_run_world(*layers: Used) -> Iterator[RunWorld]:
         with theirs:
             started = stack.enter_context(running(command, env=environment(), pass_fds=[theirs.fileno()]))
         wait_until(lines.exists, "the first line")
-        yield RunWorld(ours, lines, stack)
+        with ExitStack() as ends:
+            yield RunWorld(ours, lines, ends)
         ours.close()
         assert started.wait(PATIENCE_S).status == 0
 
