@@ -6,7 +6,7 @@ It must not know how an application asks for what it wants; `winsock.dispatcher.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from winsock.abi.constants import SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winsock.spi.stream import StreamLayer
 
 READ, WRITE, EXCEPT = 1, 2, 4
+_NOTHING: Wish = (0, None)
 
 ENOUGH = 256 * 1024
 """How much is read ahead at the most, to tell how much there is."""
@@ -86,24 +87,20 @@ class Connection(Machine):
 
     def send(self, buffers: Sequence[ReadBuffer], blocking: bool) -> int:
         """Take bytes from the application; where it may wait, until the socket below has them all."""
-        with self.lock:
-            self._check_may_send()
-            if not blocking and not self.connected:
-                raise WinsockError(WSAENOTCONN, "s: the socket is not connected yet")
         taken = 0
         for piece in _pieces(buffers):
             if not self._take(piece, blocking):
                 if taken:
                     break
                 self._tell("found_no_room")
-                raise _timed_out("sending (SO_SNDTIMEO)") if blocking else _would_block("sending")
+                raise self._no_room(blocking)
             taken += len(piece)
-        if blocking and self.outgoing.size:
-            self.wait_for(lambda: not self.outgoing.size or None, patience_s=self._patience_s(SO_SNDTIMEO))
-        if self.outgoing.size:
-            self._tell("found_no_room")
-        else:
+        if not self.outgoing.size:
             self.settle()
+            return taken
+        if blocking:
+            self.wait_for(lambda: not self.outgoing.size or None, patience_s=self._patience_s(SO_SNDTIMEO))
+        self._tell("found_no_room")
         return taken
 
     def receive(self, buffers: Sequence[memoryview], blocking: bool, peek: bool = False, fill: bool = False) -> int:
@@ -150,9 +147,18 @@ class Connection(Machine):
         self._check_may_send()
         if self.outgoing.size or not self.pipeline.ready:
             return None
-        self.put(piece)
-        self._raise_error()
+        if piece:
+            self.put(piece)
+            self._raise_error()
         return True
+
+    def _no_room(self, blocking: bool) -> WinsockError:
+        """What a send fails with that could not begin."""
+        if blocking:
+            return _timed_out("sending (SO_SNDTIMEO)")
+        if self.connected:
+            return _would_block("sending")
+        return WinsockError(WSAENOTCONN, "s: the socket is not connected yet")
 
     def _check_may_send(self) -> None:
         """Under the lock; raises what a send fails with."""
@@ -329,8 +335,8 @@ class Connection(Machine):
             self.lock.release()
 
     def _left_to_do(self) -> Wish | None:
-        wish = self.wishes(IN if self._is_watched else 0)
-        return None if wish == (0, None) else wish
+        wish = self.wishes(IN if self.notices is not None and self._is_watched else 0)
+        return None if wish == _NOTHING else wish
 
     def _check_is_connected(self) -> None:
         if self.error is not None or not self.connected:
@@ -342,17 +348,14 @@ def again(error: WinsockError) -> WinsockError:
     return WinsockError(error.winerror, error.strerror, errno=error.errno if error.from_kernel else None)
 
 
-def _pieces(buffers: Sequence[ReadBuffer]) -> Iterator[bytes]:
-    """The buffers as pieces that the machine takes at once."""
-    if len(buffers) > 1 and sum(map(len, buffers)) <= PIECE:
-        buffers = (b"".join(buffers),)
-    for buffer in buffers:
-        if len(buffer) <= PIECE:
-            if buffer:
-                yield bytes(buffer)
-        else:
-            view = memoryview(buffer)
-            yield from (bytes(view[i : i + PIECE]) for i in range(0, len(view), PIECE))
+def _pieces(buffers: Sequence[ReadBuffer]) -> Iterable[bytes]:
+    """The buffers as pieces that the machine takes at once; one, of nothing, where there is nothing."""
+    if len(buffers) == 1 and len(buffers[0]) <= PIECE:
+        return (bytes(buffers[0]),)
+    if sum(map(len, buffers)) <= PIECE:
+        return (b"".join(buffers),)
+    views = [memoryview(buffer) for buffer in buffers]
+    return (bytes(view[i : i + PIECE]) for view in views for i in range(0, len(view), PIECE))
 
 
 def _would_block(what: str) -> WinsockError:

@@ -455,7 +455,9 @@ def _check_transfer(function: str, buffers: Sequence[ReadBuffer], flags: int, ov
         raise unsupported(f"{function} of urgent data (MSG_OOB), which would go round the layer,")
 
 
-def _readable(buffers: Sequence[ReadBuffer]) -> list[memoryview]:
+def _readable(buffers: Sequence[ReadBuffer]) -> Sequence[ReadBuffer]:
+    if len(buffers) == 1 and type(buffers[0]) is bytes:
+        return buffers
     try:
         return [memoryview(buffer).cast("B") for buffer in buffers]
     except TypeError as error:
@@ -463,7 +465,10 @@ def _readable(buffers: Sequence[ReadBuffer]) -> list[memoryview]:
 
 
 def _writable(buffers: Sequence[WriteBuffer]) -> list[memoryview]:
-    views = _readable(buffers)
+    try:
+        views = [memoryview(buffer).cast("B") for buffer in buffers]
+    except TypeError as error:
+        raise WinsockError(WSAEFAULT, f"buffers: {error}") from None
     if any(view.readonly for view in views):
         raise WinsockError(WSAEFAULT, "buffers: they cannot be written to")
     return views

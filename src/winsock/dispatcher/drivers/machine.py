@@ -249,7 +249,8 @@ class Machine:
         events = interest | (IN if self._reads_unasked else 0) | (OUT if self.outgoing.size else 0)
         if self.lower_ended:
             events &= ~IN
-        return events, earliest(self.pipeline.deadline, self.until)
+        deadline = self.pipeline.deadline
+        return events, deadline if self.until is None else earliest(deadline, self.until)
 
     def wait_for(self, attempt: Callable[[], T | None], interest: int = 0, patience_s: float | None = None) -> T | None:
         """What `attempt` comes to, asked again under the lock whenever there is news; None where the time ran out."""
