@@ -13,8 +13,8 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
-from winsock.abi.sockaddr import Sockaddr, coerce
-from winsock.api.addresses import Address
+from winsock.abi.sockaddr import Sockaddr
+from winsock.api.addresses import Address, read
 from winsock.catalog.entries import CatalogEntry
 from winsock.core import dotted
 from winsock.dispatcher import loader
@@ -94,7 +94,7 @@ def WSAAddressToString(address: Address, protocol_info: WSAPROTOCOL_INFO | None 
     Source: nf-winsock2-wsaaddresstostringw.
     """
     require_started()
-    value = coerce(address)
+    value = read(address, "address")
     entry = _converter(value.family, protocol_info)
     return loader.open_chain(entry).table.WSPAddressToString(value, protocol_info or entry.info)
 
@@ -115,9 +115,11 @@ def WSAStringToAddress(text: str, address_family: int, protocol_info: WSAPROTOCO
 def _converter(family: int, protocol_info: WSAPROTOCOL_INFO | None) -> CatalogEntry:
     catalog = loader.catalog()
     if protocol_info is not None:
+        if not isinstance(protocol_info, WSAPROTOCOL_INFO):
+            raise WinsockError(WSAEFAULT, f"protocol_info: {protocol_info!r} is no WSAPROTOCOL_INFO")
         return catalog.find(protocol_info.dwCatalogEntryId)
     for entry in catalog:
         if entry.info.iAddressFamily == family and entry.info.chain_length != LAYERED_PROTOCOL:
             return entry
     hint = f"; AF_INET6 is {AF_INET6} in Winsock" if family == _HOST_AF_INET6 else ""
-    raise WinsockError(WSAEINVAL, f"no installed protocol has the address family {family}{hint}")
+    raise WinsockError(WSAEINVAL, f"address_family: no installed protocol has the address family {family}{hint}")

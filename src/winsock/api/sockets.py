@@ -11,9 +11,10 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
 from winsock.catalog.matching import NotTogether
 from winsock.dispatcher import creation, handles, loader, threads
+from winsock.dispatcher.arguments import MISTAKES
 from winsock.dispatcher.loader import first_matches
 from winsock.dispatcher.records import records, senders
-from winsock.dispatcher.route import find, function, note, refusal, require_started
+from winsock.dispatcher.route import find, function, note, refusal, require_started, told
 from winsock.host import same
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -61,6 +62,9 @@ def WSASocket(
             except WinsockError as error:
                 return creation.of_next_match(chain, error, af, type, protocol, g, flags)
         return creation.of_description(protocol_info, af, type, protocol, g, flags)
+    except MISTAKES as error:
+        values = {"protocol_info": protocol_info, "g": g, "flags": flags}
+        raise told(error, af=af, type=type, protocol=protocol, **values) from error
     except NotTogether as error:
         invalid = WinsockError(WSAEINVAL, error.strerror)
         note(invalid)

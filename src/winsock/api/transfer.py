@@ -12,8 +12,20 @@ from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
 from winsock.dispatcher.records import Record, records, senders
-from winsock.dispatcher.route import NO_SIGNAL, after_direct_send, find, function, learn_to_send, note, refusal
+from winsock.dispatcher.route import (
+    FAILURES,
+    NO_SIGNAL,
+    after_direct_send,
+    find,
+    function,
+    learn_to_send,
+    refusal,
+    told,
+)
 from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+_MOST_BYTES = 0x7FFFFFFF
+"""What fits the int that the length is in C."""
 
 
 def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
@@ -37,9 +49,8 @@ def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
         raise refusal(s)
     try:
         return record.table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
-    except WinsockError as error:
-        note(error)
-        raise
+    except FAILURES as error:
+        raise told(error, data=data, flags=flags) from error.__cause__
 
 
 def recv(s: int, length: int, flags: int = 0) -> bytes:
@@ -53,9 +64,8 @@ def recv(s: int, length: int, flags: int = 0) -> bytes:
     try:
         buffer = _room(length)
         count, _ = record.table.WSPRecv(s, (buffer,), flags)  # type: ignore[misc]
-    except WinsockError as error:
-        note(error)
-        raise
+    except FAILURES as error:
+        raise told(error, length=length, flags=flags) from error.__cause__
     return bytes(buffer) if count == length else bytes(memoryview(buffer)[:count])
 
 
@@ -67,11 +77,10 @@ def sendto(s: int, data: ReadBuffer, flags: int, to: Address | None) -> int:
     """
     record = _record(s)
     try:
-        address = None if to is None else address_for(record, to)
+        address = None if to is None else address_for(record, to, "to")
         return record.table.WSPSendTo(s, (data,), flags, address)  # type: ignore[return-value]
-    except WinsockError as error:
-        note(error)
-        raise
+    except FAILURES as error:
+        raise told(error, data=data, flags=flags, to=to) from error.__cause__
 
 
 def recvfrom(s: int, length: int, flags: int = 0) -> tuple[bytes, Sockaddr | None]:
@@ -83,9 +92,8 @@ def recvfrom(s: int, length: int, flags: int = 0) -> tuple[bytes, Sockaddr | Non
     try:
         buffer = _room(length)
         count, _, source = record.table.WSPRecvFrom(s, (buffer,), flags)  # type: ignore[misc]
-    except WinsockError as error:
-        note(error)
-        raise
+    except FAILURES as error:
+        raise told(error, length=length, flags=flags) from error.__cause__
     return bytes(memoryview(buffer)[:count]), source
 
 
@@ -127,7 +135,7 @@ def WSASendTo(
 ) -> int | None:
     """Send several buffers as one datagram. Raises what `sendto` does. Source: nf-winsock2-wsasendto."""
     record = find(s)
-    address = None if to is None else address_for(record, to)
+    address = None if to is None else address_for(record, to, "to")
     return record.table.WSPSendTo(s, buffers, flags, address, overlapped, completion_routine)
 
 
@@ -166,6 +174,6 @@ def _record(s: int) -> Record:
 
 
 def _room(length: int) -> bytearray:
-    if not isinstance(length, int) or length < 0:
+    if not isinstance(length, int) or not 0 <= length <= _MOST_BYTES:
         raise WinsockError(WSAEFAULT, f"length: {length!r} is no number of bytes")
     return bytearray(length)

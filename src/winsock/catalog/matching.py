@@ -63,12 +63,12 @@ def refusal(infos: Iterable[WSAPROTOCOL_INFO], af: int, type: int, protocol: int
     entries = [info for info in infos if info.chain_length != LAYERED_PROTOCOL]
     kind = f"family {af}, type {type}, protocol {protocol}"
     if not any(fits_type(info, type) for info in entries):
-        return WinsockError(WSAESOCKTNOSUPPORT, f"no installed protocol has the socket type {type} ({kind})")
+        return WinsockError(WSAESOCKTNOSUPPORT, f"type: no installed protocol has the socket type {type} ({kind})")
     if not any(fits_family(info, af) for info in entries):
         hint = _HOST_FAMILIES.get(af, f"no installed protocol has the address family {af}")
-        return WinsockError(WSAEAFNOSUPPORT, f"{hint} ({kind})")
+        return WinsockError(WSAEAFNOSUPPORT, f"af: {hint} ({kind})")
     if not any(_has_protocol(info, type, protocol) for info in entries):
-        return WinsockError(WSAEPROTONOSUPPORT, f"no installed protocol has the number {protocol} ({kind})")
+        return WinsockError(WSAEPROTONOSUPPORT, f"protocol: no installed protocol has the number {protocol} ({kind})")
     if not any(fits_family(info, af) and fits_type(info, type) for info in entries):
         return NotTogether(WSAESOCKTNOSUPPORT, f"the address family {af} has no socket type {type} ({kind})")
     return NotTogether(WSAEPROTOTYPE, f"each is installed, but not together: {kind}")

@@ -37,10 +37,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from winsock.abi.errors import WSANOTINITIALISED, WinsockError
 from winsock.dispatcher import process, records, threads
+from winsock.dispatcher.arguments import MISTAKES, diagnosed, in_words_of
 from winsock.spi.provider import ReadBuffer, SendsDirectly
 
 P = ParamSpec("P")
@@ -51,17 +52,40 @@ NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 def function(body: Callable[P, R]) -> Callable[P, R]:
-    """A Winsock function: an error that it raises is also the thread's last error."""
+    """A Winsock function: an error that it raises is also the thread's last error.
+
+    What it raises over an argument of a wrong type becomes the documented error, with the name of the argument.
+    """
+    names = body.__code__.co_varnames[: body.__code__.co_argcount]
 
     @wraps(body)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return body(*args, **kwargs)
         except WinsockError as error:
-            note(error)
+            note(in_words_of(error, names))
             raise
+        except MISTAKES as error:
+            raise told(error, **dict(zip(names, args, strict=False)), **kwargs) from error
 
     return call
+
+
+FAILURES = (WinsockError, *MISTAKES)
+"""What a function may fail with that is the caller's to know."""
+
+
+def told(error: Exception, **values: Any) -> Exception:
+    """The error as the caller of a function with these arguments gets it; it is already the thread's last.
+
+    What Python raised for an argument of a wrong type becomes the documented error; a provider's word for an argument
+    becomes the caller's.
+    """
+    found = error if isinstance(error, WinsockError) else diagnosed(values)
+    if found is None:
+        return error
+    note(in_words_of(found, values))
+    return found
 
 
 def require_started() -> None:
@@ -85,7 +109,11 @@ def learn_to_send(s: int) -> Callable[[ReadBuffer, int], int] | None:
         raise refusal(s) from None
     provider = getattr(record.table.WSPSend, "__self__", None)
     ask = getattr(provider, "direct_send", None)
-    direct: Callable[[ReadBuffer, int], int] | None = ask(s) if ask is not None else None
+    direct: Callable[[ReadBuffer, int], int] | None
+    try:
+        direct = ask(s) if ask is not None else None
+    except OSError:  # the number was closed behind our back: the slot says what is the matter
+        direct = None
     records.senders[s] = direct
     return direct
 
@@ -98,9 +126,8 @@ def after_direct_send(s: int, data: ReadBuffer, outcome: int | Exception) -> int
     provider: SendsDirectly = record.table.WSPSend.__self__  # type: ignore[attr-defined]
     try:
         return provider.after_direct_send(s, data, outcome)
-    except WinsockError as error:
-        note(error)
-        raise
+    except FAILURES as error:
+        raise told(error, data=data) from error.__cause__
 
 
 def refusal(s: object) -> WinsockError:
