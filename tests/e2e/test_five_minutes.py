@@ -6,7 +6,6 @@ be what it prints, but for times, numbers and the width of columns.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shlex
@@ -15,7 +14,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -26,8 +24,6 @@ from tests.e2e.harness import (
     WINSOCK,
     Running,
     bare,
-    environment,
-    free_port,
     kill_marked,
     marked,
     name_of,
@@ -36,77 +32,10 @@ from tests.e2e.harness import (
     wait_until,
     winsock,
 )
+from tests.e2e.newcomer import Newcomer, Page, shape
 from tests.supervisor.generations.running import Terminal
 
-README = (ROOT / "README.md").read_text()
-README_PORT = "8000"
-
-
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-class Typed(NamedTuple):
-    """A command of the README, and what stands below it."""
-
-    command: str
-    printed: list[str]
-
-
-def typed() -> list[Typed]:
-    """All commands, in the order in which they are met."""
-    commands: list[Typed] = []
-    for line in "".join(blocks("console")).splitlines():
-        if line.startswith("$ "):
-            commands.append(Typed(line[2:], []))
-        else:
-            commands[-1].printed.append(line)
-    return commands
-
-
-def shape(lines: list[str]) -> list[str]:
-    """The lines without what differs from run to run; sorted, since two processes write them."""
-    return sorted(re.sub(r"\s+", " ", re.sub(r"[0-9]+(\.[0-9]+)?", "0", line)).strip() for line in lines)
-
-
-# --- the README, as typed ---------------------------------------------------------------------------------------------
-
-
-class Newcomer:
-    """Somebody with a shell in an empty folder, who types what the README says."""
-
-    def __init__(self, folder: Path, leaving: ExitStack) -> None:
-        self.folder = folder
-        self.port = str(free_port())
-        self._leaving = leaving
-        programs = folder / "bin"
-        programs.mkdir()
-        (programs / "winsock").write_text(f'#!/bin/sh\nexec {shlex.join(WINSOCK)} "$@"\n')
-        (programs / "winsock").chmod(0o755)
-        self.environment = environment(PATH=f"{programs}:{os.environ['PATH']}")
-
-    def write(self, name: str, text: str) -> None:
-        """A file of the README."""
-        (self.folder / name).write_text(text.replace(README_PORT, self.port))
-
-    def type(self, command: str) -> list[str]:
-        """What a command prints; one with & goes on, and is waited for until its port answers."""
-        command = command.replace(README_PORT, self.port)
-        if command.endswith("&"):
-            self._leaving.enter_context(
-                running(["sh", "-c", f"exec {command[:-1]}"], cwd=self.folder, env=self.environment)
-            )
-            wait_until(lambda: answers(int(self.port)), "the server of the README")
-            return []
-        finished = bare("sh", "-c", f"{command} 2>&1", cwd=self.folder, env=self.environment)
-        return finished.stdout.decode().replace(self.port, README_PORT).splitlines()
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens."""
-    with socket.socket() as probe:
-        return probe.connect_ex((LOCALHOST, port)) == 0
+README = Page(ROOT / "README.md")
 
 
 @pytest.fixture
@@ -119,22 +48,22 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
 
 
 def test_everything_in_the_readme_prints_what_stands_there(newcomer: Newcomer) -> None:
-    (mine,) = blocks("python")
+    (mine,) = README.blocks("python")
     newcomer.write("mine.py", mine)
-    commands = typed()
+    commands = README.typed()
     assert [one.command.split()[0] for one in commands].count("winsock") >= 4
     for one in sorted(commands, key=lambda one: one.command.startswith("winsock")):
         assert shape(newcomer.type(one.command)) == shape(one.printed), one.command
 
 
 def test_the_readmes_layer_has_ten_lines_and_is_the_example() -> None:
-    (mine,) = blocks("python")
+    (mine,) = README.blocks("python")
     assert len(mine.splitlines()) <= 10
     assert mine == (ROOT / "examples" / "redirect.py").read_text()
 
 
 def test_what_the_readme_points_to_is_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    links = re.findall(r"\]\(([^)#:]+)\)", README.text)
     assert "docs/map.md" in links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
