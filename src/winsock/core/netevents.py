@@ -91,6 +91,11 @@ class Recorder:
             if event & TAKES_BACK.get(kind, 0):
                 del self._recorded[event]
 
+    def renew(self, event: int) -> None:
+        """An event that comes once may come once more: another connect, or another leaf that is to join."""
+        self._spent &= ~event
+        self._recorded.pop(event, None)
+
     def take(self) -> NetworkEvents:
         """WSAEnumNetworkEvents: what was asked for leaves the record; the rest stays, unread."""
         errors = [0] * FD_MAX_EVENTS

@@ -6,7 +6,8 @@ wait. So a program of several threads has one history, if its threads meet in no
 
 A thread takes part from its first call until it ends. Threads made by `spawn` start in turn and are waited for without
 limit. Other threads may wait for something that we do not see (a join, a queue): whoever makes no call for a moment of
-real time, while the others wait, counts as away until its next call. `away` says so at once, and without a guess.
+real time, while the others wait, counts as away until its next call. `away` says so at once, and without a guess. As
+long as somebody is away something may yet happen; that nothing ever will is then concluded after a long real time only.
 
 Sources: none of Windows'; the idea of a clock that jumps when all tasks wait is trio's `MockClock`.
 """
@@ -14,6 +15,7 @@ Sources: none of Windows'; the idea of a clock that jumps when all tasks wait is
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
@@ -26,6 +28,7 @@ Ready: TypeAlias = Callable[[], bool]
 """Whether a wait is over, from what the simulation knows. Asked by any thread that holds the lock."""
 
 _PATIENCE_S = 0.05
+_LONG_S = 20.0
 POLL_S = 1e-5
 """What it costs in simulated time to look, and to find nothing: a program that looks again and again gets on."""
 
@@ -55,10 +58,14 @@ class Simulation:
         self._waiting: list[_Waiter] = []
         self._running: dict[int, threading.Thread] = {}
         """Those who take part and do not wait, by their ids."""
-        self._last = 0
-        """Who called last; it is among the running."""
+        self.last = 0
+        """The thread that called last, by its id: it is among the running, and need not `enter` again."""
         self._suspects: set[int] = set()
         """Who made no call since somebody lost patience."""
+        self._away: dict[int, threading.Thread] = {}
+        """Those who take part, and wait for something else."""
+        self._stuck_since: float | None = None
+        """Real time: since when only those who are away could go on."""
         self._spawned: set[threading.Thread] = set()
         self._failures: list[BaseException] = []
 
@@ -66,28 +73,37 @@ class Simulation:
 
     def enter(self) -> None:
         """A call begins, with the lock held: its thread takes part."""
-        if get_ident() != self._last:
+        if get_ident() != self.last:
             self._note(threading.current_thread())
 
     def _note(self, thread: threading.Thread) -> None:
-        self._last = get_ident()
-        self._running[self._last] = thread
-        self._suspects.discard(self._last)
+        self.last = get_ident()
+        self._running[self.last] = thread
+        self._suspects.discard(self.last)
+        self._away.pop(self.last, None)
+        self._stuck_since = None
 
     @contextmanager
     def away(self) -> Iterator[None]:
         """This thread waits for something else meanwhile."""
         with self.lock:
             self._leave()
-        yield
-        with self.lock:
-            self.enter()
+            self._away[get_ident()] = threading.current_thread()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.enter()
 
     def _leave(self) -> None:
-        if self._last == get_ident():
-            self._last = 0
+        if self.last == get_ident():
+            self.last = 0
         self._running.pop(get_ident(), None)
-        if self._waiting:  # it may be the turn of somebody who can only find out by himself
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        """It may be the turn of somebody who has to find out by himself."""
+        if self._waiting:
             self._waiting[0].news.notify()
 
     # Waiting.
@@ -119,7 +135,7 @@ class Simulation:
                 if self._running:
                     self._block(waiter)
                 else:
-                    self._drive()
+                    self._drive(waiter)
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
@@ -127,7 +143,7 @@ class Simulation:
         if waiter.error is not None:
             raise waiter.error
 
-    def _drive(self) -> None:
+    def _drive(self, driver: _Waiter) -> None:
         """Move the clock until somebody can go on, and let the first of those."""
         while True:
             for waiter in self._waiting:
@@ -138,7 +154,19 @@ class Simulation:
             try:
                 self.clock.jump([waiter.wait for waiter in self._waiting])
             except InternalError as error:
+                if self._may_yet_go_on(driver):
+                    return
                 self._fail(error)
+
+    def _may_yet_go_on(self, driver: _Waiter) -> bool:
+        """Nothing is on the agenda: give those who are away time to do something."""
+        self._away = {ident: thread for ident, thread in self._away.items() if thread.is_alive()}
+        if not self._away:
+            return False
+        if self._stuck_since is None:
+            self._stuck_since = time.monotonic()
+        driver.news.wait(self._patience_s)
+        return self._stuck_since is None or time.monotonic() - self._stuck_since < _LONG_S
 
     def _choose(self, waiter: _Waiter) -> None:
         waiter.chosen = True
@@ -153,16 +181,14 @@ class Simulation:
             waiter.error = waiter.error or InternalError(*error.args)
 
     def _block(self, waiter: _Waiter) -> None:
-        """Until there is something to do for this thread, or somebody has been silent for too long."""
-        strangers = {ident for ident, thread in self._running.items() if thread not in self._spawned}
-        if len(strangers) < len(self._running):  # one of our own runs, and will come back to us
-            waiter.news.wait()
-            return
-        self._suspects, self._last = strangers, 0
+        """Until there is something to do for this thread, or strangers have been silent for too long."""
+        self._suspects = {ident for ident, thread in self._running.items() if thread not in self._spawned}
+        if self._suspects:
+            self.last = 0  # whoever calls next says so
         if waiter.news.wait(self._patience_s):
             return
-        for ident in self._suspects:
-            self._running.pop(ident, None)
+        for ident in self._suspects & self._running.keys():
+            self._away[ident] = self._running.pop(ident)
         self._suspects = set()
 
     def pass_by(self) -> None:
@@ -176,8 +202,7 @@ class Simulation:
     def poke(self) -> None:
         """Something happened that somebody may wait for, and that is not on the agenda."""
         with self.lock:
-            if self._waiting:
-                self._waiting[0].news.notify()
+            self._wake_one()
 
     def sleep(self, seconds: float) -> None:
         """Wait for so much simulated time."""

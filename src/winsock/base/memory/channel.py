@@ -145,9 +145,13 @@ class Channel:
     def write(self, now: float, data: bytes | memoryview) -> int:
         """Send as much as there is room for; how much that is."""
         taken = data[: self.room]
-        self._outgoing += taken
-        self._push(now)
+        self.put(now, taken)
         return len(taken)
+
+    def put(self, now: float, data: bytes | memoryview) -> None:
+        """Send all of it, whether there is room or not."""
+        self._outgoing += data
+        self._push(now)
 
     def read(self, count: int, peek: bool = False) -> bytes:
         """Take what has arrived; tell the peer where that opens a window that was shut."""
@@ -167,10 +171,10 @@ class Channel:
             self._last_note = note
             self._push(now)
 
-    def stop_listening(self) -> None:
-        """Nothing more will be read; what is there, or comes, resets the connection."""
+    def stop_listening(self, is_unread: bool) -> None:
+        """Nothing more will be read: what comes resets the connection, as does what is there unread."""
         self.is_deaf = True
-        if self._incoming:
+        if is_unread:
             self.abort()
 
     def abort(self, error: int = 0) -> None:

@@ -7,16 +7,17 @@ remembers for a while that the connection ended in order, so that the peer's las
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, cast
 
 from winsock.abi.errors import WinsockError
 from winsock.base.memory import channel as machine
-from winsock.base.memory.channel import ACCEPT, FIN, RST, SYN, Channel, Segment
+from winsock.base.memory.channel import FIN, RST, SYN, Channel, Segment
 
 if TYPE_CHECKING:
     from winsock.base.memory.hosts import Host
     from winsock.base.memory.links import Link
     from winsock.base.memory.ports import InetAddress
+    from winsock.base.memory.sockets import Socket
 
 REMEMBERED_S = 60.0
 """How long the last words of a connection that ended are answered."""
@@ -58,6 +59,32 @@ class Connection:
         self._tick_at = inf
         host.connections[self.key] = self
 
+    @classmethod
+    def to(cls, socket: Socket, target: InetAddress, note: bytes = b"", patience_s: float | None = None) -> Self:
+        """Ask for a connection from a socket that is bound; WSAEHOSTUNREACH, WSAENETUNREACH."""
+        host = socket.host
+        size = max(1, host.route(target.host).conditions.mtu - machine.HEADER)
+        channel = Channel(host.network.next_tag(), True, size, socket.send_room, socket.receive_room)
+        channel.patience_s = patience_s
+        connection = cls(host, socket.slot, socket.bind_for(target), target, channel, cast(Owner, socket))
+        channel.open(host.network.clock.time, note)
+        connection.flush()
+        return connection
+
+    @classmethod
+    def asked_by(cls, packet: Packet, socket: Socket) -> Self:
+        """What a request asks for, not answered yet."""
+        segment = packet.segment
+        size = max(1, packet.link.conditions.mtu - machine.HEADER)
+        channel = Channel(segment.tag, False, size, socket.send_room, socket.receive_room)
+        channel.peer_note = segment.note
+        return cls(socket.host, packet.slot, packet.target, packet.source, channel, cast(Owner, socket))
+
+    def answer(self, note: bytes = b"") -> None:
+        """Take it."""
+        self.channel.answer(self.host.network.clock.time, note)
+        self.flush()
+
     def flush(self) -> None:
         """Send what the channel has to send, and see to its deadline."""
         channel, network = self.channel, self.host.network
@@ -79,10 +106,10 @@ class Connection:
         self.channel.receive(self.host.network.clock.time, segment)
         self._tell()
 
-    def let_go(self) -> None:
-        """The socket is closed: what is still to be sent is sent in the background."""
+    def let_go(self, is_unread: bool) -> None:
+        """The socket is closed: what is still to be sent is sent in the background, if nothing was left unread."""
         self.owner = None
-        self.channel.stop_listening()
+        self.channel.stop_listening(is_unread)
         self.channel.end(self.host.network.clock.time)
         self.flush()
 
@@ -166,6 +193,3 @@ def _remember(host: Host, key: int) -> None:
     while host.ended and next(iter(host.ended.values())) <= now:
         host.ended.pop(next(iter(host.ended)))
     host.ended[key] = now + REMEMBERED_S
-
-
-__all__ = ["ACCEPT", "Connection", "Owner", "Packet", "arrived", "send"]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.base.memory.datagrams import DatagramSocket
+from winsock.base.memory.messages import MessageSocket
 from winsock.base.memory.protocols import PROTOCOLS
+from winsock.base.memory.reliable import ReliableSocket
+from winsock.base.memory.rooted import RootedSocket
 from winsock.base.memory.sockets import Socket
 from winsock.base.memory.streams import StreamSocket
 from winsock.core import kinds
@@ -15,9 +18,9 @@ KINDS: tuple[type[Socket], ...] = (
     DatagramSocket,
     StreamSocket,
     DatagramSocket,
-    StreamSocket,
-    DatagramSocket,
-    StreamSocket,
+    MessageSocket,
+    ReliableSocket,
+    RootedSocket,
 )
 """In the order of the protocols."""
 

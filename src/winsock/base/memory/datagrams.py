@@ -31,6 +31,7 @@ from winsock.abi.errors import (
     WSAEMSGSIZE,
     WSAESHUTDOWN,
     WinsockError,
+    name_of,
 )
 from winsock.base.memory.ports import ANY, InetAddress
 from winsock.base.memory.sockets import (
@@ -74,7 +75,8 @@ class DatagramSocket(Socket):
     is_connectionless = True
     reports_resets: bool = True
     """SIO_UDP_CONNRESET."""
-    reset_pending: bool = False
+    pending_error: int = 0
+    """What became of something that was sent before, for the next receive to tell."""
     loops_back: bool = True
     """SIO_MULTIPOINT_LOOPBACK: it receives what it sends to a group of its own."""
     scope: int = 1
@@ -91,7 +93,7 @@ class DatagramSocket(Socket):
     # What select asks.
 
     def is_readable(self) -> bool:
-        return bool(self._queue) or self.reset_pending
+        return bool(self._queue) or self.pending_error != 0
 
     def is_writable(self) -> bool:
         return True
@@ -112,7 +114,7 @@ class DatagramSocket(Socket):
             return b""
         if name.port == 0:
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} has no port to send to")
-        if not _is_to_many(name.host):
+        if not is_to_many(name.host):
             self.host.route(name.host)
         self.local = self.bind_for(name)
         if self.peer != name:
@@ -188,7 +190,7 @@ class DatagramSocket(Socket):
         host = self.host
         link = host.routes.get(target[0])
         if link is None:
-            if _is_to_many(target.host):
+            if is_to_many(target.host):
                 return self._send_to_many(data, target)
             link = host.route(target.host)
         if target[1] == 0:  # nobody is at port 0: sent, and lost
@@ -234,11 +236,8 @@ class DatagramSocket(Socket):
             raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
         capacity = capacity_of(buffers)
         queue = self._queue
-        if not queue:
+        if not queue or self.pending_error:
             self._wait_for_data()
-        if self.reset_pending:
-            self.reset_pending = False
-            raise WinsockError(WSAECONNRESET, "a datagram sent before found nobody at its port")
         data, source = queue[0]
         if not flags & MSG_PEEK:
             queue.popleft()
@@ -265,6 +264,9 @@ class DatagramSocket(Socket):
         if self.selection is not None:
             self.called("receive")
         self.wait(self.is_readable, self.receive_timeout_ms, "a datagram")
+        if self.pending_error:
+            code, self.pending_error = self.pending_error, 0
+            raise WinsockError(code, f"what was sent before did not arrive: {name_of(code)}")
 
     def take(self, source: InetAddress, data: bytes) -> str:
         """A datagram has arrived here; why it was not taken."""
@@ -282,7 +284,7 @@ class DatagramSocket(Socket):
     def found_nobody(self, target: InetAddress) -> None:
         """A datagram of ours came to a port where nobody is."""
         if self.reports_resets and self.peer in (None, target):
-            self.reset_pending = True
+            self.pending_error = WSAECONNRESET
             self.happened(FD_READ)
 
     def close(self) -> None:
@@ -295,7 +297,8 @@ class DatagramSocket(Socket):
         super().crashed()
 
 
-def _is_to_many(host: str) -> bool:
+def is_to_many(host: str) -> bool:
+    """Whether an address is that of all hosts, or of a group."""
     return host == BROADCAST or is_multicast(host)
 
 

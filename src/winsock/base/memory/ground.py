@@ -40,10 +40,15 @@ class Ground(Provider):
         found = self.network.sockets.get(s)
         if found is None:
             raise WinsockError(WSAENOTSOCK, f"s: {s} is no socket of {self.network!r}")
-        if found.is_lost or not found.host.is_up:
+        if found.is_down:
             why = "crashed" if found.is_lost else "has no network"
             raise WinsockError(WSAENETDOWN, f"s: {found.host.name}, the socket's host, {why}")
         return found
+
+    def socket_for(self, s: int, function: str, overlapped: object) -> Socket:
+        """The same for a transfer; WSAEOPNOTSUPP where it should be overlapped."""
+        refuse_overlapped(function, overlapped)
+        return self.socket(s)
 
     def address(self, name: object) -> InetAddress:
         """An address of this protocol's family; raises WSAEFAULT for what is no address, WSAEAFNOSUPPORT."""

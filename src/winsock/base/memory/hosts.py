@@ -111,6 +111,8 @@ class Host:
         with self.network.entered():
             self.network.note("start", self.name)
             self.is_up = True
+            for socket in self.sockets:
+                socket.network_works()
 
     # Sockets and addresses.
 

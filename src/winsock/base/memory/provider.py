@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import AF_UNSPEC, SD_BOTH, SD_RECEIVE, SD_SEND, WINSOCK_VERSION
+from winsock.abi.constants import AF_INET, AF_UNSPEC, SD_BOTH, SD_RECEIVE, SD_SEND, WINSOCK_VERSION
 from winsock.abi.errors import (
     WSAEINPROGRESS,
     WSAEINVAL,
@@ -24,15 +24,15 @@ from winsock.abi.errors import (
     WSAVERNOTSUPPORTED,
     WinsockError,
 )
-from winsock.abi.sockaddr import Sockaddr, SockaddrOther
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrOther
 from winsock.base.memory.controls import Controls
 from winsock.base.memory.creation import KINDS, check_flags, check_kind
-from winsock.base.memory.ground import refuse_overlapped
 from winsock.base.memory.names import Names
 from winsock.base.memory.network import networks
 from winsock.base.memory.options import Options
+from winsock.base.memory.ports import InetAddress
 from winsock.base.memory.protocols import PROTOCOLS, slot_of
-from winsock.base.memory.sockets import Socket, gathered
+from winsock.base.memory.sockets import Socket, gathered, scatter
 from winsock.base.memory.waiting import Waiting
 from winsock.spi.provider import WSPDATA, ProcTable, ReadBuffer, WriteBuffer
 
@@ -62,9 +62,10 @@ class Memory(Waiting, Names, Options, Controls):
             raise WinsockError(WSASYSNOTREADY, f"this process has no network of the id {protocol_info.ProviderId}")
         with self._starting:
             self.info, self.upcalls, self.network = protocol_info, upcalls, network
-            self._simulation = network.simulation
+            self._simulation, self._sockets = network.simulation, network.sockets
             self.slot = slot_of(protocol_info)
             self.protocol = PROTOCOLS[self.slot]
+            self._plain_address = SockaddrIn if self.protocol.family == AF_INET else None
             if self._table is None:
                 self._table = ProcTable.of(self)
                 self._table.WSPSelect = network.select  # one for all its protocols: a select may span them
@@ -201,6 +202,8 @@ class Memory(Waiting, Names, Options, Controls):
             socket = self.socket(s)
             check_extras(sqos, gqos)
             leaf = socket.join(self.address(name), bytes(caller_data or b""), flags)
+            if callee_data is not None:
+                scatter(leaf.callee_note[: memoryview(callee_data).nbytes], (callee_data,))
             return s if leaf is socket else self._register(leaf)
 
     def WSPShutdown(self, s: int, how: int) -> None:
@@ -245,10 +248,11 @@ class Memory(Waiting, Names, Options, Controls):
         """
         simulation = self._simulation
         with simulation.lock:
-            simulation.enter()
-            socket = self.socket(s)
-            if overlapped is not None:
-                refuse_overlapped("WSPSend", overlapped)
+            if simulation.last != get_ident():
+                simulation.enter()
+            socket = self._sockets.get(s)
+            if socket is None or socket.is_down or overlapped is not None:
+                socket = self.socket_for(s, "WSPSend", overlapped)
             if socket.peer is None and socket.is_connectionless:
                 raise WinsockError(WSAENOTCONN, "s: the socket is not connected; a datagram needs an address")
             return socket.send(gathered(buffers), flags, None)
@@ -270,12 +274,16 @@ class Memory(Waiting, Names, Options, Controls):
         """
         simulation = self._simulation
         with simulation.lock:
-            simulation.enter()
-            socket = self.socket(s)
-            if overlapped is not None:
-                refuse_overlapped("WSPSendTo", overlapped)
-            target = None if to is None or not socket.is_connectionless else self.address(to)
+            if simulation.last != get_ident():
+                simulation.enter()
+            socket = self._sockets.get(s)
+            if socket is None or socket.is_down or overlapped is not None:
+                socket = self.socket_for(s, "WSPSendTo", overlapped)
+            target = to if type(to) is self._plain_address else self._target(socket, to)
             return socket.send(gathered(buffers), flags, target)
+
+    def _target(self, socket: Socket, to: Sockaddr | None) -> InetAddress | None:
+        return None if to is None or not socket.is_connectionless else self.address(to)
 
     def WSPRecv(
         self,
@@ -306,10 +314,11 @@ class Memory(Waiting, Names, Options, Controls):
         """The same with the source, which a stream does not have (lpwsprecvfrom)."""
         simulation = self._simulation
         with simulation.lock:
-            simulation.enter()
-            socket = self.socket(s)
-            if overlapped is not None:
-                refuse_overlapped("WSPRecvFrom", overlapped)
+            if simulation.last != get_ident():
+                simulation.enter()
+            socket = self._sockets.get(s)
+            if socket is None or socket.is_down or overlapped is not None:
+                socket = self.socket_for(s, "WSPRecvFrom", overlapped)
             return socket.receive(buffers, flags)
 
 

@@ -67,6 +67,10 @@ class Selection:
         if self._recorder.happened(event, error):
             self._signal(self)
 
+    def renew(self, event: int) -> None:
+        """An event that comes once may come once more."""
+        self._recorder.renew(event)
+
     def called(self, kind: str) -> None:
         """A call that re-enables events; what still holds is news again."""
         self._recorder.called(kind)

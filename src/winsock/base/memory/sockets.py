@@ -57,6 +57,8 @@ class Socket:
     is_connectionless: bool = False
     carries_data: bool = False
     """Whether connects and disconnects may carry data."""
+    callee_note: bytes = b""
+    """What came with the answer to a connect."""
     last_note: bytes = b""
     """What came with the peer's end."""
     handle: int = -1
@@ -69,6 +71,8 @@ class Socket:
     is_closed: bool = False
     is_lost: bool = False
     """Its host crashed."""
+    is_down: bool = False
+    """Its host crashed, or has no network."""
     sending_ended: bool = False
     receiving_ended: bool = False
     error: int = 0
@@ -181,7 +185,7 @@ class Socket:
         """Wait to that time; False where it is up. The thread's blocking callback may cancel it (WSAEINTR)."""
 
         def is_over() -> bool:
-            return self.is_closed or self.is_lost or not self.host.is_up or ready()
+            return self.is_closed or self.is_down or ready()
 
         return self.provider.wait(is_over, until, f"{what} on {self!r}")
 
@@ -219,7 +223,12 @@ class Socket:
 
     def network_failed(self) -> None:
         """The network of its host is down."""
+        self.is_down = True
         self.happened(FD_CLOSE, WSAENETDOWN)
+
+    def network_works(self) -> None:
+        """It is up again; no host comes back for a socket that it lost."""
+        self.is_down = self.is_lost
 
     # What happens to it.
 

@@ -1,19 +1,11 @@
-"""Sockets that connect: listening, connecting and accepting, and the bytes of a stream.
-
-A listener answers a request at once and keeps the connection until it is accepted, as TCP does; or, where the protocol
-or SO_CONDITIONAL_ACCEPT has it so, it keeps the request, and accepting or rejecting is the answer.
-"""
+"""Sockets that connect, and the bytes of a stream."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from winsock.abi.constants import (
-    CF_ACCEPT,
-    CF_DEFER,
-    CF_REJECT,
     FD_ACCEPT,
     FD_CLOSE,
     FD_CONNECT,
@@ -21,71 +13,42 @@ from winsock.abi.constants import (
     FD_WRITE,
     MSG_PEEK,
     MSG_WAITALL,
-    SOMAXCONN,
 )
 from winsock.abi.errors import (
-    WSAEACCES,
     WSAEADDRNOTAVAIL,
     WSAECONNABORTED,
-    WSAECONNREFUSED,
-    WSAECONNRESET,
-    WSAEINVAL,
     WSAEPROTONOSUPPORT,
     WSAESHUTDOWN,
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
-    WSATRY_AGAIN,
     WinsockError,
 )
 from winsock.base.memory import channel as machine
 from winsock.base.memory.channel import Channel
-from winsock.base.memory.connections import Connection, Packet
+from winsock.base.memory.connections import Connection
+from winsock.base.memory.listening import ListeningSocket
 from winsock.base.memory.ports import ANY, InetAddress
-from winsock.base.memory.sockets import Socket, capacity_of, check_receive_flags, check_send_flags, scatter
-from winsock.core.states import BROKEN, CONNECTED, CONNECTING, HALVES, LISTENING, REFUSED, STREAMS
+from winsock.base.memory.sockets import capacity_of, check_receive_flags, check_send_flags, scatter
+from winsock.core.states import BROKEN, CONNECTED, CONNECTING, HALVES, LISTENING, REFUSED
 from winsock.spi.provider import WriteBuffer
 
 if TYPE_CHECKING:
     from winsock.base.memory.hosts import Host
     from winsock.base.memory.provider import Memory
 
-_MANY_CONNECTIONS = 1024
 
-
-class _Queue:
-    """What waits at a listener."""
-
-    def __init__(self, backlog: int) -> None:
-        self.backlog = backlog
-        self.waiting: deque[Connection] = deque()
-        """To be accepted: connections, or requests."""
-        self.opening: list[Connection] = []
-        """Answered, and not yet complete."""
-
-    def __len__(self) -> int:
-        return len(self.waiting) + len(self.opening)
-
-
-class StreamSocket(Socket):
+class StreamSocket(ListeningSocket):
     """A socket of TCP."""
 
-    life = STREAMS
-    connection: Connection | None = None
-    conditional: bool = False
-    """SO_CONDITIONAL_ACCEPT: requests wait for the condition function."""
-    retransmit_s: float | None = None
-    """TCP_MAXRT."""
     failure: int = 0
     """Why the last connect failed, or the connection broke."""
     failed_alone: bool = False
     """The connect that failed was a non-blocking one."""
     wants_room: bool = False
     """A send found none."""
-    was_accepted: bool = False
 
     def __init__(self, provider: Memory, host: Host, flags: int) -> None:
         super().__init__(provider, host, flags)
-        self._queue = _Queue(0)
         self._arrived = 0
         """Bytes that had arrived when an event was last recorded."""
 
@@ -153,24 +116,22 @@ class StreamSocket(Socket):
         return self._finish_connect()
 
     def _ask(self, name: InetAddress, caller_data: bytes) -> None:
-        network = self.network
-        link = self.host.route(name.host)
-        self.local = self.bind_for(name)
-        self.peer = name
+        self.renew_connect()
+        self.connection = Connection.to(self, name, caller_data, self.retransmit_s)
+        self.local, self.peer = self.connection.local, name
+
+    def renew_connect(self) -> None:
+        """Another attempt: what became of the last one is forgotten."""
         self.failed_alone = False
         self.failure = self.error = 0
-        size = max(1, link.conditions.mtu - machine.HEADER)
-        channel = Channel(network.next_tag(), True, size, self.send_room, self.receive_room)
-        channel.patience_s = self.retransmit_s
-        self.connection = Connection(self.host, self.slot, self.local, name, channel, self)
-        channel.open(network.clock.time, caller_data)
-        self.connection.flush()
+        if self.selection is not None:
+            self.selection.renew(FD_CONNECT)
 
     def _finish_connect(self) -> bytes:
         self.wait_until(lambda: self.state != CONNECTING, None, f"a connection to {self.peer}")
         self.check_alive()
         if self.state == CONNECTED:
-            return self.channel.peer_note
+            return self.callee_note
         self.failed_alone = False
         self.error = 0
         raise WinsockError(self.failure, f"no connection to {self.peer}")
@@ -178,6 +139,7 @@ class StreamSocket(Socket):
     def _connect_ended(self, channel: Channel) -> None:
         if channel.phase == machine.OPEN:
             self.state = CONNECTED
+            self.callee_note = channel.peer_note
             self.connect_time = self.network.clock.time
             self.happened(FD_CONNECT)
             self.happened(FD_WRITE)
@@ -188,118 +150,12 @@ class StreamSocket(Socket):
             self.failed_alone = True
             self.happened(FD_CONNECT, self.failure)
 
-    # Listening.
-
-    def listen(self, backlog: int) -> None:
-        """Take requests; of those beyond a smaller backlog the last are reset."""
-        if self.state == LISTENING and len(self._queue) > max(1, backlog):
-            for connection in list(self._queue.waiting)[max(1, backlog) :]:
-                self._queue.waiting.remove(connection)
-                connection.abort()
-        self.state = self.life.after(self.state, "listen")
-        self._queue.backlog = min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)
-
-    def offered(self, packet: Packet) -> bool:
-        if self.state != LISTENING or len(self._queue) >= self._queue.backlog:
-            return False
-        size = max(1, packet.link.conditions.mtu - machine.HEADER)
-        segment = packet.segment
-        channel = Channel(segment.tag, False, size, self.send_room, self.receive_room)
-        channel.peer_note = segment.note
-        channel.patience_s = self.retransmit_s
-        connection = Connection(self.host, self.slot, packet.target, packet.source, channel, self)
-        if self.conditional:
-            self._arrived_at_queue(connection)
-        else:
-            self._queue.opening.append(connection)
-            channel.answer(self.network.clock.time)
-            connection.flush()
-        return True
-
-    def _arrived_at_queue(self, connection: Connection) -> None:
-        self._queue.waiting.append(connection)
-        self.happened(FD_ACCEPT)
-
-    def _queue_changed(self, connection: Connection) -> None:
-        """Something happened to a connection that waits to be accepted."""
-        if connection in self._queue.opening:
-            if connection.channel.phase == machine.OPEN:
-                self._queue.opening.remove(connection)
-                self._arrived_at_queue(connection)
-            elif connection.channel.phase == machine.DEAD:
-                self._queue.opening.remove(connection)
-
-    # Accepting.
-
-    def accept(self, condition: Callable[..., int] | None, callback_data: object) -> tuple[Socket, InetAddress]:
-        """The first that waits. WSAEWOULDBLOCK, WSAEINVAL, WSAECONNREFUSED, WSATRY_AGAIN, WSAECONNRESET, WSAEACCES."""
-        self.life.after(self.state, "accept")
-        try:
-            self.wait(lambda: bool(self._queue.waiting), 0, "a connection")
-            connection = self._queue.waiting.popleft()
-        finally:
-            self.called("accept")
-        if connection.channel.phase == machine.DEAD:
-            code = WSAECONNRESET if connection.channel.error == WSAECONNRESET and not self.conditional else WSAEACCES
-            raise WinsockError(code, f"{connection.remote} ended the connection before it was accepted")
-        answer = b"" if condition is None else self._ask_condition(connection, condition, callback_data)
-        return self._take(connection, answer), connection.remote
-
-    def _take(self, connection: Connection, answer: bytes) -> Self:
-        """A socket for a connection."""
-        try:
-            accepted = type(self)(self.provider, self.host, self.flags)
-            self._hand_down(accepted)
-            self.host.admit(accepted)
-        except WinsockError:
-            self._queue.waiting.appendleft(connection)
-            raise
-        accepted.connection = connection
-        connection.owner = accepted
-        accepted.local, accepted.peer = connection.local, connection.remote
-        accepted.state = CONNECTED
-        accepted.was_accepted = True
-        accepted.connect_time = self.network.clock.time
-        if connection.channel.phase == machine.OFFERED:
-            connection.channel.answer(self.network.clock.time, answer)
-            connection.flush()
-        if self.selection is not None:
-            self.selection.inherit(accepted)
-        return accepted
-
-    def _hand_down(self, accepted: StreamSocket) -> None:
-        """What an accepted socket has of its listener."""
-        for name in _INHERITED:
-            setattr(accepted, name, getattr(self, name))
-        accepted.remembered = dict(self.remembered)
-
-    def _ask_condition(self, connection: Connection, condition: Callable[..., int], callback_data: object) -> bytes:
-        """Let the application decide; the callee's data where it accepts."""
-        caller_data = connection.channel.peer_note or None
-        callee_data = bytearray() if self.carries_data else None
-        try:
-            answer = condition(
-                connection.remote, caller_data, None, None, connection.local, callee_data, 0, callback_data
-            )
-        except BaseException:
-            self._queue.waiting.appendleft(connection)
-            raise
-        if answer == CF_ACCEPT:
-            return bytes(callee_data or b"")
-        if answer == CF_REJECT:
-            connection.abort()
-            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {connection.remote}")
-        self._queue.waiting.appendleft(connection)
-        if answer == CF_DEFER:
-            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {connection.remote}")
-        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
-
     # What happens to the connection.
 
     def connection_changed(self, connection: Connection) -> None:
         """Something has arrived, or time ran out."""
         if connection is not self.connection:
-            self._queue_changed(connection)
+            super().connection_changed(connection)
             return
         channel = connection.channel
         if self.state == CONNECTING:
@@ -354,7 +210,7 @@ class StreamSocket(Socket):
         rest = memoryview(data)
         while rest:
             try:
-                self._wait_for_room()
+                self.wait_for_room(1)
             except WinsockError as error:
                 if len(rest) < len(data) and error.winerror in (WSAEWOULDBLOCK, WSAETIMEDOUT):
                     break
@@ -372,10 +228,11 @@ class StreamSocket(Socket):
         assert self.connection is not None
         return self.connection
 
-    def _wait_for_room(self) -> None:
+    def wait_for_room(self, wanted: int) -> None:
+        """Wait for so many bytes of it; raises what `wait` and `check_sending` do."""
         try:
             self.wait(
-                lambda: self.state != CONNECTED or self.channel.room > 0 or self.sending_ended,
+                lambda: self.state != CONNECTED or self.channel.room >= wanted or self.sending_ended,
                 self.send_timeout_ms,
                 "room to send",
             )
@@ -433,7 +290,7 @@ class StreamSocket(Socket):
         if "send" in HALVES[how]:
             connection.channel.end(self.network.clock.time, note)
         if "receive" in HALVES[how]:
-            connection.channel.stop_listening()
+            connection.channel.stop_listening(self.readable_bytes > 0)
         connection.flush()
         if connection.channel.phase == machine.DEAD:
             self._broken(connection.channel.error or WSAECONNABORTED)
@@ -442,8 +299,6 @@ class StreamSocket(Socket):
         connection = self.connection
         if connection is not None and self.state in (CONNECTING, CONNECTED):
             self._close_connection(connection)
-        for waiting in (*self._queue.waiting, *self._queue.opening):
-            waiting.abort()
         super().close()
 
     def _close_connection(self, connection: Connection) -> None:
@@ -453,7 +308,7 @@ class StreamSocket(Socket):
         elif linger.onoff:
             self._linger(connection, linger.seconds)
         else:
-            connection.let_go()
+            connection.let_go(self.readable_bytes > 0)
 
     def _linger(self, connection: Connection, seconds: int) -> None:
         """Wait until all is sent, and no longer than that; a socket that does not block does not wait."""
@@ -461,7 +316,7 @@ class StreamSocket(Socket):
         if not self.blocking and channel.unacknowledged:
             raise WinsockError(WSAEWOULDBLOCK, "s: there is data to be sent, for which close would have to wait")
         self.is_closed = True
-        connection.let_go()
+        connection.let_go(self.readable_bytes > 0)
         until = self.network.clock.time + seconds
         self.provider.wait(lambda: channel.is_ended or channel.phase == machine.DEAD, until, f"the end of {self!r}")
         if not channel.is_ended:
@@ -473,21 +328,7 @@ class StreamSocket(Socket):
             self.channel.receive_room = self.receive_room
 
     def crashed(self) -> None:
-        self._queue = _Queue(0)
         self.connection = None
         if self.state in (CONNECTED, CONNECTING):
             self.state = BROKEN
         super().crashed()
-
-
-_INHERITED = (
-    "blocking",
-    "linger",
-    "receive_timeout_ms",
-    "send_timeout_ms",
-    "send_room",
-    "receive_room",
-    "reuse",
-    "exclusive",
-    "retransmit_s",
-)

@@ -123,7 +123,7 @@ class Asked:
                 raise WinsockError(WSAENOTSOCK, f"{handle} is no socket of {network!r}")
             self.sockets[handle] = socket
         self._is_ready: Callable[[Socket], bool] = lambda socket: (
-            when_closed if socket.is_closed or socket.is_lost else is_ready(socket)
+            when_closed if socket.is_closed or socket.is_down else is_ready(socket)
         )
 
     def any(self) -> bool:
