@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.test_events import Selected
 from tests.drivers import layers as ours
 from tests.drivers.world import PATIENCE_S
 from winsock.abi import constants as c
@@ -731,7 +732,49 @@ class TestClose:
             assert child.wait(PATIENCE_S) == 0
 
 
+class TestUnwanted:
+    """A connection that the layer leaves alone is the provider's below, call for call."""
+
+    def test_every_call(self, server: socket.socket) -> None:
+        with World(through(ours.Choosy)) as world:
+            s, peer = connected(world, server)
+            assert driver_of(s).context(s).connection is None
+            assert transfer.WSASendTo(s, [b"ab"], 0, None) == 2
+            assert transfer.send(s, b"!", c.MSG_OOB) == 1
+            assert exactly(peer, 2) == b"ab"
+            peer.sendall(b"cd")
+            assert transfer.recvfrom(s, 1) == (b"c", None)
+            assert transfer.recv(s, 1, c.MSG_PEEK) == b"d"
+            assert options.ioctlsocket(s, c.FIONREAD) == 1
+            sockets.shutdown(s, c.SD_SEND)
+            assert exactly(peer, 1) == b""
+            transfer.WSASendDisconnect(s)
+            assert transfer.WSARecvDisconnect(s) == b""
+            refused(e.WSAESHUTDOWN, lambda: transfer.recv(s, 1))
+
+    def test_its_events_too(self, server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After a connect that the layer wanted, and that failed."""
+        with World(through(ours.Handshake)) as world:
+            client = Selected(world.stream(), c.FD_CONNECT | c.FD_READ)
+            refused(e.WSAEWOULDBLOCK, lambda: sockets.connect(client.s, server.getsockname()))
+            with server.accept()[0] as peer:
+                peer.sendall(ours.REFUSED)
+                assert client.wait(c.FD_CONNECT)[4] == e.WSAECONNREFUSED
+            driver = driver_of(client.s)
+            monkeypatch.setattr(driver, "_wants", lambda name: False)
+            refused(e.WSAEWOULDBLOCK, lambda: sockets.connect(client.s, server.getsockname()))
+            with server.accept()[0] as peer:
+                peer.sendall(b"x")
+                client.wait(c.FD_CONNECT | c.FD_READ)
+
+
 class TestProcesses:
+    def test_a_socket_without_a_connection_can_be_shared(self) -> None:
+        with World(through(ours.Pass)) as world:
+            listener, _ = world.listener()
+            info = records[listener].table.WSPDuplicateSocket(listener, os.getpid())
+            assert info._replace(dwProviderReserved=0) == records[listener].entry.info
+
     def test_a_connection_cannot_be_shared(self, server: socket.socket) -> None:
         with World(through(ours.Pass)) as world:
             s, _ = connected(world, server)
