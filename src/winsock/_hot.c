@@ -219,8 +219,14 @@ static PyObject *hot_identity(PyObject *self, PyObject *argument) {
     long descriptor = PyLong_AsLong(argument);
     if (descriptor == -1 && PyErr_Occurred()) return NULL;
     if (descriptor != (int)descriptor) errno = EBADF;
-    else if (!fstat((int)descriptor, &status))
-        return Py_BuildValue("KK", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+    else if (!fstat((int)descriptor, &status)) {
+        PyObject *device = PyLong_FromUnsignedLongLong(status.st_dev);
+        PyObject *inode = PyLong_FromUnsignedLongLong(status.st_ino);
+        PyObject *both = device && inode ? PyTuple_Pack(2, device, inode) : NULL;
+        Py_XDECREF(device);
+        Py_XDECREF(inode);
+        return both;
+    }
     return os_error();
 }
 
