@@ -67,6 +67,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplica
                 protocol_info.iSocketType,
                 protocol_info.iProtocol,
             )
+            self.entry_id = protocol_info.dwCatalogEntryId
             self.only_ipv6 = protocol_info.iAddressFamily == AF_INET6
             self.datagrams = protocol_info.iSocketType in (SOCK_DGRAM, SOCK_RAW)
             if self._table is None:
@@ -90,7 +91,7 @@ class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplica
         handle = record.handle
         retire(record)
         try:
-            abort(own.OwnSocket(handle, self.info))
+            abort(own.born(handle, self.info, self))
         except OSError:
             return  # the number was closed behind our back
 
