@@ -20,6 +20,8 @@ class Ground(Provider):
 
     info: WSAPROTOCOL_INFO
     """The base protocol's own entry."""
+    entry_id: int
+    """Its id."""
     upcalls: Upcalls
     names: frozenset[tuple[int, int, int]]
     """Every (family, type, protocol) that means this entry's own protocol."""
