@@ -76,7 +76,7 @@ class Sockets(Ground):
             if g or flags or self.only_ipv6:
                 record = self._make_special(g, flags)
             else:
-                record = OwnSocket(make(self.kind, True), info)
+                record = own.born(make(self.kind, True), info, self)
                 if self.datagrams:
                     record.stream = False
         except WinsockError:
@@ -102,7 +102,7 @@ class Sockets(Ground):
     def _register(self, record: OwnSocket) -> int:
         """Pass the new handle through WPUModifyIFSHandle; only what comes back is used."""
         try:
-            handle = self.upcalls.WPUModifyIFSHandle(self.info.dwCatalogEntryId, record.handle)
+            handle = self.upcalls.WPUModifyIFSHandle(self.entry_id, record.handle)
         except BaseException:
             record.let_go()
             socket.close(record.handle)
