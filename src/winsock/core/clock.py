@@ -42,7 +42,7 @@ class ManualClock:
     The attributes are read by whoever counts nanoseconds; all but `at` and `jump` leave them alone.
     """
 
-    __slots__ = ("agenda", "order", "time")
+    __slots__ = ("agenda", "done", "order", "time")
 
     def __init__(self, start: float = 0.0) -> None:
         self.time = start
@@ -51,6 +51,8 @@ class ManualClock:
         """A heap of (time, order, action, argument)."""
         self.order = count()
         """Tells things of the same time apart."""
+        self.done = 0
+        """How many things have happened."""
 
     def now(self) -> float:
         """Seconds since the start of the clock."""
@@ -65,6 +67,7 @@ class ManualClock:
         agenda = self.agenda
         while agenda and agenda[0][0] <= self.time:
             _, _, action, argument = heappop(agenda)
+            self.done += 1
             action(argument)
 
     def advance(self, seconds: float) -> None:

@@ -2,7 +2,8 @@
 
 WSPSelect is given sockets of one provider only. Where a call has several, each provider is asked without waiting; in
 between, the descriptors beneath all layers are waited for. That wait is only a hint when to ask again: what a handle is
-ready for, its provider alone knows (`winsock.dispatcher.waits`).
+ready for, its provider alone knows (`winsock.dispatcher.waits`). Simulated sockets have no descriptors that tell
+anything, and a time of their own: they are waited for on their clock, and never together with real ones.
 
 Source: nf-winsock2-select; nc-ws2spi-lpwspselect.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.dispatcher.made import Made
@@ -19,6 +20,9 @@ from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find
 from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
 from winsock.spi.handles import base_handle
+
+if TYPE_CHECKING:
+    from winsock.overlapped.simulation import Simulation
 
 Ready: TypeAlias = tuple[list[int], list[int], list[int]]
 _Select: TypeAlias = Callable[..., Ready]
@@ -31,7 +35,7 @@ def select(
     exceptfds: Sequence[int],
     timeout: float | None,
 ) -> Ready:
-    """The handles that are ready; raises WSAEINVAL where none is given, WSAENOTSOCK."""
+    """The handles that are ready; raises WSAEINVAL where none is given, or simulated and real ones, WSAENOTSOCK."""
     sets = (readfds, writefds, exceptfds)
     records = _found(sets)
     providers = {handle: record.table.WSPSelect for handle, record in records.items()}
@@ -46,6 +50,9 @@ def select(
     if len(slots) == 1:
         return slots[0](nfds, readfds, writefds, exceptfds, timeout)
     shares = [(slot, [[h for h in handles if providers[h] == slot] for handles in sets]) for slot in slots]
+    simulation = _common_simulation(records.values())
+    if simulation is not None:
+        return _select_simulated(nfds, shares, sets, simulation, timeout)
     return _select_across(nfds, shares, sets, {handle: _base(record) for handle, record in records.items()}, timeout)
 
 
@@ -79,6 +86,36 @@ def _select_across(
             if any(ready) or (until is not None and time.monotonic() >= until):
                 return ready
             waiter.wait(events, until)
+
+
+def _select_simulated(
+    nfds: int,
+    shares: list[tuple[_Select, list[list[int]]]],
+    sets: tuple[Sequence[int], ...],
+    simulation: Simulation,
+    timeout: float | None,
+) -> Ready:
+    until = None if timeout is None else simulation.clock.now() + timeout
+    while True:
+        ready = _ask(nfds, shares, sets)
+        if any(ready) or (until is not None and simulation.clock.now() >= until):
+            return ready
+        simulation.wait_for_news(until, "select over several providers")
+
+
+def _common_simulation(records: Iterable[Record]) -> Simulation | None:
+    """In whose time they live; None for the world's. Raises WSAEINVAL where they have not one time in common."""
+    simulations = {_simulation(record) for record in records}
+    if len(simulations) > 1:
+        raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: simulated sockets do not wait with others")
+    return simulations.pop()
+
+
+def _simulation(record: Record) -> Simulation | None:
+    """Asked of the base protocol's own function."""
+    table = record.chain.tables.get(record.chain.ids[-1], record.table)
+    found: Simulation | None = getattr(getattr(table.WSPSelect, "__self__", None), "simulation", None)
+    return found
 
 
 def _base(record: Record) -> int:

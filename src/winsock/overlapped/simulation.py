@@ -191,6 +191,12 @@ class Simulation:
             self._away[ident] = self._running.pop(ident)
         self._suspects = set()
 
+    def wait_for_news(self, until: float | None, what: str) -> None:
+        """Wait until anything happens at all, or until that time."""
+        with self.lock:
+            seen = self.clock.done
+            self.wait(lambda: self.clock.done != seen, until, what)
+
     def pass_by(self) -> None:
         """Somebody looked and found nothing: let a little time pass, and others have their turn."""
         until = self.clock.time + POLL_S
