@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from winsock.abi.constants import AF_UNSPEC, FIONBIO, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
-from winsock.abi.errors import WSAECONNABORTED, WSAEWOULDBLOCK, WinsockError
+from winsock.abi.errors import WSAECONNRESET, WSAEWOULDBLOCK, WinsockError
 from winsock.abi.sockaddr import SockaddrOther
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.stage import END, Stage
@@ -92,6 +92,8 @@ class Machine:
         self.moves = 0
         """How often anything moved."""
         self._began = 0.0
+        self._sent = 0
+        self._received = 0
         self._end_waits = False
         """The application has ended before the layer was ready."""
         self._end_told = False
@@ -152,6 +154,7 @@ class Machine:
             return True
         count = received[0] if received is not None else 0
         if count:
+            self._received += count
             self.pipeline.incoming(bytes(memoryview(buffer)[:count]))
         else:
             self.lower_ended = True
@@ -185,7 +188,7 @@ class Machine:
             self.fail(pipeline.error, reset=True)
         elif pipeline.incoming_over and not pipeline.ready:
             text = "the network ended the connection before every layer was ready"
-            self.fail(WinsockError(WSAECONNABORTED, text), reset=True)
+            self.fail(WinsockError(WSAECONNRESET, text), reset=True)
         elif self._end_waits and pipeline.ready:
             self.put_end()
         self._moved()
@@ -201,6 +204,7 @@ class Machine:
                     self.fail(error)
                 return
             self.outgoing.drop(count or 0)
+            self._sent += count or 0
             self._moved()
         if self.pipeline.outgoing_over and not self._end_told and self.error is None:
             self._end_told = True
@@ -287,7 +291,8 @@ class Machine:
         if not self.pipeline.is_open or not overrides_stream(type(self.layer), "closed"):
             return None
         stats = collect(self.table, self.lower, "tcp", time.monotonic() - self._began)
-        return stats._replace(socket=self.handle, handle=self.handle)
+        # The kernel counts the peer's end as a byte.
+        return stats._replace(socket=self.handle, handle=self.handle, sent=self._sent, received=self._received)
 
     def _moved(self) -> None:
         self.moves += 1
