@@ -175,7 +175,8 @@ Where Linux and Windows differ, a flag, an option or a control code gets one of 
 
 A handle is a real file descriptor, and plain `read`, `write` and `poll` work on it. One difference from Windows: the
 number of a handle that a provider made by WPUCreateSocketHandle holds a placeholder, on which `read` and `write` fail
-at once with EBADF; only the functions of Winsock work on it. An entry with such handles never carries XP1_IFS_HANDLES.
+at once with EBADF, until `winsock.as_file` makes it a file for good; a stream that is connected can be one. Until then
+only the functions of Winsock work on it. An entry with such handles never carries XP1_IFS_HANDLES.
 
 {table(("Part", "There", "On Windows"), counts)}"""
 
