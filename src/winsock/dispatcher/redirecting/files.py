@@ -39,7 +39,7 @@ _DWORD = struct.Struct("<I")
 _BLOCKING = _DWORD.pack(0)
 _TIME_OUTS = {SO_RCVTIMEO: socket.SO_RCVTIMEO, SO_SNDTIMEO: socket.SO_SNDTIMEO}
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.01, 1.0
-_LOOKS = 3
+_IDLE_S = 0.5
 DRAIN_S = 5.0
 """How long the end of the process, or of Winsock, waits for what files have still to deliver."""
 
@@ -292,15 +292,17 @@ def _take_back(record: Made, file: File) -> None:
 def drain() -> None:
     """Wait for what files and closings have still to deliver, then cut them off.
 
-    A file that another process has, too, is not waited for when nothing is on its way.
+    A file that another process has, too, is not waited for when nothing has been on its way for a while: the kernel
+    may need that long to send again what found no room.
     """
-    deadline = time.monotonic() + DRAIN_S
-    looks = 0
-    while serving and looks < _LOOKS and time.monotonic() < deadline:
-        files = [record.file for record in list(serving.values()) if record.file is not None]
-        is_idle = len(files) == len(serving) and all(file.pump.is_idle for file in files)
-        looks = looks + 1 if is_idle else 0
+    now = busy = time.monotonic()
+    deadline = now + DRAIN_S
+    while serving and now < deadline and now - busy < _IDLE_S:
         time.sleep(_FIRST_LOOK_S)
+        now = time.monotonic()
+        files = [record.file for record in list(serving.values()) if record.file is not None]
+        if len(files) < len(serving) or not all(file.pump.is_idle for file in files):
+            busy = now
     for record in list(serving.values()):
         if record.file is not None:
             record.file.pump.abort(abortive=not record.file.pump.is_idle)
