@@ -60,11 +60,11 @@ class Connection(Machine):
         with self.lock:
             self.begin()
 
-    def finish_opening(self) -> None:
-        """Wait until every layer is ready; raises what the connect fails with."""
-        self.wait_for(lambda: self.ready or self.error is not None or None)
-        if self.error is not None:
-            raise again(self.error)
+    def finish_opening(self, wait: bool) -> None:
+        """Wait until every layer is ready, where that is asked for; raises what the connect fails with."""
+        if wait:
+            self.wait_for(lambda: self.ready or self.error is not None or None)
+        self._raise_error()
 
     def abandon(self) -> None:
         """End it with a reset, and leave the socket below open, for another connect."""

@@ -107,38 +107,37 @@ class Direct(Asking, NonIfsLayer):
             return self.next.WSPConnect(handle.lower, name, *extras)
         layer = self._new_layer("connect", name)
         destination = self._asked(layer, name)
+        connection = Connection(layer, self.next, handle.lower, handle.handle)
         try:
             answer = self.next.WSPConnect(handle.lower, destination, *extras)
         except WinsockError as error:
             if error.winerror == WSAEWOULDBLOCK:
-                self._drive(handle, layer).settle()
+                self._drive(handle, connection)
+                connection.settle()
             raise
-        connection = self._drive(handle, layer)
+        self._drive(handle, connection)
         self._open(handle, connection)
         return answer
 
-    def _drive(self, handle: Handle, layer: StreamLayer) -> Connection:
-        handle.driven = connection = Connection(layer, self.next, handle.lower, handle.handle)
+    def _drive(self, handle: Handle, connection: Connection) -> None:
+        """From now on the handle is the layer's."""
+        handle.driven = connection
         if handle.asked is not None:
             if handle.notices is None:
                 self._select_below(handle, 0)
             self._watch(handle, connection, handle.asked)
-        return connection
 
     def _open(self, handle: Handle, connection: Connection) -> None:
         """The handle below is connected: the layer speaks first, and we wait for it if the application would."""
-        connection.open()
-        if not handle.blocking:
-            connection.settle()
-            if connection.ready:
-                return
-            raise WinsockError(WSAEWOULDBLOCK, "the connection is being opened")
         try:
-            connection.finish_opening()
+            connection.open()
+            connection.finish_opening(wait=handle.blocking)
         except WinsockError:
             self._forsake(handle, connection)
             raise
         connection.settle()
+        if not connection.connected:
+            raise WinsockError(WSAEWOULDBLOCK, "the connection is being opened")
 
     def _forsake(self, handle: Handle, connection: Connection) -> None:
         """The handle is as before its connect."""
@@ -171,10 +170,16 @@ class Direct(Asking, NonIfsLayer):
             made = self.make_handle(lower, inheritable=listener.inheritable)
             handle = self.context(made)
             handle.blocking, handle.asked = listener.blocking, listener.asked
-            if layer is not None:
-                connection = self._drive(handle, layer)
+            if layer is None:
+                return made, address
+            try:
+                connection = Connection(layer, self.next, lower, made)
+                self._drive(handle, connection)
                 connection.open()
-                connection.settle()
+            except WinsockError:
+                self.WSPCloseSocket(made)
+                continue
+            connection.settle()
             return made, address
 
     def _let_in_by_layer(self, address: Sockaddr | None) -> StreamLayer | None:
