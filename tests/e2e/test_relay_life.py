@@ -1,6 +1,6 @@
 """Relays and who lives how long: what a program leaves behind is delivered, and a death on either side breaks all.
 
-No byte reaches the network but through the layer, which makes capitals of small letters: so the server tells by looking.
+No byte reaches the network but through the layer, which makes capitals of small letters: the server tells by looking.
 """
 
 from __future__ import annotations

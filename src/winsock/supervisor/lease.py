@@ -70,6 +70,7 @@ class Socket:
         "listening",
         "met_at",
         "options",
+        "passed",
         "process",
         "record",
         "relayed",
@@ -96,6 +97,8 @@ class Socket:
         self.inode = 0
         """Of a listener that calls wait for."""
         self.listening: Listening | None = None
+        self.passed = False
+        """Whether a layer could not have what it wanted of it."""
         self.relayed: Connection | None = None
         """Its last connection through a relay."""
         self.options: Mapping[tuple[int, int], bytes] = _NOTHING_SET

@@ -31,6 +31,9 @@ from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from winsock.spi.layer import Layer
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.plan import Plan
     from winsock.supervisor.relaying.connection import Connection
@@ -221,6 +224,10 @@ class _Run:
         """No process has these sockets any more, but the kernel does: it still sends, or waits for the peer."""
         for cookie, closing in still_counting(cookies).items():
             self._closed(cookie, closing, final=False)
+        for cookie in cookies:
+            socket = self._supervisor.leases.find(cookie)
+            if socket is not None and socket.relayed is not None:
+                self._tell_of_relayed(socket, socket.relayed, final=False)
 
     def _past(self, cookie: int) -> Past:
         socket = self._supervisor.leases.find(cookie)
@@ -239,14 +246,12 @@ class _Run:
 
     def _closed(self, cookie: int, closing: Closing, final: bool = True) -> None:
         socket = self._supervisor.leases.find(cookie)
-        if socket is None or (socket.relayed is not None and self._is_relayed_on(socket)):
+        if socket is None:
             return
-        if socket.relayed is not None:
+        if socket.relayed is None:
+            self._end_of(socket, socket.record.chain.layers, lambda: self._stats(socket, closing, final))
+        elif not self._is_relayed_on(socket):
             self._relay_over(socket.relayed)
-            return
-        if self._wants_closed:
-            tell(socket.record.chain.layers, "closed", self._stats(socket, closing, final))
-        self._forget(socket)
 
     def _is_relayed_on(self, socket: Socket) -> bool:
         """Of a socket that the program has closed: whether the end of its relay is still to come, and will tell."""
@@ -254,21 +259,26 @@ class _Run:
         return relays is not None and relays.left(socket)
 
     def _relay_over(self, connection: Connection) -> None:
-        """A relayed connection is over at both ends. The layers below its owner knew the outer socket, and its end."""
+        """A relayed connection is over at both ends."""
         socket = connection.socket
-        if socket is None or socket.relayed is not connection or connection.stats is None:
-            return
-        if self._wants_closed:
-            layers = socket.record.chain.layers
-            above = layers[: layers.index(connection.owner)]
-            duration = time.monotonic() - socket.met_at
-            tell(above, "closed", connection.stats._replace(handle=socket.slot, duration_s=duration))
-        self._forget(socket)
+        if socket is not None and socket.relayed is connection:
+            self._tell_of_relayed(socket, connection)
 
-    def _forget(self, socket: Socket) -> None:
+    def _tell_of_relayed(self, socket: Socket, connection: Connection, final: bool = True) -> None:
+        """Tell of its outer socket. The layers below its owner knew that one, and were told when it was closed."""
+        layers = socket.record.chain.layers
+        stats = connection.stats or connection.known_stats()
+        duration = time.monotonic() - socket.met_at
+        told = stats._replace(handle=socket.slot, duration_s=duration, final=final)
+        self._end_of(socket, layers[: layers.index(connection.owner)], lambda: told)
+
+    def _end_of(self, socket: Socket, layers: Sequence[Layer], stats: Callable[[], Stats]) -> None:
+        """Forget a socket, once, and tell these layers."""
         leases, relays = self._supervisor.leases, self._supervisor.relays
         if leases.forget(socket.cookie) is None:
             return
+        if self._wants_closed:
+            tell(layers, "closed", stats())
         if relays is not None:
             relays.forget(socket)
         handles.release(socket.slot)

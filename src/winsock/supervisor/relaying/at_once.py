@@ -1,7 +1,8 @@
 """A connect that does not wait, on a file whose flags are not ours to change.
 
-A blocking file lets connect(2) wait. A send with MSG_FASTOPEN and no data is a connect, too, and takes MSG_DONTWAIT.
-Where fast open is switched off, a signal calls the thread back out of the waiting connect, which goes on in the kernel.
+A blocking file lets connect(2) wait. A send with MSG_FASTOPEN and no data is a connect, too, and takes MSG_DONTWAIT;
+nor is it put off until there are data, as connect(2) may be where TCP_FASTOPEN_CONNECT is set. Where fast open is
+switched off, a signal calls the thread back out of a connect that waits, which goes on in the kernel.
 """
 
 from __future__ import annotations
@@ -28,21 +29,24 @@ def is_blocking(descriptor: int) -> bool:
 
 
 def connect(descriptor: int, address: bytes) -> int:
-    """connect(2) that does not wait, whatever the file says; 0 or an errno."""
-    if not is_blocking(descriptor):
-        return host.connect(descriptor, address)
+    """connect(2) that does not wait, whatever the file says; an errno, EINPROGRESS where all is well."""
     buffer = ctypes.create_string_buffer(address, len(address))
     flags = _MSG_FASTOPEN | _MSG_DONTWAIT | _MSG_NOSIGNAL
     try:
         _sendto(descriptor, 0, 0, flags, ctypes.addressof(buffer), len(address))
     except OSError as error:
         number = error.errno or errno.EIO
-        return interrupted(descriptor, address) if number == errno.EOPNOTSUPP else number
+        return number if number != errno.EOPNOTSUPP else without_fast_open(descriptor, address)
     return 0
 
 
+def without_fast_open(descriptor: int, address: bytes) -> int:
+    """The same by connect(2)."""
+    return interrupted(descriptor, address) if is_blocking(descriptor) else host.connect(descriptor, address)
+
+
 def interrupted(descriptor: int, address: bytes) -> int:
-    """The same without fast open: a signal comes again and again until the connect has begun to wait."""
+    """Of a blocking file: a signal comes again and again until the connect has begun to wait."""
     me, done = threading.get_ident(), threading.Event()
 
     def poke() -> None:

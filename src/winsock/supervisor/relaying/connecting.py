@@ -155,6 +155,7 @@ def _connect_outer(connection: Connection, program: Program, name: Sockaddr) -> 
     except WinsockError as error:
         if error.winerror != WSAEWOULDBLOCK:
             raise
+    connection.peer = name  # unless the network knows better
     connection.learn_names()
     mapped = is_mapped(name if program.bound is None else program.bound)
     program.way = connection.room.doors.way(program.socket.kind.domain, mapped)

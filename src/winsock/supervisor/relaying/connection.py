@@ -159,6 +159,19 @@ class Connection:
             connected=self.state is State.JOINED,
         )
 
+    def known_stats(self) -> Stats:
+        """What is known without asking."""
+        call, connected = self.call, self.state is State.JOINED
+        return Stats(
+            call.socket_id or 0,
+            call.process,
+            self.local,
+            self.peer,
+            "tcp",
+            connected=connected,
+            process_name=call.process_name,
+        )
+
     def finish(self) -> None:
         """There will be no relay: close what the network has of it, and tell the layers."""
         self.stats = self.collect(self.outer)

@@ -46,7 +46,7 @@ class Relays:
         """Told of a connection whose relay is over and whose socket the program has closed."""
         self._by_handle: dict[int, Connection] = {}
         self._making: dict[int, Connection] = {}
-        self._beginning: set[int] = set()
+        self._beginning: dict[int, object] = {}
         self._running: set[Connection] = set()
 
     def make(self, kind: type[StreamLayer], info: WSAPROTOCOL_INFO) -> Relayed:
@@ -105,18 +105,21 @@ class Relays:
 
     def passes(self, s: int, reason: str) -> None:
         """A layer wants a connection that cannot be relayed."""
-        self.run.report.went_round(f"no byte layer can relay it: {reason}")
+        socket = self.leases.at(s)
+        if socket is not None and not socket.passed:
+            socket.passed = True
+            self.run.report.went_round(f"no byte layer can relay it: {reason}")
 
     @contextmanager
     def beginning(self, s: int) -> Iterator[None]:
         """One connect of a socket at a time."""
-        if s in self._beginning:
+        mine = object()
+        if self._beginning.setdefault(s, mine) is not mine:
             raise WinsockError(WSAEALREADY, errno=errno.EALREADY)
-        self._beginning.add(s)
         try:
             yield
         finally:
-            self._beginning.discard(s)
+            del self._beginning[s]
 
     @contextmanager
     def making(self, connection: Connection) -> Iterator[None]:
