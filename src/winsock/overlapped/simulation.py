@@ -182,6 +182,11 @@ class Simulation:
 
     def _block(self, waiter: _Waiter) -> None:
         """Until there is something to do for this thread, or strangers have been silent for too long."""
+        ended = [ident for ident, thread in self._running.items() if not thread.is_alive()]
+        if ended:
+            for ident in ended:
+                del self._running[ident]
+            return
         self._suspects = {ident for ident, thread in self._running.items() if thread not in self._spawned}
         if self._suspects:
             self.last = 0  # whoever calls next says so
