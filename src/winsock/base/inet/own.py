@@ -48,12 +48,12 @@ class OwnSocket(_HostObject):
     inheritable: bool = True
     overlapped: bool = False
     """WSA_FLAG_OVERLAPPED: overlapped structures mean something here."""
-    stream: bool = True
+    stream: bool
     phase: int = NEW
     bound: bool = False
     """Known to have a local address; else it is looked up."""
     sending_ended: bool = False
-    receiving_ended: bool = False
+    receiving_ended: bool
     reuse: bool = False
     """SO_REUSEADDR as Windows means it; looked at by bind alone."""
     exclusive: bool = False
@@ -162,7 +162,8 @@ def born(handle: int, info: WSAPROTOCOL_INFO, provider: object) -> OwnSocket:
     record.info = info
     record.provider = provider
     record.waiters = []
-    record.closed = record.holds_more = False
+    record.stream = True
+    record.receiving_ended = record.closed = record.holds_more = False
     return record
 
 
