@@ -47,8 +47,9 @@ def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
     record = records.get(s)
     if record is None:  # closed meanwhile by another thread
         raise refusal(s)
+    slot = record.table.WSPSend
     try:
-        return record.table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
+        return slot(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
     except FAILURES as error:
         raise told(error, data=data, flags=flags) from error.__cause__
 
