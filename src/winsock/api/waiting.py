@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from winsock.dispatcher import poll
 from winsock.dispatcher import select as across
@@ -28,7 +28,7 @@ def select(
 
 
 @function
-def WSAPoll(fds: Iterable[poll.Entry], timeout_ms: int) -> list[poll.Entry]:
+def WSAPoll(fds: Collection[poll.Entry], timeout_ms: int) -> list[poll.Entry]:
     """The state of many sockets: pairs of (socket, revents) for those that have any, of pairs of (socket, events).
 
     Events are POLLRDNORM, POLLRDBAND (POLLIN is both) and POLLWRNORM (POLLOUT); POLLHUP, POLLERR and POLLNVAL are

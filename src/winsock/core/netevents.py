@@ -38,6 +38,11 @@ RE_ENABLED_BY = {
 TAKES_BACK = {"receive": FD_READ | FD_OOB, "accept": FD_ACCEPT}
 """The events whose cause such a call removes, so that their record goes unread; a send leaves FD_WRITE."""
 
+_RE_ENABLES = {
+    kind: sum(event for event, by in RE_ENABLED_BY.items() if by == kind) for kind in set(RE_ENABLED_BY.values())
+}
+_BITS = tuple(1 << bit for bit in range(FD_MAX_EVENTS))
+
 ONCE = FD_CONNECT | FD_CLOSE
 
 
@@ -51,18 +56,19 @@ class NetworkEvents(NamedTuple):
 class Recorder:
     """The record of one socket. Every method that may signal answers whether the event object must be set."""
 
-    __slots__ = ("_recorded", "_spent", "mask")
+    __slots__ = ("_events", "_recorded", "_spent", "mask")
 
     def __init__(self) -> None:
         self.mask = 0
         """The events that signal."""
         self._recorded: dict[int, int] = {}
+        self._events = 0
         self._spent = 0
 
     @property
     def signals(self) -> bool:
         """Whether something is recorded that was asked for."""
-        return any(self.mask & event for event in self._recorded)
+        return bool(self._events & self.mask)
 
     def select(self, mask: int) -> bool:
         """Ask for other events; what is recorded already signals at once."""
@@ -71,37 +77,31 @@ class Recorder:
 
     def happened(self, event: int, error: int = 0) -> bool:
         """Something new: another connection, more data, the end."""
-        if event & ONCE and (event & self._spent or event in self._recorded):
+        if event & ONCE and event & (self._spent | self._events):
             return False
         self._recorded[event] = error
+        self._events |= event
         return bool(self.mask & event)
 
     def holds(self, event: int, error: int = 0) -> bool:
         """A condition is found to be true: news only where it was not told since its re-enabling function."""
-        if event & self._spent or event in self._recorded:
+        if event & (self._spent | self._events):
             return False
         return self.happened(event, error)
 
     def called(self, kind: str) -> None:
         """A function of that kind was called, whatever came of it: its events may be recorded again."""
-        for event, re_enabled_by in RE_ENABLED_BY.items():
-            if re_enabled_by == kind:
-                self._spent &= ~event
-        for event in tuple(self._recorded):
-            if event & TAKES_BACK.get(kind, 0):
-                del self._recorded[event]
+        self._spent &= ~_RE_ENABLES.get(kind, 0)
+        self._events &= ~TAKES_BACK.get(kind, 0)
 
     def renew(self, event: int) -> None:
         """An event that comes once may come once more: another connect, or another leaf that is to join."""
         self._spent &= ~event
-        self._recorded.pop(event, None)
+        self._events &= ~event
 
     def take(self) -> NetworkEvents:
         """WSAEnumNetworkEvents: what was asked for leaves the record; the rest stays, unread."""
-        errors = [0] * FD_MAX_EVENTS
-        events = 0
-        for event in [event for event in self._recorded if event & self.mask]:
-            errors[event.bit_length() - 1] = self._recorded.pop(event)
-            events |= event
+        events = self._events & self.mask
+        self._events &= ~events
         self._spent |= events
-        return NetworkEvents(events, tuple(errors))
+        return NetworkEvents(events, tuple(self._recorded[bit] if bit & events else 0 for bit in _BITS))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import select as host
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection
 from typing import TypeAlias
 
 from winsock.abi.constants import (
@@ -51,55 +51,66 @@ _MASKS = {
 """What may be asked for, and what it is to the host."""
 
 
-def poll(fds: Iterable[Entry], timeout_ms: int) -> list[Entry]:
+def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
     """(socket, revents) of those that have any, in the order given; negative sockets are passed over.
 
     Raises WSAEINVAL where no socket is given, and for flags that cannot be asked for; WSAEFAULT for what is no pair.
     """
     poller = host.poll()
-    wanted: dict[int, int] = {}
-    by_select = False
-    for fd, events in _pairs(fds):
-        if fd < 0:
-            continue
-        mask = _MASKS.get(events)
-        if mask is None:
-            raise WinsockError(WSAEINVAL, _why_not(events))
-        record = records.get(fd)
-        wanted[fd] = events if record is not None else -1
-        if record is None or record.made:
-            by_select = True
-        else:
-            poller.register(fd, mask)
-    if not wanted:
+    register, known = poller.register, records.get
+    try:
+        for fd, events in fds:
+            record = known(fd)
+            if record is None or record.made:
+                return _poll_oddly(fds, timeout_ms)
+            register(fd, _MASKS[events])
+    except KeyError as error:
+        raise WinsockError(WSAEINVAL, _why_not(error.args[0])) from None
+    except (TypeError, ValueError):
+        raise WinsockError(WSAEFAULT, "fds: pairs of (socket, events) are wanted") from None
+    if not fds:
         raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
-    if by_select:
-        return _by_select(wanted, timeout_ms)
-    ready: dict[int, int] = {}
+    return _wait(poller, fds, timeout_ms)
+
+
+def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
+    """The answers of a poll object that is filled; what has nothing to tell is not asked again."""
+    ready: list[Entry] = []
     while not ready:
         found = poller.poll(None if timeout_ms < 0 else timeout_ms)
+        if not found:
+            break
+        wanted = dict(fds)
         for fd, events in found:
             revents = _meaning(fd, events, wanted[fd])
             if revents:
-                ready[fd] = revents
+                ready.append((fd, revents))
             else:
-                poller.unregister(fd)  # it has nothing to tell, and would say so for ever
-        if not found or timeout_ms >= 0:
+                poller.unregister(fd)  # it would say so for ever
+        if timeout_ms >= 0:
             break
-    return list(ready.items())
+    return ready
 
 
-def _pairs(fds: Iterable[Entry]) -> Iterable[Entry]:
-    try:
-        pairs: Sequence[Entry] = fds if isinstance(fds, (list, tuple)) else list(fds)
-        if all(len(pair) == 2 for pair in pairs):
-            return pairs
-    except TypeError:
-        pass
-    raise WinsockError(WSAEFAULT, "fds: pairs of (socket, events) are wanted")
+def _poll_oddly(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
+    """Where a number is negative, no socket, or one whose provider alone knows when it is ready."""
+    wanted: dict[int, int] = {}
+    for fd, events in fds:
+        if events not in _MASKS:
+            raise WinsockError(WSAEINVAL, _why_not(events))
+        if fd >= 0:
+            wanted[fd] = events
+    if not wanted:
+        raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
+    sockets = {fd: record for fd in wanted if (record := records.get(fd)) is not None}
+    if len(sockets) < len(wanted) or any(record.made for record in sockets.values()):
+        return _by_select({fd: wanted[fd] if fd in sockets else -1 for fd in wanted}, timeout_ms)
+    return poll(list(wanted.items()), timeout_ms)
 
 
-def _why_not(events: int) -> str:
+def _why_not(events: object) -> str:
+    if not isinstance(events, int):
+        return f"fds: {events!r} is no mask of events"
     if events & POLLPRI:
         return "fds: POLLPRI cannot be asked for"
     return f"fds: events {events:#x} hold what cannot be asked for"

@@ -13,10 +13,12 @@ Source: nf-ws2spi-wpu* of the Windows SDK documentation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.dispatcher import records as tables
 from winsock.dispatcher import threads
 from winsock.dispatcher.records import Record, change, forget, forget_lost, records
 from winsock.host import identity as identity_of
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
+    from winsock.overlapped.events import Event
     from winsock.spi.provider import ProcTable
 
 
@@ -92,14 +95,10 @@ class ChainUpcalls(Upcalls):
         events.close(event)
 
     def WPUSetEvent(self, event: object) -> None:
-        from winsock.overlapped import events
-
-        events.find(event).ring()
+        _find_event()(event).ring()
 
     def WPUResetEvent(self, event: object) -> None:
-        from winsock.overlapped import events
-
-        events.find(event).silence()
+        _find_event()(event).silence()
 
     def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
         from winsock.overlapped.messages import MessageQueue
@@ -132,6 +131,13 @@ class ChainUpcalls(Upcalls):
         if record is not None and not record.made:
             forget(handle)
 
+    def renew_handle(self, handle: int, exchange: Callable[[], None]) -> None:
+        with tables.renewing:
+            exchange()
+            record = records.get(handle)
+            if record is not None:
+                record.identity = identity_of(handle)
+
     def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
         """Whose handles those of an entry are; raises WSAEINVAL."""
         chain = self._opened.get(entry_id)
@@ -145,3 +151,11 @@ class ChainUpcalls(Upcalls):
             raise WinsockError(WSAEINVAL, f"{entry.info.szProtocol} is a layered protocol, which opens no sockets")
         chain = self._open_chain(entry)
         return chain, chain.table
+
+
+@cache
+def _find_event() -> Callable[[object], Event]:
+    """What finds events, imported when somebody asks."""
+    from winsock.overlapped.events import find
+
+    return find

@@ -9,14 +9,13 @@ Sources: nf-winsock2-wsacreateevent; nf-winsock2-wsawaitformultipleevents; nf-ws
 from __future__ import annotations
 
 import os
-import select
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import WSA_WAIT_EVENT_0, WSA_WAIT_TIMEOUT
 from winsock.abi.errors import WSA_INVALID_HANDLE, WinsockError
-from winsock.overlapped.watches import Watch
+from winsock.overlapped.watches import Watch, wait_for_any
 
 if TYPE_CHECKING:
     from winsock.overlapped.simulation import Simulation
@@ -68,6 +67,8 @@ def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> in
         if event.simulation is not None:
             return _wait_simulated(event.simulation, events, wait_all, timeout_s)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    if len(events) == 1:
+        return _wait_for(events[0], deadline)
     while True:
         unset = []
         for index, event in enumerate(events):
@@ -80,10 +81,17 @@ def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> in
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             return WSA_WAIT_TIMEOUT
-        poller = select.poll()
-        for event in unset:
-            poller.register(event.descriptor, select.POLLIN)
-        poller.poll(None if left is None else left * 1000)
+        wait_for_any(unset, left)
+
+
+def _wait_for(event: Event, deadline: float | None) -> int:
+    """The commonest wait of all: it looks when it was woken, and not before."""
+    while not event.rung:
+        left = None if deadline is None else deadline - time.monotonic()
+        event.wait(left)
+        if not event.is_set() and left is not None and left <= 0:
+            return WSA_WAIT_TIMEOUT
+    return WSA_WAIT_EVENT_0
 
 
 def _wait_simulated(simulation: Simulation, events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> int:

@@ -8,7 +8,6 @@ Sources: nf-winsock2-wsaasyncselect; nf-ws2spi-wpupostmessage.
 
 from __future__ import annotations
 
-import select
 import time
 from collections import deque
 from collections.abc import Callable
@@ -57,8 +56,6 @@ class MessageQueue(Watch):
         if self.simulation is not None:
             return self._get_simulated(self.simulation, timeout_s)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        poller = select.poll()
-        poller.register(self.descriptor, select.POLLIN)
         while True:
             found = self._next()
             if found is not None:
@@ -66,7 +63,7 @@ class MessageQueue(Watch):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return None
-            poller.poll(None if left is None else left * 1000)
+            self.wait(left)
 
     def forwarded(self, post: Callable[[int, int, int], None]) -> MessageQueue:
         """The same window for a provider below a layer with handles of its own: what that posts, `post` gets instead.

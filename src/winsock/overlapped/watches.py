@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WSAEINVAL, WinsockError
@@ -39,7 +39,17 @@ _EDGES = getattr(select, "EPOLLET", 1 << 31)
 class Watch:
     """Descriptors that are watched, and a bell of our own. `descriptor` is readable while there is news of any."""
 
-    __slots__ = ("_bell", "_epoll", "_rung", "_sources", "descriptor", "simulation")
+    __slots__ = (
+        "_bell",
+        "_bell_is_heard",
+        "_epoll",
+        "_looking",
+        "_rung",
+        "_sources",
+        "_waiting",
+        "descriptor",
+        "simulation",
+    )
 
     simulation: Simulation | None
     """Whose time is waited for: simulated sockets ring here."""
@@ -56,6 +66,9 @@ class Watch:
         self.descriptor = self._epoll.fileno()
         self._sources: dict[int, Source] = {}
         self._rung = False
+        self._bell_is_heard = False
+        self._looking = False
+        self._waiting = 0
         self.simulation = None
 
     def attach(self, descriptor: int, interest: int, source: Source) -> None:
@@ -97,16 +110,22 @@ class Watch:
         if not self._sources:
             return
         with lock:
-            for descriptor, events in self._epoll.poll(0):
-                source = self._sources.get(descriptor)
-                if source is not None:
-                    source(events)
+            self._looking = True
+            try:
+                for descriptor, events in self._epoll.poll(0):
+                    source = self._sources.get(descriptor)
+                    if source is not None:
+                        source(events)
+            finally:
+                self._looking = False
 
     def ring(self) -> None:
         """Wake whoever waits, until `silence`."""
         with lock:
-            if not self._rung:
-                self._rung = True
+            self._rung = True
+            # Who finds something by looking needs no bell, unless somebody else waits for what is found.
+            if (self._waiting or not self._looking) and not self._bell_is_heard:
+                self._bell_is_heard = True
                 os.eventfd_write(self._bell, 1)
         if self.simulation is not None:
             self.simulation.poke()
@@ -114,9 +133,14 @@ class Watch:
     def silence(self) -> None:
         """Take the ring back."""
         with lock:
-            if self._rung:
-                self._rung = False
+            self._rung = False
+            if self._bell_is_heard:
+                self._bell_is_heard = False
                 os.eventfd_read(self._bell)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Until there may be something to find, at the latest after so many seconds."""
+        wait_for_any((self,), timeout_s)
 
     @property
     def rung(self) -> bool:
@@ -133,6 +157,23 @@ class Watch:
         self._sources.clear()
         self._epoll.close()
         os.close(self._bell)
+
+
+def wait_for_any(watches: Sequence[Watch], timeout_s: float | None) -> None:
+    """Until one of them rings or has news, at the latest after so many seconds."""
+    poller = select.poll()
+    with lock:
+        if any(watch.rung for watch in watches):
+            return
+        for watch in watches:
+            watch._waiting += 1
+            poller.register(watch.descriptor, select.POLLIN)
+    try:
+        poller.poll(None if timeout_s is None else max(0.0, timeout_s) * 1000)
+    finally:
+        with lock:
+            for watch in watches:
+                watch._waiting -= 1
 
 
 if hasattr(os, "register_at_fork"):
