@@ -767,6 +767,19 @@ class TestUnwanted:
                 peer.sendall(b"x")
                 client.wait(c.FD_CONNECT | c.FD_READ)
 
+    def test_nobody_asks_any_more(self, server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+        with World(through(ours.Handshake)) as world:
+            client = Selected(world.stream(), c.FD_CONNECT)
+            refused(e.WSAEWOULDBLOCK, lambda: sockets.connect(client.s, server.getsockname()))
+            with server.accept()[0] as peer:
+                peer.sendall(ours.REFUSED)
+                client.wait(c.FD_CONNECT)
+            client.select(0)
+            monkeypatch.setattr(driver_of(client.s), "_wants", lambda name: False)
+            refused(e.WSAEWOULDBLOCK, lambda: sockets.connect(client.s, server.getsockname()))
+            server.accept()[0].close()
+            assert client.is_quiet()
+
 
 class TestProcesses:
     def test_a_socket_without_a_connection_can_be_shared(self) -> None:

@@ -73,11 +73,6 @@ class Direct(Asking, NonIfsLayer):
 
     context_type = Handle
 
-    def __init__(self, kind: type[StreamLayer]) -> None:
-        super().__init__(kind)
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
-
     def context(self, s: int) -> Handle:
         handle: Handle = super().context(s)
         return handle
@@ -102,8 +97,9 @@ class Direct(Asking, NonIfsLayer):
         if handle.connection is not None:
             self._connect_again(handle, handle.connection, name)
         if not self._wants(name):
-            if handle.notices is not None:
-                self._select_below(handle)
+            if handle.notices is not None and handle.asked is not None:
+                self._select_below(handle, handle.asked)
+            handle.notices = None
             return self.next.WSPConnect(handle.lower, name, *extras)
         layer = self._new_layer("connect", name)
         destination = self._asked(layer, name)
@@ -124,7 +120,7 @@ class Direct(Asking, NonIfsLayer):
         handle.driven = connection
         if handle.asked is not None:
             if handle.notices is None:
-                self._select_below(handle, 0)
+                self._select_below(handle, handle.asked._replace(events=0))
             self._watch(handle, connection, handle.asked)
 
     def _open(self, handle: Handle, connection: Connection) -> None:
@@ -383,23 +379,21 @@ class Direct(Asking, NonIfsLayer):
     def _select(self, handle: Handle, asked: Asked) -> None:
         connection = handle.connection
         if connection is None:
-            handle.asked, handle.notices = asked, None
-            self._select_below(handle)
+            self._select_below(handle, asked)
+            handle.notices = None
         else:
             asked.check()
             self._watch(handle, connection, asked)
         handle.blocking = False
         handle.asked = asked if asked.events else None
 
-    def _select_below(self, handle: Handle, events: int | None = None) -> None:
-        """Have the provider below tell of events, as asked or of others."""
-        assert handle.asked is not None
-        target, message, asked = handle.asked
-        handle.notices = None
+    def _select_below(self, handle: Handle, asked: Asked) -> None:
+        """Have the provider below tell of events."""
+        target, message, events = asked
         if message is None:
-            super().WSPEventSelect(handle.handle, target, asked if events is None else events)
+            super().WSPEventSelect(handle.handle, target, events)
         else:
-            super().WSPAsyncSelect(handle.handle, target, message, asked if events is None else events)
+            super().WSPAsyncSelect(handle.handle, target, message, events)
 
     def _watch(self, handle: Handle, connection: Connection, asked: Asked) -> None:
         """Tell of the events of a connection that the layer is part of."""
@@ -435,11 +429,13 @@ class Direct(Asking, NonIfsLayer):
         super()._leave_to_parent()
 
 
+@atexit.register
 def _at_exit() -> None:
     """The process ends: close what is open above a driver, and send what is owed."""
     keeper.ending = True
     for record in reversed(list(records.values())):
-        if not record.hidden and any(isinstance(layer, Direct) for layer in record.chain.layers):
+        is_driven = any(isinstance(layer, Direct) for layer in record.chain.layers)
+        if is_driven and not record.hidden and not record.adopted:
             _close(record.handle)
     keeper.drain(keeper.closing())
 
