@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.drivers.layers import Shout
 from tests.fakes import RecordingBase
 from tests.puppet import ROOT
 from winsock import __version__
@@ -236,6 +237,14 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  overrides: nothing that a call of the program reaches" in lines
     assert any(line.split() == ["connect", "every", "call"] for line in lines)
     assert lines[-1] == "program: prog -x"
+
+
+def test_explain_tells_of_a_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--layer", path_of(Shout)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  gets the bytes of TCP connections: those that it wants go through a relay" in lines
+    assert [line.split()[1:3] for line in lines if line.split()[0] == "accept4"] == [["every", "call"]]
+    assert not [line for line in lines if line.split()[0] in ("recvfrom", "recvmsg")]
 
 
 def test_explain_refuses_what_run_refuses(capsys: pytest.CaptureFixture[str]) -> None:

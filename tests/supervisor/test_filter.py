@@ -9,6 +9,7 @@ from winsock.layers.trace import Trace
 from winsock.spi.layer import overridden
 from winsock.supervisor import filter
 from winsock.supervisor.filter import ALLOW, ERRNO, NOTIFY, Rule, assemble, rules_for, run
+from winsock.supervisor.plan import RELAYING
 
 MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", "aarch64"])
 TRACE = overridden(Trace)
@@ -21,7 +22,11 @@ def trace_rules() -> list[Rule]:
 
 
 @MACHINES
-@pytest.mark.parametrize("functions", [TRACE, frozenset({"WSPConnect"}), frozenset()], ids=["trace", "connect", "none"])
+@pytest.mark.parametrize(
+    "functions",
+    [TRACE, RELAYING, frozenset({"WSPConnect"}), frozenset()],
+    ids=["trace", "bytes", "connect", "none"],
+)
 def test_every_call_that_is_not_trapped_reaches_allow_without_loading_an_argument(
     machine: Machine, functions: frozenset[str]
 ) -> None:

@@ -23,14 +23,21 @@ from winsock.abi.options import ROWS
 from winsock.abi.sockaddr import Sockaddr
 from winsock.catalog.entries import BUILTIN, LayerSpec
 from winsock.layers.trace import Trace
+from winsock.spi.handles import NonIfsLayer
 from winsock.spi.layer import Layer
 from winsock.spi.provider import FUNCTIONS, OptionValue, WriteBuffer
 from winsock.spi.stats import Stats
+from winsock.spi.stream import StreamLayer
 from winsock.supervisor import plan as module
 from winsock.supervisor.filter import Pairs, Rule
 from winsock.supervisor.plan import NOT_YET_CARRIED, Plan, PlanError, make
+from winsock.supervisor.relaying import carried
 
 ALWAYS = {"socket", "io_uring_setup"}
+RELAYING = {
+    *("connect", "sendto", "sendmsg", "sendmmsg", "accept", "accept4", "shutdown"),
+    *("getpeername", "getsockname", "getsockopt", "setsockopt"),
+}
 
 
 class Nothing(Layer):
@@ -125,6 +132,17 @@ class Bytes(Layer):
         return data
 
 
+class Shouts(StreamLayer):
+    """Gets the bytes of connections."""
+
+    def outgoing(self, data: bytes) -> bytes:
+        return data.upper()
+
+
+class OwnHandles(NonIfsLayer):
+    """Has handles of its own."""
+
+
 class Sends(Layer):
     def WSPSend(self, *arguments: Any) -> int | None:
         return self.next.WSPSend(*arguments)
@@ -171,6 +189,9 @@ def trapped(plan: Plan) -> set[str]:
         ([Sets], {"setsockopt"}),
         ([Makes], set()),
         ([Admits, Nothing, Sets], {"accept", "accept4", "setsockopt"}),
+        ([Shouts], RELAYING),
+        ([Shouts, Decides, Shouts], RELAYING),
+        ([Trace, Shouts], RELAYING | {"bind", "listen"}),
         (
             [Trace],
             {
@@ -189,7 +210,7 @@ def trapped(plan: Plan) -> set[str]:
     ],
     ids=lambda value: ",".join(layer.__name__ for layer in value) if isinstance(value, list) else "",
 )
-def test_exactly_what_the_layers_need_is_trapped(layers: list[type[Layer]], calls: set[str]) -> None:
+def test_exactly_what_the_layers_need_is_trapped(layers: list[type], calls: set[str]) -> None:
     assert trapped(planned(*layers)) == ALWAYS | calls
 
 
@@ -225,6 +246,14 @@ def test_options_that_are_named_without_an_override_are_not_asked_for() -> None:
         del module_globals["Names"]
 
 
+def test_of_a_relay_only_what_crosses_to_the_network_is_trapped() -> None:
+    plan = planned(Shouts)
+    assert plan.options == {"getsockopt": frozenset(carried.GET), "setsockopt": frozenset(carried.SET)}
+    assert (6, 1) not in plan.options["setsockopt"]  # TCP_NODELAY, which nearly every program sets
+    assert plan.relays
+    assert not planned(Trace).relays
+
+
 # --- what the chain is ---------------------------------------------------------------------------------------------
 
 
@@ -251,9 +280,10 @@ def test_the_first_layer_is_the_uppermost() -> None:
         (Makes, True, False),
         (InVain, True, False),
         (Trace, True, True),
+        (Shouts, True, False),
     ],
 )
-def test_who_may_know_a_socket_again(layer: type[Layer], remembers: bool, counts: bool) -> None:
+def test_who_may_know_a_socket_again(layer: type, remembers: bool, counts: bool) -> None:
     (only,) = planned(layer).layers
     assert (only.remembers, only.counts) == (remembers, counts)
 
@@ -281,6 +311,7 @@ def test_what_is_not_called_is_said_with_what_to_do_instead() -> None:
     [
         (MustNotBeBypassed, r"mustnotbebypassed must not be bypassed \(enforces = True\)"),
         (Bytes, r"bytes has outgoing and is no winsock\.StreamLayer"),
+        (OwnHandles, r"ownhandles makes handles of its own \(NonIfsLayer\)"),
         (Sends, r"sends overrides WSPSend \(sends\)"),
         (Receives, r"receives overrides WSPRecv \(receives\)"),
         (Datagrams, r"datagrams overrides WSPRecvFrom \(datagrams received\), WSPSendTo \(datagrams sent\)"),
