@@ -12,10 +12,15 @@ import pytest
 
 from tests.drivers import layers as ours
 from tests.drivers.world import PATIENCE_S
-from winsock.api import sockets, transfer
+from winsock.abi.constants import FIONBIO
+from winsock.abi.errors import WinsockError
+from winsock.api import options, sockets, transfer
 from winsock.core.journal import journal
 from winsock.dispatcher.drivers import keeper
 from winsock.dispatcher.drivers.connection import Connection
+from winsock.dispatcher.drivers.direct import Direct
+from winsock.dispatcher.records import records
+from winsock.spi.provider import ProcTable
 from winsock.testing import World, through
 
 
@@ -86,6 +91,29 @@ def test_a_defect_of_ours_is_told_and_ends_nothing_else(server: socket.socket, m
                     assert peer.recv(9) == b"late"
         monkeypatch.undo()
     assert "ZeroDivisionError: tripped" in lines[0]
+
+
+def test_who_comes_too_late_does_nothing(server: socket.socket) -> None:
+    """The socket below is closed, and its number may be another's."""
+    with World(through(ours.Patient, ours.Late)) as world:
+        for blocking in (True, False):
+            s = world.stream()
+            options.ioctlsocket(s, FIONBIO, not blocking)
+            try:
+                sockets.connect(s, server.getsockname())
+            except WinsockError:
+                assert not blocking
+            late = [layer for layer in records[s].chain.layers if isinstance(layer, Direct)]
+            connections = [handle.driven for layer in late for handle in layer._contexts.values() if handle.driven]
+            sockets.closesocket(s)
+            keeper.drain(connections)
+            assert connections
+            for connection in connections:
+                assert connection.over
+                connection.table = ProcTable()  # which has no function to be called
+                assert connection.tend() is None
+                assert not connection.read()
+            server.accept()[0].close()
 
 
 def test_where_there_are_no_threads_it_is_drained(server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ class Machine:
 
     def progress(self) -> None:
         """Whatever can be done now that no application needs to ask for."""
-        if self.connecting and not self.lost:
+        if self.connecting and not self.over:
             self._see_whether_connected()
         if self.connecting or self.over or self.error is not None:
             return
@@ -142,7 +142,7 @@ class Machine:
 
     def read(self) -> bool:
         """One piece from below into the machine; whether there was one, or an end, or an error."""
-        if self.lower_ended or self.error is not None:
+        if self.lower_ended or self.over or self.error is not None:
             return False
         buffer = _room.buffer
         try:
@@ -196,7 +196,7 @@ class Machine:
 
     def flush(self) -> None:
         """Give the socket below what it takes."""
-        while self.outgoing.size and self.error is None:
+        while self.outgoing.size and self.error is None and not self.over:
             try:
                 count = self.table.WSPSend(self.lower, (self.outgoing.run(),), 0)
             except WinsockError as error:
@@ -206,7 +206,7 @@ class Machine:
             self.outgoing.drop(count or 0)
             self._sent += count or 0
             self._moved()
-        if self.pipeline.outgoing_over and not self._end_told and self.error is None:
+        if self.pipeline.outgoing_over and not self._end_told and not self.over and self.error is None:
             self._end_told = True
             try:
                 self.table.WSPShutdown(self.lower, SD_SEND)
@@ -215,7 +215,7 @@ class Machine:
 
     def fail(self, error: WinsockError, reset: bool = False) -> None:
         """No byte goes through any more; what came out before may still be received."""
-        if self.error is not None:
+        if self.error is not None or self.over:
             return
         self.error = error
         self.outgoing.clear()
