@@ -83,8 +83,9 @@ class Data(Sockets):
         if record is None or flags or overlapped is not None or len(buffers) != 1:
             return self._send(s, buffers, flags, None, overlapped, "WSPSend")
         buffer = buffers[0]
+        send = record.send
         try:
-            count = record.send(buffer, _NOSIGNAL)
+            count = send(buffer, _NOSIGNAL)
         except Exception as error:
             return self.after_direct_send(s, buffer, error)
         return count if count == len(buffer) else self.after_direct_send(s, buffer, count)
@@ -230,10 +231,10 @@ class Data(Sockets):
             or record.receiving_ended
         ):
             return self._receive(s, buffers, flags, overlapped, "WSPRecv")[:2]
-        waiters = record.waiters
+        waiters, receive = record.waiters, record.recv_into
         waiters.append(None)
         try:
-            count = record.recv_into(buffers[0])
+            count = receive(buffers[0])
         except OSError as error:
             raise _receive_error(record, error) from None
         except _NO_BUFFER as error:
