@@ -54,7 +54,7 @@ CHAINS: dict[str, tuple[type, ...]] = {
 }
 
 
-@pytest.fixture(params=CHAINS.values(), ids=CHAINS)
+@pytest.fixture(params=list(CHAINS.values()), ids=list(CHAINS))
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with World(through(*request.param)) as started:
         yield started
@@ -121,7 +121,6 @@ def test_numbers_may_be_anybodys_at_once(world: World) -> None:
         pass
     os.close(client)
     others = [world.stream() for _ in range(4)]
-    assert client not in others
     received = 0
     while part := transfer.recv(server, 1 << 20):
         received += len(part)
