@@ -14,18 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from winsock.abi.constants import AF_UNSPEC, WSA_FLAG_NO_HANDLE_INHERIT
+from winsock.abi.constants import WSA_FLAG_NO_HANDLE_INHERIT
 from winsock.abi.errors import WinsockError
-from winsock.spi.calling import current_call
-from winsock.spi.guard import failure, refusal
-from winsock.spi.layer import Layer
-from winsock.spi.stream import StreamLayer, overrides_stream
+from winsock.dispatcher.drivers.asking import Asking
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from winsock.abi.sockaddr import Sockaddr
     from winsock.spi.provider import OptionValue, ReadBuffer, WriteBuffer
+    from winsock.spi.stream import StreamLayer
 
 
 class Joint(Protocol):
@@ -91,13 +87,12 @@ class Room(Protocol):
         ...
 
 
-class Relayed(Layer):
+class Relayed(Asking):
     """One stream layer of a chain."""
 
     def __init__(self, kind: type[StreamLayer], room: Room) -> None:
-        self.kind = kind
+        super().__init__(kind)
         self._room = room
-        self._chooses = overrides_stream(kind, "wants")
 
     def WSPConnect(
         self,
@@ -113,7 +108,7 @@ class Relayed(Layer):
             return None
         if (joint is not None and joint.owner is not self) or not self._wants(name):
             return self.next.WSPConnect(s, name, caller_data, callee_data, sqos, gqos)
-        layer = self._layer("connect", name)
+        layer = self._new_layer("connect", name)
         destination = self._asked(layer, name)
         made = self._room.in_the_making(s)
         if made is None:
@@ -130,7 +125,7 @@ class Relayed(Layer):
             try:
                 if address is None or not self._wants(address):
                     return handle, address
-                layer = self._layer("accept", address)
+                layer = self._new_layer("accept", address)
                 self._let_in(layer, address)
             except WinsockError:
                 self._reset(handle)
@@ -192,42 +187,3 @@ class Relayed(Layer):
     def _joint(self, s: int) -> Joint | None:
         joint = self._room.find(s)
         return joint if joint is not None and joint.owner is self else None
-
-    def _wants(self, address: Sockaddr) -> bool:
-        if address.family == AF_UNSPEC:
-            return False
-        if not self._chooses:
-            return True
-        try:
-            return bool(self.kind.wants(address))
-        except Exception as error:
-            raise _as_answer(self.kind(), "wants", error) from error
-
-    def _layer(self, role: Literal["connect", "accept"], peer: Sockaddr) -> StreamLayer:
-        try:
-            layer = self.kind()
-        except Exception as error:
-            raise _as_answer(self, "__init__", error) from error
-        layer.options = self.options
-        layer.role, layer.peer, layer.caller = role, peer, current_call()
-        return layer
-
-    def _asked(self, layer: StreamLayer, name: Sockaddr) -> Sockaddr:
-        """Where the layer's `connecting` sends a connect."""
-        try:
-            answer = layer.connecting(name)
-        except Exception as error:
-            raise _as_answer(layer, "connecting", error) from error
-        return name if answer is None else self._fitted(answer)
-
-    def _let_in(self, layer: StreamLayer, address: Sockaddr) -> None:
-        """Ask the layer's `accepted`; it raises to refuse."""
-        try:
-            layer.accepted(address)
-        except Exception as error:
-            raise _as_answer(layer, "accepted", error) from error
-
-
-def _as_answer(layer: object, hook: str, error: Exception) -> WinsockError:
-    """What a hook raised, as the error of the call."""
-    return error if isinstance(error, WinsockError) else refusal(error) or failure(layer, hook, error)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from winsock import host
 from winsock.abi.constants import AF_INET6
 from winsock.abi.errors import WSAEALREADY, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr
@@ -198,6 +199,7 @@ class Relays:
         try:
             made.setblocking(False)
             near = doors.meet(way, doors.begin(made.fileno(), way))
+            host.connect(made.fileno(), way.waiting)  # tells that it is connected, and once only
             made.setblocking(True)
         except BaseException:
             made.close()
