@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import select
+import threading
 import time
 from collections.abc import Callable
 from fcntl import ioctl
@@ -19,7 +20,7 @@ from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WinsockError, from_errno
-from winsock.dispatcher.drivers.lane import Broken, Lane
+from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
@@ -34,15 +35,28 @@ STALL_S = 0.2
 _PAUSES_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 
 
+class _Room(threading.local):
+    """A buffer for each thread, because nothing in it is kept."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(SMALL))
+
+
+_room = _Room()
+
+
 class Carrier:
-    """Carries bytes between `near` and `far` through an open pipeline; `stopped` ends it from outside."""
+    """Carries bytes between `near` and `far` through an open pipeline, in the thread that makes it.
+
+    `stopped` ends it from outside.
+    """
 
     def __init__(self, near: socket, far: socket, pipeline: Pipeline, stopped: Callable[[], bool]) -> None:
         self._pipeline = pipeline
         self._stopped = stopped
         self._poll = select.poll()
-        self.outgoing = Lane("outgoing", near, far, pipeline)
-        self.incoming = Lane("incoming", far, near, pipeline)
+        self.outgoing = Lane("outgoing", near, far, pipeline, _room.buffer)
+        self.incoming = Lane("incoming", far, near, pipeline, _room.buffer)
         self.outgoing.opposite, self.incoming.opposite = self.incoming, self.outgoing
         self._lanes = (self.outgoing, self.incoming)
         self._by_source = {lane.source.fileno(): lane for lane in self._lanes}

@@ -1,8 +1,10 @@
 """One direction of a relayed connection: bytes from a source, through the pipeline, to a sink.
 
 Where no layer sees the bytes they go by splice, and the pipeline is told how many passed; else they are read. Reading
-makes new bytes each time, because a layer may keep them. Whoever reads a full piece tries for the next at once, and
-only what the sink does not take waits for poll().
+makes new bytes each time, because a layer may keep them: of what is small a copy, out of a buffer that is used again;
+for what is large the kernel is asked how much there is. (To ask for more than comes, and let the rest of the memory go,
+leaves holes that the C library never fills: a megabyte in a thousand connections.) Whoever reads a full piece tries for
+the next at once, and only what the sink does not take waits for poll().
 
 Back-pressure: the source is read when the sink has taken everything, and while what this direction brought about
 against the stream is not too much. So little is held here, and a sender is slowed by its own receiver.
@@ -19,6 +21,7 @@ from fcntl import ioctl
 from itertools import islice
 from socket import MSG_OOB, SHUT_WR, socket
 from struct import unpack
+from termios import FIONREAD
 from typing import TYPE_CHECKING
 
 from winsock.dispatcher.drivers.pipes import SIZE, Pipe, Pipes
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
     from winsock.spi.stream import Direction
 
-FIRST_PIECE = 64 * 1024
-"""Not more at first: the C library gives larger blocks page by page, until it has seen that they come again."""
+SMALL = 64 * 1024
+"""The size of the buffer."""
 PIECE = 256 * 1024
 """The most that is read at once."""
 BURST = 8
@@ -57,7 +60,9 @@ class Lane:
 
     opposite: Lane
 
-    def __init__(self, direction: Direction, source: socket, sink: socket, pipeline: Pipeline) -> None:
+    def __init__(
+        self, direction: Direction, source: socket, sink: socket, pipeline: Pipeline, buffer: memoryview
+    ) -> None:
         self.direction = direction
         self.source = source
         self.sink = sink
@@ -71,7 +76,9 @@ class Lane:
         """What it is sent with."""
         self._pipe: Pipe | None = None
         """Holds what was taken by splice and not given yet; goes before everything else."""
-        self._piece = FIRST_PIECE
+        self._buffer = buffer
+        self._flows = False
+        """Whether the last piece was large."""
         self._reflects = False
         """Whether something of what was read here waits to go back."""
         self.blocked = False
@@ -126,7 +133,7 @@ class Lane:
             at_mark = False
         if not at_mark:
             return self.move()
-        data = self._receive(1)
+        data = self._receive(self._buffer[:1])
         if data is None:
             return False
         self._take(data)
@@ -138,7 +145,7 @@ class Lane:
     def move_last(self) -> None:
         """Take a piece of what a dead source sent before; its end is no orderly one."""
         try:
-            data = self.source.recv(PIECE)
+            data = bytes(self._buffer[: self.source.recv_into(self._buffer)])
         except OSError:
             data = b""
         if data:
@@ -190,25 +197,31 @@ class Lane:
 
     def _read(self) -> bool:
         for burst in range(BURST):
-            data = self._receive(self._piece)
+            data = self._receive_large() if self._flows else self._receive(self._buffer)
             if data is None:
                 return burst > 0
+            size = len(data)
+            self._flows = size >= SMALL
             self._take(data)
             self.flush()
-            if len(data) < self._piece or not self.wants or self._pipeline.error is not None:
+            if size not in (SMALL, PIECE) or not self.wants or self._pipeline.error is not None:
                 return True
             del data  # so that the next piece lies in the same memory, which is still in the processor's cache
-            self._piece = min(2 * self._piece, PIECE)
         return True
 
-    def _receive(self, most: int) -> bytes | None:
+    def _receive(self, buffer: memoryview) -> bytes | None:
         """What the source has, nothing at its end; None where it has nothing yet."""
         try:
-            return self.source.recv(most)
+            return bytes(buffer[: self.source.recv_into(buffer)])
         except BlockingIOError:
             return None
         except OSError as error:
             raise Broken(self.source, error) from None
+
+    def _receive_large(self) -> bytes | None:
+        """As `_receive`, in one go, where there is much."""
+        size = min(unpack("i", ioctl(self.source, FIONREAD, bytes(4)))[0], PIECE)
+        return self.source.recv(size) if size > SMALL else self._receive(self._buffer)
 
     def _take(self, data: bytes) -> None:
         if data:
@@ -262,7 +275,7 @@ class Lane:
                 if not count:
                     break
                 self._empty(pipe)
-                if self.blocked or count < FIRST_PIECE:
+                if self.blocked or count < SMALL:
                     break
         finally:
             if not pipe.filled:
