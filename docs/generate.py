@@ -230,7 +230,7 @@ def ioctl_section() -> str:
     """The control codes."""
     rows = [
         (row.name, f"0x{row.code:08X}", row.takes, row.gives, "yes" if row.overlapped else "", row.host, row.note)
-        for row in ioctls.ROWS
+        for row in (*ioctls.ROWS, *ioctls.WRAPPED)
     ]
     return "## Control codes\n\n" + table(("Code", "Number", "Takes", "Gives", "Waits", "Answer", "Note"), rows)
 

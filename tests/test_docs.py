@@ -6,17 +6,20 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socket import inet_aton
 from typing import cast
 
 import pytest
 
 import winsock
 from winsock import api
-from winsock.abi import calls, flags, ioctls, options
+from winsock.abi import address_lists, calls, flags, ioctls, options
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
+    FIONBIO,
     IPPROTO_TCP,
     IPPROTO_UDP,
     SOCK_DGRAM,
@@ -24,9 +27,9 @@ from winsock.abi.constants import (
     WSA_FLAG_MULTIPOINT_C_LEAF,
     WSA_FLAG_MULTIPOINT_D_LEAF,
 )
-from winsock.abi.errors import WSAENOPROTOOPT, WSAEOPNOTSUPP, WinsockError, name_of
+from winsock.abi.errors import WSAENOPROTOOPT, WinsockError, name_of
 from winsock.abi.sockaddr import SockaddrIn
-from winsock.api.options import WSAIoctl, getsockopt, setsockopt
+from winsock.api.options import WSAIoctl, getsockopt, ioctlsocket, setsockopt
 from winsock.api.sockets import WSASocket, closesocket, connect, socket
 from winsock.api.transfer import recv, send
 
@@ -127,7 +130,6 @@ def answers(call: Callable[..., object], sockets: list[int], *arguments: object)
 
 
 REFUSED_OPTION = {name_of(WSAENOPROTOOPT)}
-REFUSED_CODE = {name_of(WSAEOPNOTSUPP)}
 RAW_ONLY = {"IP_HDRINCL", "IPV6_HDRINCL", "IPV6_CHECKSUM"}
 
 
@@ -157,16 +159,43 @@ def set_to_itself(s: int, row: options.Option) -> None:
     setsockopt(s, row.level, row.optname, value)
 
 
-INPUTS = {"": b"", "DWORD": bytes(4), "BOOL": bytes(4), "tcp_keepalive": bytes(12)}
+GROUP, LOOPBACK = inet_aton("239.1.2.3"), inet_aton("127.0.0.1")
+INPUTS = {
+    "": b"",
+    "DWORD": bytes(4),
+    "BOOL": bytes(4),
+    "INT": b"\1\0\0\0",
+    "tcp_keepalive": bytes(12),
+    "sockaddr": SockaddrIn("127.0.0.1", 0).pack(),
+    "SOCKET_ADDRESS_LIST": address_lists.pack([]),
+    "ip_mreq": inet_aton("239.1.2.4") + b"\0\0\0\1",  # at the interface 1
+    "IP_MSFILTER": GROUP + LOOPBACK + b"\1\0\0\0\0\0\0\0",  # everybody is heard
+}
+ROOM = 1 << 16
 
 
 @pytest.mark.parametrize("row", ioctls.ROWS, ids=lambda row: row.name)
 def test_control_codes_answer_as_the_map_says(row: ioctls.Ioctl, sockets: list[int]) -> None:
-    if row.host == "refused":
-        assert answers(WSAIoctl, sockets, row.code, bytes(64), 256) == REFUSED_CODE
+    found = ioctls.find(row.code)
+    assert found is not None
+    if found.host == "refused":
+        assert answers(WSAIoctl, sockets, row.code, bytes(64), ROOM) == {name_of(row.error)}
+    elif found.note.startswith("raw sockets"):
+        assert answers(WSAIoctl, sockets, row.code, bytes(4), ROOM) == {"WSAENOPROTOOPT"}
+    elif found.overlapped:
+        with non_blocking(sockets):
+            assert "WSAEWOULDBLOCK" in answers(WSAIoctl, sockets, row.code, INPUTS[row.takes], ROOM)
     else:
-        given = INPUTS.get(row.takes, SockaddrIn("127.0.0.1", 0).pack())
-        assert "done" in answers(WSAIoctl, sockets, row.code, given, 256)
+        assert "done" in answers(WSAIoctl, sockets, row.code, INPUTS[found.takes], ROOM)
+
+
+@contextmanager
+def non_blocking(sockets: list[int]) -> Iterator[None]:
+    for s in sockets:
+        ioctlsocket(s, FIONBIO, 1)
+    yield
+    for s in sockets:
+        ioctlsocket(s, FIONBIO, 0)
 
 
 LEAF = WSA_FLAG_MULTIPOINT_C_LEAF | WSA_FLAG_MULTIPOINT_D_LEAF  # neither goes without the other

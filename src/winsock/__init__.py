@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from winsock.api.byteorder import *  # noqa: F403
     from winsock.api.events import *  # noqa: F403
     from winsock.api.install import *  # noqa: F403
+    from winsock.api.multipoint import *  # noqa: F403
     from winsock.api.names import *  # noqa: F403
     from winsock.api.options import *  # noqa: F403
     from winsock.api.security import *  # noqa: F403
@@ -103,6 +104,7 @@ _NAMES = {
     "WSAHtons": "winsock.api.byteorder",
     "WSAImpersonateSocketPeer": "winsock.api.security",
     "WSAIoctl": "winsock.api.options",
+    "WSAJoinLeaf": "winsock.api.multipoint",
     "WSANtohl": "winsock.api.byteorder",
     "WSANtohs": "winsock.api.byteorder",
     "WSAPROTOCOLCHAIN": "winsock.abi.protocol_info",
@@ -160,9 +162,11 @@ _NAMES = {
     "closesocket": "winsock.api.sockets",
     "connect": "winsock.api.sockets",
     "current_call": "winsock.spi.calling",
+    "getipv4sourcefilter": "winsock.api.multipoint",
     "getpeername": "winsock.api.sockets",
     "getsockname": "winsock.api.sockets",
     "getsockopt": "winsock.api.options",
+    "getsourcefilter": "winsock.api.multipoint",
     "htond": "winsock.api.byteorder",
     "htonf": "winsock.api.byteorder",
     "htonl": "winsock.api.byteorder",
@@ -184,7 +188,9 @@ _NAMES = {
     "select": "winsock.api.waiting",
     "send": "winsock.api.transfer",
     "sendto": "winsock.api.transfer",
+    "setipv4sourcefilter": "winsock.api.multipoint",
     "setsockopt": "winsock.api.options",
+    "setsourcefilter": "winsock.api.multipoint",
     "shutdown": "winsock.api.sockets",
     "socket": "winsock.api.sockets",
     "started": "winsock.dispatcher.process",

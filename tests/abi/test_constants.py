@@ -19,6 +19,15 @@ GUIDS = [row for row in read("constants.csv") if row["group"] == "guid"]
 ROWS = [row for row in read("constants.csv") if row["name"].isidentifier() and row["group"] != "guid"]
 
 
+BEHIND_FUNCTIONS = {
+    "SIOCSMSFILTER",
+    "SIOCGMSFILTER",
+    "SIO_IDEAL_SEND_BACKLOG_CHANGE",
+    "SIO_IDEAL_SEND_BACKLOG_QUERY",
+}
+"""Of ws2ipdef.h; the documentation names the functions that wrap them."""
+
+
 def home(group: str) -> ModuleType:
     """The module of a group."""
     return wskdefs if group.startswith("wsk-") else HOMES.get(group, constants)
@@ -43,7 +52,7 @@ def test_values(group: str) -> None:
 def test_nothing_else_is_there(module: ModuleType) -> None:
     documented = {row["name"] for row in ROWS if home(row["group"]) is module}
     numbers = {name for name, value in vars(module).items() if type(value) is int}
-    assert numbers - documented <= {"STATUS_UNSUCCESSFUL"}
+    assert numbers - documented <= {"STATUS_UNSUCCESSFUL", *BEHIND_FUNCTIONS}
 
 
 def test_versions_of_winsock_kernel() -> None:

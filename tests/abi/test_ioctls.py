@@ -7,7 +7,8 @@ import pytest
 from tests.spec.tables import read
 from winsock.abi import constants, structures
 from winsock.abi.constants import IOC_IN, IOC_OUT, SIO_GET_INTERFACE_LIST
-from winsock.abi.ioctls import ROWS, Ioctl, find
+from winsock.abi.errors import WSAENOPROTOOPT, WSAEOPNOTSUPP
+from winsock.abi.ioctls import ROWS, WRAPPED, Ioctl, find
 
 PARTS = {
     "IOCPARM_MASK",
@@ -37,9 +38,15 @@ def test_rows_are_consistent(row: Ioctl) -> None:
     for name in (row.takes, row.gives):
         assert name in PLAIN or hasattr(structures, name.removesuffix("[]")), name
     assert row.note or row.host != "refused", "a refusal gives its reason"
+    assert row.error in (WSAEOPNOTSUPP, WSAENOPROTOOPT)
     found = find(row.code)
     assert found is not None
     assert found.code == row.code
+
+
+def test_the_codes_behind_functions_are_found() -> None:
+    assert [find(row.code) for row in WRAPPED] == list(WRAPPED)
+    assert not {row.code for row in WRAPPED} & {row.code for row in ROWS}
 
 
 def test_the_code_says_whether_there_is_output() -> None:

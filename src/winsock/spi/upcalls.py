@@ -3,9 +3,10 @@
 The methods say what each upcall is; the dispatcher does the work. Each answers WSAEOPNOTSUPP until somebody
 overrides it. Out-parameters are results and errors are raised, as in `winsock.spi.provider`.
 
-Two services at the end are ours, not Windows'. A C provider finds the next one with WSCGetProviderPath and
+Three services at the end are ours, not Windows'. A C provider finds the next one with WSCGetProviderPath and
 LoadLibrary, and may do so here too; `start_next` is how `Layer` does it. `release_handle` is for a layer which
-closes a handle that nobody above it has seen.
+closes a handle that nobody above it has seen, `renew_handle` for a base provider which puts another file under the
+number of a handle of its own.
 
 Source: ns-ws2spi-wspupcalltable and nf-ws2spi-wpu* of the Windows SDK documentation.
 """
@@ -117,3 +118,7 @@ class Upcalls:
     def release_handle(self, handle: int) -> None:
         """End the association of a handle that its layer is about to close unseen."""
         raise unsupported("release_handle")
+
+    def renew_handle(self, handle: int, exchange: Callable[[], None]) -> None:
+        """Run `exchange`, which puts another file under the handle's number; it is the same handle afterwards."""
+        exchange()

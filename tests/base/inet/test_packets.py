@@ -12,13 +12,16 @@ from collections.abc import Iterator
 import pytest
 
 import winsock
+from tests.networks import needs_a_network, own_network
 from tests.puppet import ROOT
-from tests.refusals import refused
+from tests.refusals import code_of, refused
 from winsock.abi import constants as c
 from winsock.abi.errors import (
     WSAEACCES,
     WSAEADDRNOTAVAIL,
     WSAEINVAL,
+    WSAEMSGSIZE,
+    WSAENOPROTOOPT,
     WSAENOTCONN,
     WSAEOPNOTSUPP,
     WSAEPROTONOSUPPORT,
@@ -299,3 +302,162 @@ class TestIpv6:
         packet = struct.pack("!IHBB", 6 << 28, 4, TEST_PROTOCOL, 64) + loopback * 2 + b"mine"
         winsock.sendto(s, packet, 0, ("::1", 5))
         assert winsock.recv(hearer, 100, 0) == b"mine"
+
+
+def receive_for_ever(s: int) -> None:
+    while True:
+        winsock.recv(s, 65535)
+
+
+@pytest.mark.root
+@needs_the_right
+@needs_a_network
+class TestEverything:
+    """SIO_RCVALL and its kin, at a loopback where nobody else is."""
+
+    @pytest.fixture(autouse=True)
+    def network(self) -> Iterator[None]:
+        with own_network():
+            yield
+
+    ON, OFF = c.RCVALL_ON.to_bytes(4, "little"), c.RCVALL_OFF.to_bytes(4, "little")
+
+    def listener(self, protocol: int = c.IPPROTO_ICMP) -> int:
+        s = raw(protocol)
+        winsock.bind(s, (HERE, 0))
+        return s
+
+    def found(self, s: int, wanted: bytes) -> tuple[bytes, object]:
+        """The packet with this data; others may pass, too."""
+        while True:
+            data, source = winsock.recvfrom(s, 65535)
+            if data.endswith(wanted):
+                return data, source
+
+    def say(self, text: bytes, source: str = HERE, to: str = THERE) -> None:
+        with host.socket(host.AF_INET, host.SOCK_DGRAM) as udp:
+            udp.bind((source, 0))
+            udp.sendto(text, (to, 9))
+
+    def test_all_protocols_to_all_hosts(self) -> None:
+        s = self.listener()
+        assert winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON) == b""
+        self.say(b"to somebody else")
+        data, source = self.found(s, b"to somebody else")
+        assert (data[9], host.inet_ntoa(data[16:20]), source) == (17, THERE, SockaddrIn(HERE, 0))
+        with host.create_server((HERE, 0)) as server, host.create_connection(server.getsockname()) as client:
+            client.send(b"over TCP")
+            assert self.found(s, b"over TCP")[0][9] == 6
+
+    def test_each_packet_comes_once(self) -> None:
+        s = self.listener()
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        for text in (b"first one", b"last one"):
+            self.say(text)
+        self.found(s, b"first one")
+        data, _ = winsock.recvfrom(s, 65535)
+        while not data.endswith(b"last one"):
+            assert not (data[9] == c.IPPROTO_UDP and data.endswith(b"first one"))
+            data, _ = winsock.recvfrom(s, 65535)
+
+    def test_it_remains_the_same_socket(self) -> None:
+        s = self.listener()
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        assert winsock.getsockname(s) == SockaddrIn(HERE, 0)
+        with refused(WSAENOTCONN):
+            winsock.getpeername(s)
+        with refused(WSAEINVAL):
+            winsock.bind(s, (HERE, 0))
+        with refused(WSAEINVAL):
+            winsock.connect(s, (THERE, 0))
+        request = echo_request(8, 77)
+        winsock.sendto(s, request, 0, (HERE, 0))
+        assert self.found(s, request)[0][20:] == request
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.OFF)
+        winsock.sendto(s, request, 0, (HERE, 0))
+        assert self.found(s, request)[0][9] == c.IPPROTO_ICMP
+        winsock.closesocket(s)
+
+    def test_nothing_is_left_open(self) -> None:
+        before = set(os.listdir("/proc/self/fd"))
+        for end in (True, False):
+            s = self.listener()
+            winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+            if end:
+                winsock.WSAIoctl(s, c.SIO_RCVALL, self.OFF)
+            winsock.closesocket(s)
+        assert set(os.listdir("/proc/self/fd")) == before
+
+    def test_time_outs_modes_and_events_go_on(self) -> None:
+        s, bell = self.listener(), winsock.WSACreateEvent()
+        winsock.WSAEventSelect(s, bell, c.FD_READ)
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        self.say(b"ring")
+        assert winsock.WSAWaitForMultipleEvents([bell], False, 5000, False) == 0
+        assert winsock.WSAEnumNetworkEvents(s, bell).lNetworkEvents == c.FD_READ
+        winsock.WSAEventSelect(s, None, 0)
+        winsock.ioctlsocket(s, c.FIONBIO, 0)
+        winsock.setsockopt(s, c.SOL_SOCKET, c.SO_RCVTIMEO, 10)
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.OFF)
+        assert code_of(lambda: receive_for_ever(s)) == WSAETIMEDOUT
+        winsock.WSACloseEvent(bell)
+
+    def test_a_short_buffer(self) -> None:
+        s = self.listener()
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        self.say(b"x" * 100)
+        with refused(WSAEMSGSIZE) as caught:
+            winsock.recvfrom(s, 20)
+        assert caught.value.count == 20
+
+    def test_groups_alone(self) -> None:
+        s = self.listener(c.IPPROTO_UDP)
+        winsock.WSAIoctl(s, c.SIO_RCVALL_MCAST, self.ON)
+        self.say(b"not to a group")
+        with host.socket(host.AF_INET, host.SOCK_DGRAM) as udp:
+            udp.setsockopt(host.IPPROTO_IP, host.IP_MULTICAST_IF, host.inet_aton(HERE))
+            udp.sendto(b"to a group", ("239.77.2.1", 9))
+        data, _ = winsock.recvfrom(s, 65535)
+        while data[28:] != b"to a group":
+            assert data[16] >> 4 == 0xE
+            data, _ = winsock.recvfrom(s, 65535)
+
+    def test_igmp_alone(self) -> None:
+        s = self.listener(c.IPPROTO_IGMP)
+        winsock.WSAIoctl(s, c.SIO_RCVALL_IGMPMCAST, self.ON)
+        igmp = raw(c.IPPROTO_IGMP)
+        winsock.setsockopt(igmp, c.IPPROTO_IP, c.IP_MULTICAST_IF, host.inet_aton(HERE))
+        with host.socket(host.AF_INET, host.SOCK_DGRAM) as udp:
+            udp.setsockopt(host.IPPROTO_IP, host.IP_MULTICAST_IF, host.inet_aton(HERE))
+            udp.sendto(b"no IGMP", ("239.77.2.1", 9))
+        winsock.sendto(igmp, b"as if it were", 0, ("239.77.2.1", 0))
+        data, _ = winsock.recvfrom(s, 65535)
+        assert data[9] == c.IPPROTO_IGMP
+
+    @needs_ipv6
+    def test_ipv6_without_its_headers(self) -> None:
+        s = raw(c.IPPROTO_ICMPV6, c.AF_INET6)
+        winsock.bind(s, ("::1", 0))
+        winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        with host.socket(host.AF_INET6, host.SOCK_DGRAM) as udp:
+            udp.sendto(b"over IPv6", ("::1", 9))
+        data, source = self.found(s, b"over IPv6")
+        assert (len(data), source) == (8 + 9, SockaddrIn6("::1", 0))
+
+    def test_where_it_cannot_be(self) -> None:
+        s = raw(c.IPPROTO_ICMP)
+        with refused(WSAEINVAL, "bound"):
+            winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        winsock.bind(s, ("0.0.0.0", 0))
+        with refused(WSAEINVAL, "bound"):
+            winsock.WSAIoctl(s, c.SIO_RCVALL, self.ON)
+        for mode in (b"", b"\4\0\0\0", b"\0\0\0\1"):
+            with refused(WSAEINVAL, "in_buffer"):
+                winsock.WSAIoctl(self.listener(), c.SIO_RCVALL, mode)
+        with refused(WSAENOPROTOOPT):
+            winsock.WSAIoctl(self.listener(), c.SIO_RCVALL_MCAST, self.ON)
+        with refused(WSAENOPROTOOPT):
+            winsock.WSAIoctl(winsock.socket(c.AF_INET, c.SOCK_DGRAM, 0), c.SIO_RCVALL, self.ON)
+        s = self.listener()
+        for mode in (self.OFF, c.RCVALL_SOCKETLEVELONLY.to_bytes(4, "little")):
+            winsock.WSAIoctl(s, c.SIO_RCVALL, mode)  # neither changes anything

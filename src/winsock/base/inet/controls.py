@@ -1,4 +1,9 @@
-"""WSPIoctl: one row a control code."""
+"""WSPIoctl: one row a control code.
+
+A row says which sockets its code is for, how much it takes and gives, and who performs it: a function here, or one of
+a module that is imported when it is asked for the first time. A code without a row gets the error, and the reason,
+of `winsock.abi.ioctls`.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +11,65 @@ import os
 import select
 import socket
 import struct
+import threading
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
 
 from winsock.abi.constants import (
     AF_INET6,
     FIONBIO,
     FIONREAD,
+    SIO_ABSORB_RTRALERT,
+    SIO_ADDRESS_LIST_CHANGE,
+    SIO_ADDRESS_LIST_QUERY,
+    SIO_ADDRESS_LIST_SORT,
     SIO_BASE_HANDLE,
     SIO_BSP_HANDLE,
     SIO_BSP_HANDLE_POLL,
     SIO_BSP_HANDLE_SELECT,
+    SIO_GET_BROADCAST_ADDRESS,
+    SIO_GET_INTERFACE_LIST,
+    SIO_GET_MULTICAST_FILTER,
+    SIO_IDEAL_SEND_BACKLOG_QUERY,
+    SIO_INDEX_ADD_MCAST,
+    SIO_INDEX_BIND,
+    SIO_INDEX_DEL_MCAST,
+    SIO_INDEX_MCASTIF,
     SIO_KEEPALIVE_VALS,
+    SIO_LOOPBACK_FAST_PATH,
+    SIO_MULTICAST_SCOPE,
+    SIO_MULTIPOINT_LOOPBACK,
     SIO_QUERY_TARGET_PNP_HANDLE,
+    SIO_RCVALL,
+    SIO_RCVALL_IGMPMCAST,
+    SIO_RCVALL_MCAST,
+    SIO_ROUTING_INTERFACE_CHANGE,
     SIO_ROUTING_INTERFACE_QUERY,
+    SIO_SET_MULTICAST_FILTER,
     SIO_TCP_INFO,
+    SIO_UCAST_IF,
     SIO_UDP_CONNRESET,
     SIOCATMARK,
+    SIOCGMSFILTER,
+    SIOCSMSFILTER,
+    SOCK_DGRAM,
+    SOCK_RAW,
+    SOCK_STREAM,
 )
 from winsock.abi.errors import (
     WSAEFAULT,
     WSAEINVAL,
     WSAENOPROTOOPT,
+    WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
     WinsockError,
     from_errno,
 )
-from winsock.abi.sockaddr import unpack
 from winsock.base.inet import own, raw, tcp_info
-from winsock.base.inet.addresses import host_family
 from winsock.base.inet.ground import Ground, refuse_overlapped
-from winsock.base.inet.own import SOCKETS
-from winsock.base.inet.sockets import require_inet
+from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.spi.provider import ReadBuffer
 
 _DWORD = struct.Struct("<I")
@@ -46,8 +77,15 @@ _HANDLE = struct.Struct("<Q")
 _KEEPALIVE = struct.Struct("<3I")
 _INT = struct.Struct("=i")
 _SOCKADDR_IN_SIZE, _SOCKADDR_IN6_SIZE = 16, 28
+_IP_MSFILTER_SIZE, _GROUP_FILTER_SIZE = 16, 144
+_ADDRESS_LIST_HEADER = 8
 _KEEP_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
 _KEEP_INTERVAL = getattr(socket, "TCP_KEEPINTVL", None)
+_SO_PEEK_OFF = 42  # of Linux
+_SO_BINDTOIFINDEX = 62
+_IP_UNICAST_IF, _IPV6_UNICAST_IF = 50, 76
+_IP_ROUTER_ALERT = 5
+_LONGEST_MESSAGE = 65536
 
 
 class Controls(Ground):
@@ -66,24 +104,49 @@ class Controls(Ground):
         """Control the socket; what the code puts out (lpwspioctl).
 
         Raises WSAEOPNOTSUPP for an unknown code, WSAENOPROTOOPT for one of another protocol, WSAEFAULT where the
-        input or the room for the output is too small, WSAEINVAL, WSAENOTSOCK.
+        input or the room for the output is too small (`.count` tells the room needed, where Windows tells it),
+        WSAEINVAL, WSAEWOULDBLOCK, WSAENOTSOCK.
         """
         refuse_overlapped("WSPIoctl", SOCKETS.get(s), overlapped)
         row = _ROWS.get(code)
         if row is None:
-            raise WinsockError(WSAEOPNOTSUPP, f"code: {code:#x} is not offered by {self.info.szProtocol}")
-        if row.datagrams not in (None, self.datagrams):
-            raise WinsockError(WSAENOPROTOOPT, f"code: {code:#x} means nothing to {self.info.szProtocol}")
-        data = bytes(in_buffer or b"")
-        out_needed = row.out_size if row.out_size is not None else self._address_size()
-        if len(data) < row.in_size or out_size < out_needed:
-            raise WinsockError(
-                WSAEFAULT, f"code: {code:#x} takes {row.in_size} bytes of input and {out_needed} bytes of room"
-            )
-        return row.perform(self, s, data)
+            raise _refusal(code)
+        if self.info.iSocketType not in row.types:
+            raise WinsockError(row.elsewhere, f"code: {code:#x} means nothing to {self.info.szProtocol}")
+        data = _bytes_of(in_buffer)
+        if len(data) < row.in_size:
+            raise WinsockError(WSAEFAULT, f"in_buffer: code {code:#x} takes {row.in_size} bytes, not {len(data)}")
+        if 0 < out_size < row.header:
+            raise WinsockError(WSAEINVAL, f"out_size: {row.header} bytes are needed to tell anything", count=0)
+        room = row.out_size if row.out_size is not None else self._address_size()
+        if out_size < room:
+            raise WinsockError(WSAEFAULT, f"out_size: code {code:#x} needs room for {room} bytes, not {out_size}")
+        out = row.performer()(self, s, data)
+        if len(out) > out_size:
+            needed = len(out) if row.header else 0
+            raise WinsockError(WSAEFAULT, f"out_size: the answer has {len(out)} bytes", count=needed)
+        return out
 
     def _address_size(self) -> int:
         return _SOCKADDR_IN6_SIZE if self.info.iAddressFamily == AF_INET6 else _SOCKADDR_IN_SIZE
+
+
+def _bytes_of(in_buffer: ReadBuffer | None) -> bytes:
+    if in_buffer is None:
+        return b""
+    try:
+        return bytes(memoryview(in_buffer))
+    except TypeError as error:
+        raise WinsockError(WSAEFAULT, f"in_buffer: {error}") from None
+
+
+def _refusal(code: int) -> WinsockError:
+    from winsock.abi import ioctls
+
+    known = ioctls.find(code)
+    if known is None:
+        return WinsockError(WSAEOPNOTSUPP, f"code: {code!r} is no control code that is known here")
+    return WinsockError(known.error, f"code: {known.name} is not offered: {known.note}")
 
 
 def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
@@ -108,10 +171,30 @@ def _readable_bytes(provider: Controls, s: int, data: bytes) -> bytes:
     record = SOCKETS.get(s)
     if record is not None and record.phase == own.LISTENING:
         return _DWORD.pack(0)
+    if record is not None and provider.info.iSocketType == SOCK_DGRAM:
+        return _DWORD.pack(_bytes_of_messages(record))
     try:
         return _DWORD.pack(*_INT.unpack(fcntl.ioctl(s, termios.FIONREAD, bytes(_INT.size))))
     except OSError as error:
         raise from_errno(error.errno or 0) from None
+
+
+def _bytes_of_messages(record: OwnSocket) -> int:
+    """Of all that wait together; the kernel itself tells the first one's size. One look goes from each to the next."""
+    total = 0
+    scratch = (bytearray(_LONGEST_MESSAGE),)
+    flags = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_TRUNC
+    with _looking:
+        raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(0))
+        try:
+            while (count := raw.recvmsg(record.handle, scratch, flags)[0]) >= 0:
+                total += count
+        finally:
+            raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(-1))
+    return total
+
+
+_looking = threading.Lock()
 
 
 def _at_mark(provider: Controls, s: int, data: bytes) -> bytes:
@@ -131,6 +214,16 @@ def _tcp_info(provider: Controls, s: int, data: bytes) -> bytes:
     return tcp_info.translate(raw_info, receive_buffer, SOCKETS.get(s))
 
 
+def _ideal_backlog(provider: Controls, s: int, data: bytes) -> bytes:
+    """How much data can be on its way at once: the congestion window."""
+    record = SOCKETS.get(s)
+    if record is None or record.phase != own.CONNECTED:
+        raise WinsockError(WSAENOTCONN, "s: the socket is not connected")
+    return _DWORD.pack(
+        tcp_info.congestion_window(raw.getsockopt(s, socket.IPPROTO_TCP, tcp_info.HOST_OPTION, tcp_info.HOST_SIZE))
+    )
+
+
 def _base_handle(provider: Controls, s: int, data: bytes) -> bytes:
     return _HANDLE.pack(s)
 
@@ -145,18 +238,6 @@ def _keep_alive(provider: Controls, s: int, data: bytes) -> bytes:
     return b""
 
 
-def _route_to(provider: Controls, s: int, data: bytes) -> bytes:
-    """The local address by which a destination is reached: the one that a connected datagram socket gets."""
-    destination = require_inet(provider.info, unpack(data))
-    with socket.socket(host_family(provider.info.iAddressFamily), socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(tuple(destination))
-        except OSError as error:
-            raise from_errno(error.errno or 0, f"in_buffer: no route to {destination.host}") from None
-        local = probe.getsockname()
-    return type(destination)(local[0], 0, *local[2:]).pack()
-
-
 def _report_resets(provider: Controls, s: int, data: bytes) -> bytes:
     record = SOCKETS.get(s)
     if record is None:
@@ -165,26 +246,99 @@ def _report_resets(provider: Controls, s: int, data: bytes) -> bytes:
     return b""
 
 
+def _accept_silently(provider: Controls, s: int, data: bytes) -> bytes:
+    return b""
+
+
+def _bind_to_interface(provider: Controls, s: int, data: bytes) -> bytes:
+    raw.setsockopt(s, socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _INT.pack(*_DWORD.unpack_from(data)))
+    return b""
+
+
+def _send_at_interface(provider: Controls, s: int, data: bytes) -> bytes:
+    number = struct.pack("!I", *_DWORD.unpack_from(data))
+    if provider.info.iAddressFamily == AF_INET6:
+        raw.setsockopt(s, socket.IPPROTO_IPV6, _IPV6_UNICAST_IF, number)
+    else:
+        raw.setsockopt(s, socket.IPPROTO_IP, _IP_UNICAST_IF, number)
+    return b""
+
+
+def _absorb_router_alerts(provider: Controls, s: int, data: bytes) -> bytes:
+    raw.setsockopt(s, socket.IPPROTO_IP, _IP_ROUTER_ALERT, _INT.pack(any(data[:4])))
+    return b""
+
+
+_Performer = Callable[[Controls, int, bytes], bytes]
+_STREAMS, _DATAGRAMS, _RAW = (SOCK_STREAM,), (SOCK_DGRAM,), (SOCK_RAW,)
+_MESSAGES = (SOCK_DGRAM, SOCK_RAW)
+_ALL = (*_STREAMS, *_MESSAGES)
+
+
 class _Row(NamedTuple):
-    perform: Callable[[Controls, int, bytes], bytes]
+    perform: _Performer | str
+    """A function, or "module:function" of this package."""
     in_size: int
     out_size: int | None
     """Bytes; None: one socket address."""
-    datagrams: bool | None = None
-    """Which sockets the code is for; None: all."""
+    types: tuple[int, ...] = _ALL
+    """The sockets that the code is for."""
+    header: int = 0
+    """Bytes that must fit so that it is told how many are needed."""
+    elsewhere: int = WSAENOPROTOOPT
+    """The error on other sockets."""
+
+    def performer(self) -> _Performer:
+        """The function."""
+        if not isinstance(self.perform, str):
+            return self.perform
+        module, _, name = self.perform.partition(":")
+        found: _Performer = getattr(import_module(f"winsock.base.inet.{module}"), name)
+        return found
 
 
 _ROWS: dict[int, _Row] = {
     FIONBIO: _Row(_set_blocking, _DWORD.size, 0),
     FIONREAD: _Row(_readable_bytes, 0, _DWORD.size),
-    SIOCATMARK: _Row(_at_mark, 0, _DWORD.size, datagrams=False),
+    SIOCATMARK: _Row(_at_mark, 0, _DWORD.size, _STREAMS),
     SIO_BASE_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
     SIO_BSP_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
     SIO_BSP_HANDLE_POLL: _Row(_base_handle, 0, _HANDLE.size),
     SIO_BSP_HANDLE_SELECT: _Row(_base_handle, 0, _HANDLE.size),
     SIO_QUERY_TARGET_PNP_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
-    SIO_KEEPALIVE_VALS: _Row(_keep_alive, _KEEPALIVE.size, 0, datagrams=False),
-    SIO_ROUTING_INTERFACE_QUERY: _Row(_route_to, _SOCKADDR_IN_SIZE, None),
-    SIO_TCP_INFO: _Row(_tcp_info, _DWORD.size, tcp_info.LAYOUT.size, datagrams=False),
-    SIO_UDP_CONNRESET: _Row(_report_resets, 1, 0, datagrams=True),
+    # Addresses and routes
+    SIO_ADDRESS_LIST_QUERY: _Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER),
+    SIO_ADDRESS_LIST_SORT: _Row(
+        "address_lists:sort", _ADDRESS_LIST_HEADER, _ADDRESS_LIST_HEADER, header=_ADDRESS_LIST_HEADER
+    ),
+    SIO_ADDRESS_LIST_CHANGE: _Row("changes:addresses", 0, 0),
+    SIO_ROUTING_INTERFACE_QUERY: _Row("address_lists:route_to", _SOCKADDR_IN_SIZE, None),
+    SIO_ROUTING_INTERFACE_CHANGE: _Row("changes:routes", _SOCKADDR_IN_SIZE, 0),
+    SIO_GET_INTERFACE_LIST: _Row("address_lists:interface_list", 0, 0),
+    SIO_GET_BROADCAST_ADDRESS: _Row("address_lists:broadcast_address", 0, _SOCKADDR_IN_SIZE, _MESSAGES),
+    SIO_INDEX_BIND: _Row(_bind_to_interface, _DWORD.size, 0),
+    SIO_UCAST_IF: _Row(_send_at_interface, _DWORD.size, 0),
+    # TCP
+    SIO_KEEPALIVE_VALS: _Row(_keep_alive, _KEEPALIVE.size, 0, _STREAMS),
+    SIO_TCP_INFO: _Row(_tcp_info, _DWORD.size, tcp_info.LAYOUT.size, _STREAMS),
+    SIO_LOOPBACK_FAST_PATH: _Row(_accept_silently, _DWORD.size, 0, _STREAMS, elsewhere=WSAEOPNOTSUPP),
+    SIO_IDEAL_SEND_BACKLOG_QUERY: _Row(
+        _ideal_backlog, 0, _DWORD.size, _STREAMS, header=_DWORD.size, elsewhere=WSAEOPNOTSUPP
+    ),
+    # Datagrams and groups
+    SIO_UDP_CONNRESET: _Row(_report_resets, 1, 0, _DATAGRAMS),
+    SIO_MULTIPOINT_LOOPBACK: _Row("multicast:loopback", 1, 0, _MESSAGES),
+    SIO_MULTICAST_SCOPE: _Row("multicast:scope", _DWORD.size, 0, _MESSAGES),
+    SIO_INDEX_MCASTIF: _Row("multicast:interface", _DWORD.size, 0, _MESSAGES),
+    SIO_INDEX_ADD_MCAST: _Row("multicast:join_at", 8, 0, _MESSAGES),
+    SIO_INDEX_DEL_MCAST: _Row("multicast:leave_at", 8, 0, _MESSAGES),
+    SIO_SET_MULTICAST_FILTER: _Row("multicast:set_filter", _IP_MSFILTER_SIZE, 0, _MESSAGES),
+    SIO_GET_MULTICAST_FILTER: _Row("multicast:get_filter", 8, _IP_MSFILTER_SIZE, _MESSAGES),
+    SIOCSMSFILTER: _Row("multicast:set_group_filter", _GROUP_FILTER_SIZE, 0, _MESSAGES),
+    SIOCGMSFILTER: _Row("multicast:get_group_filter", 136, _GROUP_FILTER_SIZE, _MESSAGES),
+    # Packets
+    SIO_RCVALL: _Row("sniffing:receive_all", 0, 0, _RAW),
+    SIO_RCVALL_MCAST: _Row("sniffing:receive_multicast", 0, 0, _RAW),
+    SIO_RCVALL_IGMPMCAST: _Row("sniffing:receive_igmp", 0, 0, _RAW),
+    SIO_ABSORB_RTRALERT: _Row(_absorb_router_alerts, 1, 0, _RAW),
 }

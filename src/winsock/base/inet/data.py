@@ -47,6 +47,8 @@ from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
 _TRUNC = int(getattr(socket, "MSG_TRUNC", 0))
+_ADDRESSES: dict[int, Callable[..., Sockaddr]] = {2: SockaddrIn, 4: SockaddrIn6}
+"""By how many parts the host tells; packets have more."""
 _HOST_FLAGS = {
     MSG_OOB: int(socket.MSG_OOB),
     MSG_PEEK: int(socket.MSG_PEEK),
@@ -274,7 +276,7 @@ class Data(Sockets):
             if record is None:
                 count, message_flags, source = self._receive_adopted(s, buffers, host_flags, function)
             else:
-                count, message_flags, source = _receive_own(record, buffers, host_flags)
+                count, message_flags, source = self.receive_own(record, buffers, host_flags)
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
         if message_flags & _TRUNC and self.datagrams:
@@ -301,6 +303,12 @@ class Data(Sockets):
                 WSAEOPNOTSUPP,
                 "flags: MSG_WAITALL goes with blocking streams, without MSG_OOB, MSG_PEEK and MSG_PARTIAL",
             )
+
+    def receive_own(
+        self, record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int
+    ) -> tuple[int, int, Sockaddr | None]:
+        """Receive on one of our sockets: (count, the kernel's flags, source)."""
+        return _receive_own(record, buffers, host_flags)
 
     def _receive_adopted(
         self, s: int, buffers: Sequence[WriteBuffer], host_flags: int, function: str
@@ -361,7 +369,8 @@ def _receive_message(record: OwnSocket, buffers: Sequence[WriteBuffer], host_fla
 def _source(address: tuple[str, int] | tuple[str, int, int, int] | None) -> Sockaddr | None:
     if not address:
         return None
-    return SockaddrIn6(*address) if len(address) == 4 else SockaddrIn(*address)
+    kind = _ADDRESSES.get(len(address))
+    return kind and kind(*address)
 
 
 def _host_flags(flags: int) -> int:

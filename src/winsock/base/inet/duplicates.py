@@ -9,7 +9,6 @@ Source: nc-ws2spi-lpwspduplicatesocket.
 
 from __future__ import annotations
 
-import atexit
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -35,6 +34,7 @@ _REMEMBERED = (
     "reports_resets",
     "reset_pending",
     "was_accepted",
+    "is_leaf",
 )
 _STATE = struct.Struct(f"=Bi{len(_REMEMBERED)}?")
 
@@ -48,6 +48,8 @@ class Duplicates(Sockets):
         Raises WSAEINVAL where there is no such process, WSAEMFILE, WSAENOBUFS, WSAENOTSOCK, WSAEOPNOTSUPP for a socket
         of somebody else's making (lpwspduplicatesocket).
         """
+        import atexit
+
         from winsock.base import handover
 
         record = SOCKETS.get(s)

@@ -116,6 +116,15 @@ def getsockopt(descriptor: int, level: int, optname: int, size: int) -> bytes:
     return value.raw[: length.value]
 
 
+def exchange_option(descriptor: int, level: int, optname: int, value: bytes) -> bytes:
+    """getsockopt(2) of an option that is asked about `value`: what the kernel put in its place."""
+    answer = ctypes.create_string_buffer(value, len(value))
+    length = c_uint32(len(value))
+    if _getsockopt(descriptor, level, optname, answer, byref(length)):
+        raise from_errno(get_errno())
+    return answer.raw[: length.value]
+
+
 def setsockopt(descriptor: int, level: int, optname: int, value: bytes) -> None:
     """setsockopt(2)."""
     if _setsockopt(descriptor, level, optname, value, len(value)):

@@ -26,7 +26,10 @@ class Names(Ground):
         return name
 
     def WSPGetPeerName(self, s: int) -> Sockaddr:
-        """The address of the peer; WSAENOTCONN, WSAENOTSOCK (lpwspgetpeername)."""
+        """The address of the peer, or of the session; WSAENOTCONN, WSAENOTSOCK (lpwspgetpeername)."""
+        record = SOCKETS.get(s)
+        if record is not None and record.session is not None:
+            return record.session
         return raw.getpeername(s)
 
     def WSPAddressToString(self, address: Sockaddr, protocol_info: WSAPROTOCOL_INFO | None = None) -> str:

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from winsock.abi.constants import SOCK_STREAM
 from winsock.base.inet.addresses import host_family
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from winsock.base.inet.groups import Group
     from winsock.base.inet.selection import Selection
     from winsock.base.inet.sharing import Claim
+    from winsock.base.inet.sniffing import Sniffer
 
     _HostObject = socket.SocketType  # what it is to whoever uses it
+
+    class Attachment(Protocol):
+        """Something that ends with a socket."""
+
+        def end(self) -> None: ...
+
 else:
     _HostObject = object
 
@@ -80,8 +87,16 @@ class OwnSocket(_HostObject):
     holds_more: bool
     """Whether something must end with the socket beside its number and its waiters; whoever adds it says so."""
     was_accepted: bool = False
+    is_leaf: bool = False
+    """Made with the multipoint flags."""
+    session: Sockaddr | None = None
+    """The multipoint session that it is a member of."""
     raw_protocol: int | None = None
     """Of a raw socket, the number that it was made with; it has no port."""
+    attachments: list[Attachment] | tuple[()] = ()
+    """What ends with the socket."""
+    sniffer: Sniffer | None = None
+    """Where a raw socket receives everything (SIO_RCVALL)."""
     provider: object
     """The one that made it: several may serve one entry."""
     selection: Selection | None = None
@@ -109,6 +124,17 @@ class OwnSocket(_HostObject):
         kept.append((accepted, peer))
         self.holds_more = True
 
+    def hold(self, attachment: Attachment) -> None:
+        """Let something end with the socket."""
+        kept: list[Attachment] = self.__dict__.setdefault("attachments", [])
+        kept.append(attachment)
+        self.holds_more = True
+
+    def drop(self, attachment: Attachment) -> None:
+        """It ends by itself."""
+        if attachment in self.attachments:
+            self.__dict__["attachments"].remove(attachment)
+
     def let_go(self) -> None:
         """The number is nobody's here any more; it stays open."""
         self.closed = True
@@ -116,6 +142,8 @@ class OwnSocket(_HostObject):
             self.group.leave(self)
         if self._object is not None:
             self._object.detach()
+        for attachment in self.attachments:
+            attachment.end()
 
     @property
     def blocking(self) -> bool:

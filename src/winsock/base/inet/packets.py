@@ -99,6 +99,7 @@ class Packets(Inet):
             raise from_errno(error.errno or errno.EINVAL, f"no socket: {error.strerror}") from None
         record = own.wrap(descriptor, self.info, inheritable=inheritable, overlapped=bool(flags & WSA_FLAG_OVERLAPPED))
         record.raw_protocol = protocol
+        record.is_leaf = bool(flags & ~SIMPLE_FLAGS)
         if protocol == socket.IPPROTO_RAW:  # the kernel's default for this number alone is that headers are given
             raw.setsockopt(descriptor, *_HEADERS[self.info.iAddressFamily].option, bytes(4))
         return record
@@ -124,14 +125,15 @@ class Packets(Inet):
 
     def WSPGetSockName(self, s: int) -> Sockaddr:
         """The local address, with port 0; WSAEINVAL for a socket that has none, WSAENOTSOCK (lpwspgetsockname)."""
-        name = raw.getsockname(s)
-        if not _own(s).bound:
+        record = _own(s)
+        if not record.bound:
             raise WinsockError(WSAEINVAL, "s: the socket is not bound, so it has no name")
-        return _without_port(name)
+        return _without_port(raw.getsockname(_raw(record)))
 
     def WSPGetPeerName(self, s: int) -> Sockaddr:
         """The address of the peer; WSAENOTCONN, WSAENOTSOCK (lpwspgetpeername)."""
-        return _without_port(raw.getpeername(s))
+        record = _own(s)
+        return record.session or _without_port(raw.getpeername(_raw(record)))
 
     def WSPConnect(
         self,
@@ -143,6 +145,8 @@ class Packets(Inet):
         gqos: object = None,
     ) -> bytes | None:
         """Choose the host that packets go to, and come from (lpwspconnect)."""
+        if _own(s).sniffer is not None:
+            raise WinsockError(WSAEINVAL, "s: the socket receives from everywhere (SIO_RCVALL)")
         if isinstance(name, (SockaddrIn, SockaddrIn6)):
             # The kernel tells no peer with port 0, and an address of zeros with any other.
             name = name._replace(port=0 if name.host in ZEROS else 1)
@@ -162,8 +166,9 @@ class Packets(Inet):
         thread_id: object = None,
     ) -> int | None:
         """Send one packet to the peer; how many bytes went. WSAEACCES for TCP (lpwspsend)."""
-        lost = self._lost(_own(s), buffers)
-        return super().WSPSend(s, buffers, flags, overlapped) if lost is None else lost
+        record = _own(s)
+        count = self._answered(record, buffers, None)
+        return super().WSPSend(s, buffers, flags, overlapped) if count is None else count
 
     def WSPSendTo(
         self,
@@ -177,18 +182,28 @@ class Packets(Inet):
     ) -> int | None:
         """Send one packet to a host. WSAEACCES for TCP, and for a broadcast without SO_BROADCAST (lpwspsendto)."""
         record = _own(s)
+        address = None if to is None else _without_port(to)
+        count = self._answered(record, buffers, address)
+        if count is None:
+            count = super().WSPSendTo(s, buffers, flags, address, overlapped)
+            record.bound = True
+        return count
+
+    def _answered(self, record: OwnSocket, buffers: Sequence[ReadBuffer], to: Sockaddr | None) -> int | None:
+        """What becomes of a packet that does not go the usual way: it is dropped, or the socket listens elsewhere."""
         lost = self._lost(record, buffers)
-        if lost is not None:
+        if lost is not None or record.sniffer is None:
             return lost
-        count = super().WSPSendTo(s, buffers, flags, None if to is None else _without_port(to), overlapped)
-        record.bound = True
+        count = raw.sendmsg(record.sniffer.kept, buffers, 0, to)
+        if count < 0:
+            raise from_errno(-count)
         return count
 
     def _lost(self, record: OwnSocket, buffers: Sequence[ReadBuffer]) -> int | None:
         """How many bytes of a packet are dropped; None where it may go."""
         protocol, source = record.raw_protocol, b""
         header = _HEADERS[self.info.iAddressFamily]
-        if any(raw.getsockopt(record.handle, *header.option, 4)):
+        if any(raw.getsockopt(_raw(record), *header.option, 4)):
             packet = b"".join(bytes(buffer) for buffer in buffers)
             if len(packet) >= header.source.stop:
                 protocol, source = packet[header.protocol_at], packet[header.source]
@@ -197,6 +212,30 @@ class Packets(Inet):
         if protocol != socket.IPPROTO_UDP or not any(source) or self._is_ours(source):
             return None
         return sum(memoryview(buffer).nbytes for buffer in buffers)
+
+    def receive_own(
+        self, record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int
+    ) -> tuple[int, int, Sockaddr | None]:
+        """Receive a packet, which may be everybody's."""
+        if record.sniffer is None:
+            return super().receive_own(record, buffers, host_flags)
+        from winsock.base.inet import sniffing
+
+        return sniffing.receive(record, buffers, host_flags, super().receive_own)
+
+    def exchange(self, record: OwnSocket, descriptor: int) -> None:
+        """Put a file under the socket's number, which it stays."""
+
+        def exchange() -> None:
+            os.dup2(descriptor, record.handle, inheritable=record.inheritable)
+
+        def renew() -> None:
+            self.upcalls.renew_handle(record.handle, exchange)
+
+        if record.selection is None:
+            renew()
+        else:
+            record.selection.exchange(renew)
 
     def _is_ours(self, source: bytes) -> bool:
         """Whether an address is one of this host's: a socket can be bound to it."""
@@ -214,6 +253,11 @@ def _own(s: int) -> OwnSocket:
     if record is None:
         raise from_errno(errno.EBADF, f"s: {s} is no raw socket of this process's own")
     return record
+
+
+def _raw(record: OwnSocket) -> int:
+    """The descriptor of the raw socket itself."""
+    return record.handle if record.sniffer is None else record.sniffer.kept
 
 
 def _without_port(name: Sockaddr) -> Sockaddr:

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from winsock.abi.errors import WSAENOTSOCK, WinsockError, from_errno
+from winsock.abi.errors import WSAENOPROTOOPT, WSAENOTSOCK, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own
 from winsock.spi.provider import ReadBuffer, WriteBuffer
@@ -62,6 +62,11 @@ def getsockopt(descriptor: int, level: int, optname: int, size: int) -> bytes:
     """An option, as bytes."""
     value: bytes = _raising(_sock(descriptor).getsockopt, level, optname, size)
     return value
+
+
+def exchange_option(descriptor: int, level: int, optname: int, value: bytes) -> bytes:
+    """There is none by that module."""
+    raise WinsockError(WSAENOPROTOOPT, f"this host has no option {optname} of level {level}")
 
 
 def setsockopt(descriptor: int, level: int, optname: int, value: bytes) -> None:

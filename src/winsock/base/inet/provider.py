@@ -19,6 +19,7 @@ from winsock.base.inet.creation import names_of
 from winsock.base.inet.data import Data
 from winsock.base.inet.duplicates import Duplicates
 from winsock.base.inet.events import Events
+from winsock.base.inet.multipoint import Multipoint
 from winsock.base.inet.names import Names
 from winsock.base.inet.options import Options
 from winsock.base.inet.own import SOCKETS
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _LOWEST = (2, 2)
 
 
-class Inet(Connections, Data, Names, Options, Controls, Waiting, Events, Duplicates):
+class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Events, Duplicates):
     """TCP, UDP or raw packets over IPv4 or IPv6. What it does not offer answers WSAEOPNOTSUPP."""
 
     _packets: Inet | None = None

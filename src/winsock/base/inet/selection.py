@@ -102,7 +102,7 @@ class Selection:
 
     def take(self) -> NetworkEvents:
         """The events recorded, which leave the record."""
-        if self._watch is not None:
+        if self._watch is not None and not self._recorder.signals:
             self._watch.look()
         return self.take_quietly()
 
@@ -146,8 +146,9 @@ class Selection:
     def watch_changes(self) -> None:
         """A change of addresses or routes shall be told of."""
         with lock:
-            for notice in self._notices() if self._watch is not None else ():
-                self._watch.attach(notice.descriptor, READABLE, lambda _, notice=notice: self._has_changed(notice))
+            if self._watch is not None:
+                for notice in self._notices():
+                    self._watch.attach(notice.descriptor, READABLE, self._telling(notice))
 
     def _notices(self) -> list[Notice]:
         if not self._record.attachments:
@@ -156,15 +157,17 @@ class Selection:
 
         return changes.kept(self._record)
 
-    def _has_changed(self, notice: Notice) -> None:
-        """It is told once; the application asks anew for the next."""
-        with lock:
-            if self._watch is not None:
-                self._watch.detach(notice.descriptor)
-            self._record.detach(notice)
-            notice.end()
-            self._recorder.happened(notice.event)
-            self._tell()
+    def _telling(self, notice: Notice) -> Callable[[int], None]:
+        def has_changed(_: int) -> None:
+            with lock:
+                if self._watch is not None:
+                    self._watch.detach(notice.descriptor)
+                self._record.drop(notice)  # it is told once; the application asks anew
+                notice.end()
+                self._recorder.happened(notice.event)
+                self._tell()
+
+        return has_changed
 
     def accepted(self) -> None:
         """An accept was made: tell of the next connection that waits."""
@@ -185,9 +188,21 @@ class Selection:
             try:
                 return receive(*args)
             finally:
-                self._called("receive")
+                self._received()
 
         return slot
+
+    def _received(self) -> None:
+        """What is left of a stream can be counted; of datagrams only the kernel can tell whether there are any."""
+        if not self._record.stream or self._recorder.mask & FD_OOB:
+            self._called("receive")
+            return
+        with lock:
+            self._recorder.called("receive")
+            self._readable = self._bytes_to_read()
+            if self._readable:
+                self._recorder.happened(FD_READ)
+                self._tell()
 
     # What the kernel tells.
 
@@ -246,7 +261,10 @@ class Selection:
         self._readable = readable
 
     def _bytes_to_read(self) -> int:
-        return int(_INT.unpack(fcntl.ioctl(self._record.handle, termios.FIONREAD, bytes(_INT.size)))[0])
+        try:
+            return int(_INT.unpack(fcntl.ioctl(self._record.handle, termios.FIONREAD, bytes(_INT.size)))[0])
+        except OSError:  # closed meanwhile
+            return 0
 
     def _note_connection(self) -> None:
         """FD_CONNECT for who connected, FD_WRITE for every connection; both once."""

@@ -93,6 +93,7 @@ class Sockets(Ground):
         inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
         overlapped = bool(flags & WSA_FLAG_OVERLAPPED)
         record = own.wrap(make(self.kind, inheritable), self.info, inheritable=inheritable, overlapped=overlapped)
+        record.is_leaf = bool(flags & ~SIMPLE_FLAGS)
         if self.only_ipv6:  # Windows' default, which the host lets an administrator choose
             record.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if group is not None:

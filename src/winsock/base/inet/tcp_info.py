@@ -80,6 +80,12 @@ def translate(data: bytes, receive_buffer: int, record: OwnSocket | None) -> byt
     )
 
 
+def congestion_window(data: bytes) -> int:
+    """How many bytes may be on their way, for what the kernel answered."""
+    info = _read(data.ljust(HOST_SIZE, b"\0"))
+    return info.cwnd * info.mss
+
+
 def _read(data: bytes) -> _Info:
     state, _, retransmits, _, _, options, *words = _HEAD.unpack_from(data)
     _, received, _, _, _, min_rtt = _MIDDLE.unpack_from(data, _MIDDLE_AT)
