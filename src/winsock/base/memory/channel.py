@@ -160,7 +160,8 @@ class Channel:
             del self._incoming[:count]
             window = self._window()
             grown = self._expected + window - self._told
-            if self.phase == OPEN and not self.peer_ended and grown >= min(self.segment_size, self.receive_room // 2):
+            worth_telling = max(1, min(self.segment_size, self.receive_room // 2))
+            if self.phase == OPEN and not self.peer_ended and grown >= worth_telling:
                 self._emit(0)
         return data
 

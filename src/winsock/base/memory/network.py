@@ -269,9 +269,9 @@ class Network:
     # The catalog.
 
     def entries(self, first_id: int = _FIRST_ID) -> list[CatalogEntry]:
-        """Its catalog entries, to be installed beside others: their ids count from `first_id`."""
+        """Its catalog entries, to be installed beside others: their ids count from `first_id`. They keep it alive."""
         return [
-            CatalogEntry(protocol.info(self.provider_id, first_id + slot, self.name), PROVIDER)
+            CatalogEntry(protocol.info(self.provider_id, first_id + slot, self.name), PROVIDER, self)
             for slot, protocol in enumerate(PROTOCOLS)
         ]
 
