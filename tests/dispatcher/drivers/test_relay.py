@@ -455,6 +455,15 @@ def test_urgent_data_stays_urgent_and_in_its_place(who: str, kind: Callable[[], 
         assert read_all(second) == b"after"
 
 
+@pytest.mark.parametrize("size", [lane.SMALL, lane.SMALL + lane.PIECE])
+def test_urgent_data_right_behind_a_full_piece(size: int, kind: Callable[[], StreamLayer]) -> None:
+    with relayed(kind()) as connection:
+        connection.program.sendall(bytes(size))
+        connection.program.send(b"!", socket.MSG_OOB)
+        connection.program.shutdown(socket.SHUT_WR)
+        assert read_all(connection.peer) == bytes(size), "the urgent byte came among the others"
+
+
 def test_an_urgent_byte_that_becomes_more_is_no_longer_urgent_and_not_lost() -> None:
     class Wrapping(StreamLayer):
         def outgoing(self, data: bytes) -> bytes:

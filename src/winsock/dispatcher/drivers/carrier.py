@@ -12,15 +12,13 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from fcntl import ioctl
 from itertools import chain, repeat
 from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SO_OOBINLINE, SOL_SOCKET, TCP_NODELAY, socket
-from struct import unpack
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WinsockError, from_errno
-from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane
+from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane, ask
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
@@ -166,7 +164,7 @@ class Carrier:
             lane.flush()
         while not lane.over and not lane.pending and self._pipeline.error is None:
             lane.move_last()
-        return lane.waiting + _unacknowledged(lane.sink)
+        return lane.waiting + ask(lane.sink, TIOCOUTQ)  # what is not acknowledged yet
 
 
 def _pause(lane: Lane, pause_s: float) -> None:
@@ -177,15 +175,6 @@ def _pause(lane: Lane, pause_s: float) -> None:
         if events & DEAD:
             raise Broken(lane.sink, OSError(errno.ECONNRESET, "poll"))
         lane.blocked = False
-
-
-def _unacknowledged(sock: socket) -> int:
-    """How many bytes the kernel of the other side does not have yet."""
-    try:
-        count: int = unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0]
-    except OSError:
-        return 0
-    return count
 
 
 def _has_sent(sock: socket) -> bool:

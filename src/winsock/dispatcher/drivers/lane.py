@@ -79,8 +79,8 @@ class Lane:
         self._buffer = buffer
         self._flows = False
         """Whether the last piece was large."""
-        self._reflects = False
-        """Whether something of what was read here waits to go back."""
+        self._reflected = 0
+        """How many bytes went back because of what was read here, since last nothing waited there."""
         self.blocked = False
         """Whether the sink takes nothing before it is writable."""
         self.over = False
@@ -110,10 +110,9 @@ class Lane:
         """Whether the source is to be read."""
         if self.over or self._queue or self._rest is not None or self._pipe is not None:
             return False
-        if self._reflects:
-            self._reflects = self.opposite.pending
-            return self.opposite.waiting <= MOST
-        return True
+        if self._reflected and not self.opposite.pending:
+            self._reflected = 0
+        return self._reflected <= MOST
 
     def move(self) -> bool:
         """Take what the source has, and give it to the sink as far as both go along; whether there was anything."""
@@ -127,20 +126,7 @@ class Lane:
 
     def move_urgent(self) -> bool:
         """As `move`, where the source has urgent data ahead."""
-        try:
-            at_mark = unpack("i", ioctl(self.source, _SIOCATMARK, bytes(4)))[0]
-        except OSError:
-            at_mark = False
-        if not at_mark:
-            return self.move()
-        data = self._receive(self._buffer[:1])
-        if data is None:
-            return False
-        self._take(data)
-        if len(self._queue) == 1 and len(self._queue[0]) == 1:
-            self._rest, self._flags = memoryview(self._queue.popleft()), MSG_OOB
-        self.flush()
-        return True
+        return self._take_urgent() or self.move()
 
     def move_last(self) -> None:
         """Take a piece of what a dead source sent before; its end is no orderly one."""
@@ -197,7 +183,9 @@ class Lane:
 
     def _read(self) -> bool:
         for burst in range(BURST):
-            data = self._receive_large() if self._flows else self._receive(self._buffer)
+            if burst and self._at_mark():
+                return True
+            data = self._receive(self._ahead())
             if data is None:
                 return burst > 0
             size = len(data)
@@ -209,29 +197,47 @@ class Lane:
             del data  # so that the next piece lies in the same memory, which is still in the processor's cache
         return True
 
-    def _receive(self, buffer: memoryview) -> bytes | None:
+    def _ahead(self) -> int:
+        """How much to ask for."""
+        return max(SMALL, min(ask(self.source, FIONREAD), PIECE)) if self._flows else SMALL
+
+    def _receive(self, most: int) -> bytes | None:
         """What the source has, nothing at its end; None where it has nothing yet."""
         try:
-            return bytes(buffer[: self.source.recv_into(buffer)])
+            if most > SMALL:
+                return self.source.recv(most)
+            return bytes(self._buffer[: self.source.recv_into(self._buffer, most)])
         except BlockingIOError:
             return None
         except OSError as error:
             raise Broken(self.source, error) from None
 
-    def _receive_large(self) -> bytes | None:
-        """As `_receive`, in one go, where there is much."""
-        size = min(unpack("i", ioctl(self.source, FIONREAD, bytes(4)))[0], PIECE)
-        return self.source.recv(size) if size > SMALL else self._receive(self._buffer)
-
     def _take(self, data: bytes) -> None:
+        back = self.opposite._queue
+        before = len(back)
         if data:
             self.taken += len(data)
             self._enter(data)
         else:
             self.over = True
             self._enter(END)
-        if self.opposite._queue:
-            self._reflects = True
+        if len(back) > before:
+            self._reflected += sum(map(len, islice(back, before, None)))
+
+    def _at_mark(self) -> bool:
+        """Whether the next byte is urgent."""
+        return bool(ask(self.source, _SIOCATMARK))
+
+    def _take_urgent(self) -> bool:
+        """The next byte, if it is urgent, by itself."""
+        data = self._receive(1) if self._at_mark() else None
+        if not data:
+            return False
+        self._take(data)
+        if len(self._queue) == 1 and len(self._queue[0]) == 1:
+            self._rest, self._flags = memoryview(self._queue.popleft()), MSG_OOB
+        self.flush()
+        return True
 
     def _give(self, piece: bytes | memoryview) -> None:
         """Send one piece, and remember what is left of it."""
@@ -282,10 +288,12 @@ class Lane:
                 self.close()
             if self.taken > before:
                 self._pipeline.passed(self.direction, self.taken - before)
-        return self._read() if count == 0 else self.taken > before
+        if count == 0:  # the end, or urgent data, which does not go by splice
+            return self._take_urgent() or self._read()
+        return self.taken > before
 
     def _fill(self, pipe: Pipe) -> int | None:
-        """How much the source had; nothing at its end or before urgent data, None where it has nothing yet."""
+        """How much the source had; None where it has nothing yet."""
         try:
             count = os.splice(self.source.fileno(), pipe.writing, SIZE)
         except BlockingIOError:
@@ -308,3 +316,12 @@ class Lane:
                 raise Broken(self.sink, error) from None
             self.given += sent
             pipe.filled -= sent
+
+
+def ask(sock: socket, question: int) -> int:
+    """The number that an ioctl answers with; 0 where it is not known."""
+    try:
+        number: int = unpack("i", ioctl(sock, question, bytes(4)))[0]
+    except OSError:
+        return 0
+    return number
