@@ -192,6 +192,8 @@ def trapped(plan: Plan) -> set[str]:
         ([Shouts], RELAYING),
         ([Shouts, Decides, Shouts], RELAYING),
         ([Trace, Shouts], RELAYING | {"bind", "listen"}),
+        ([OwnHandles], RELAYING),
+        ([Makes, OwnHandles], RELAYING),
         (
             [Trace],
             {
@@ -254,6 +256,15 @@ def test_of_a_relay_only_what_crosses_to_the_network_is_trapped() -> None:
     assert not planned(Trace).relays
 
 
+def test_a_relay_stands_above_what_makes_handles_of_its_own() -> None:
+    plan = planned(Trace, Shouts, OwnHandles, Decides)
+    names = [plan.catalog.find(entry).info.szProtocol for entry in plan.catalog.entries[0].info.ProtocolChain[1][:-1]]
+    assert names == ["trace", "relay", "shouts", "ownhandles", "decides"]
+    assert plan.by_table
+    assert not planned(Trace, Shouts).by_table
+    assert plan.layers[2].not_called == []
+
+
 # --- what the chain is ---------------------------------------------------------------------------------------------
 
 
@@ -311,7 +322,6 @@ def test_what_is_not_called_is_said_with_what_to_do_instead() -> None:
     [
         (MustNotBeBypassed, r"mustnotbebypassed must not be bypassed \(enforces = True\)"),
         (Bytes, r"bytes has outgoing and is no winsock\.StreamLayer"),
-        (OwnHandles, r"ownhandles makes handles of its own \(NonIfsLayer\)"),
         (Sends, r"sends overrides WSPSend \(sends\)"),
         (Receives, r"receives overrides WSPRecv \(receives\)"),
         (Datagrams, r"datagrams overrides WSPRecvFrom \(datagrams received\), WSPSendTo \(datagrams sent\)"),

@@ -32,6 +32,11 @@ RELAYING = frozenset(
 )
 """What a layer that gets the bytes of connections takes part in, so that they go through a relay."""
 
+BY_RELAY = frozenset({"WSPSend", "WSPRecv", "WSPCloseSocket", "WSPIoctl"})
+"""What a relay calls of a layer that makes handles of its own."""
+PUMPED = LayerSpec("relay", "winsock.supervisor.relaying.by_table:Pumped")
+"""What stands above such layers."""
+
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
 """The hooks of a `StreamLayer`, which on another class are never called."""
@@ -51,8 +56,13 @@ class PlannedLayer(NamedTuple):
 
     @property
     def gets_bytes(self) -> bool:
-        """Whether the connections that the layer wants go through a relay."""
-        return is_stream(self.kind)
+        """Whether the layer gets the bytes of connections, so that they go through a relay."""
+        return is_stream(self.kind) or self.makes_handles
+
+    @property
+    def makes_handles(self) -> bool:
+        """Whether the layer is a provider with handles of its own, reached by its table alone."""
+        return issubclass(self.kind, Layer) and not self.kind.ifs_handles
 
     def overrides(self, name: str) -> bool:
         """Whether the layer has a function or hook of a `Layer`."""
@@ -71,7 +81,8 @@ class PlannedLayer(NamedTuple):
     @property
     def carried(self) -> list[str]:
         """The overridden functions that the program's calls reach."""
-        return sorted(name for name in self.functions if name in filter.CARRIED or name in filter.BY_ARGUMENT)
+        reached = {*filter.CARRIED, *filter.BY_ARGUMENT, *(BY_RELAY if self.makes_handles else ())}
+        return sorted(name for name in self.functions if name in reached)
 
     @property
     def not_called(self) -> list[str]:
@@ -105,6 +116,11 @@ class Plan(NamedTuple):
         return any(layer.gets_bytes for layer in self.layers)
 
     @property
+    def by_table(self) -> bool:
+        """Whether the relay reaches the bytes by the table of a layer that makes handles of its own."""
+        return any(layer.makes_handles for layer in self.layers)
+
+    @property
     def follows_processes(self) -> bool:
         """Whether a layer wants to know when processes start and end."""
         hooks = ("process_started", "process_ended")
@@ -121,7 +137,16 @@ class Plan(NamedTuple):
 
 def make(specs: Sequence[LayerSpec]) -> Plan:
     """The plan for these layers, the first uppermost. `PlanError`; `WinsockError` for too many, or a bad import."""
-    return _made(Catalog().with_layers(specs), [_planned(spec) for spec in specs])
+    layers = [_planned(spec) for spec in specs]
+    return _made(Catalog().with_layers(_with_relay(specs, layers)), layers)
+
+
+def _with_relay(specs: Sequence[LayerSpec], layers: Sequence[PlannedLayer]) -> list[LayerSpec]:
+    """Put a relay above the uppermost layer that gets bytes, where one of them makes handles of its own."""
+    if not any(layer.makes_handles for layer in layers):
+        return list(specs)
+    uppermost = next(at for at, layer in enumerate(layers) if layer.gets_bytes)
+    return [*specs[:uppermost], PUMPED, *specs[uppermost:]]
 
 
 def of_catalog(catalog: Catalog) -> Plan | None:
@@ -134,11 +159,18 @@ def of_catalog(catalog: Catalog) -> Plan | None:
     entries = layers_in_use(catalog)
     specs = [LayerSpec(entry.info.szProtocol, entry.path, entry.options) for entry in entries]
     layers = [_planned(spec, entry.digest) for spec, entry in zip(specs, entries, strict=True)]
+    for layer in layers:
+        if layer.makes_handles:
+            raise PlanError(
+                f"layer {layer.spec.name} makes handles of its own: name it by --layer, it is not installed"
+            )
     return _made(catalog, layers) if layers else None
 
 
 def _made(catalog: Catalog, layers: Sequence[PlannedLayer]) -> Plan:
     functions = frozenset().union(*(layer.functions for layer in layers))
+    if any(layer.makes_handles for layer in layers):
+        functions = (functions | RELAYING) - {"WSPSocket"}
     get, set = _host_pairs(layers, "WSPGetSockOpt"), _host_pairs(layers, "WSPSetSockOpt")
     rules = filter.rules_for(functions, get, set, counts=any(layer.counts for layer in layers))
     wanted = {"getsockopt": frozenset(get), "setsockopt": frozenset(set)}
@@ -166,7 +198,7 @@ def _refusal(kind: type, functions: Iterable[str]) -> str | None:
     if hooks:
         return f"has {', '.join(hooks)} and is no winsock.StreamLayer"
     if issubclass(kind, Layer) and not kind.ifs_handles:
-        return "makes handles of its own (NonIfsLayer)"
+        return None  # its data functions are called by the relay
     wanted = [f"{name} ({NOT_YET_CARRIED[name]})" for name in sorted(functions) if name in NOT_YET_CARRIED]
     return f"overrides {', '.join(wanted)}" if wanted else None
 

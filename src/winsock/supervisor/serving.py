@@ -83,7 +83,7 @@ class Supervisor:
         self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
         if plan.relays:
-            self._make_relays()
+            self._make_relays(plan.by_table)
         self.on_relay_over: Callable[[Connection], None] = _nobody_told
         """Told of a relayed connection that is over and whose socket the program has closed."""
         self.on_look: list[Callable[[], None]] = []
@@ -91,11 +91,11 @@ class Supervisor:
         self.on_stopped: list[Callable[[], None]] = []
         """Called when the last process has ended, or we have failed."""
 
-    def _make_relays(self) -> None:
+    def _make_relays(self, by_table: bool) -> None:
         from winsock.dispatcher import drivers
         from winsock.supervisor.relaying.relays import Relays
 
-        self.relays = Relays(self, lambda connection: self.on_relay_over(connection))
+        self.relays = Relays(self, by_table, lambda connection: self.on_relay_over(connection))
         drivers.use(self.relays.make)
 
     # --- what the rows of `calls` ask ---------------------------------------------------------------------------

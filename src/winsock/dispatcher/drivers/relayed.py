@@ -12,7 +12,7 @@ What it takes to join a program's socket to a relay is not known here: that is t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from winsock.abi.constants import WSA_FLAG_NO_HANDLE_INHERIT
 from winsock.abi.errors import WinsockError
@@ -89,6 +89,9 @@ class Room(Protocol):
 
 class Relayed(Asking):
     """One stream layer of a chain."""
+
+    by_table: ClassVar[bool] = False
+    """Whether the provider below makes handles of its own, so that only its table reaches the bytes."""
 
     def __init__(self, kind: type[StreamLayer], room: Room) -> None:
         super().__init__(kind)
@@ -176,6 +179,10 @@ class Relayed(Asking):
         info = self.info
         flags = WSA_FLAG_NO_HANDLE_INHERIT
         return self.next.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, self.next_info, 0, flags)
+
+    def beneath(self, outer: int) -> int:
+        """The kernel's socket of an outer handle."""
+        return outer
 
     def close_outer(self, outer: int) -> None:
         """Close it, or one that was accepted."""

@@ -120,8 +120,10 @@ def _open_outer(connection: Connection, program: Program, call: Call) -> None:
     with connection.room.run.rights_of(call):
         connection.outer = connection.owner.open_outer()
     try:
-        outer.prepare(connection.outer)
-        outer.resemble(connection.outer, program.socket.slot, program.socket.options, program.bound)
+        beneath = connection.owner.beneath(connection.outer)
+        if not connection.owner.by_table:
+            outer.prepare(beneath)
+        outer.resemble(beneath, program.socket.slot, program.socket.options, program.bound)
     except BaseException:
         connection.owner.close_outer(connection.outer)
         raise
@@ -131,7 +133,12 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> WinsockE
     """Let the outer socket connect. The program's is joined at once or waits; the error if there was one at once."""
     room = connection.room
     try:
-        _connect_outer(connection, program, name)
+        _choose_way(connection, program, name)
+        if connection.owner.by_table:  # which may wait
+            program.name = doors.begin(program.socket.slot, program.way)
+            room.start(connection, name=name)
+            return None
+        _connect_outer(connection, name)
         known = _is_settled(connection.outer)
         refusal = _refusal(connection) if known else None
         if refusal is not None:
@@ -148,17 +155,20 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> WinsockE
     return None
 
 
-def _connect_outer(connection: Connection, program: Program, name: Sockaddr) -> None:
+def _choose_way(connection: Connection, program: Program, name: Sockaddr) -> None:
+    mapped = is_mapped(name if program.bound is None else program.bound)
+    program.way = connection.room.doors.way(program.socket.kind.domain, mapped)
+    connection.peer = name  # unless the network knows better
+
+
+def _connect_outer(connection: Connection, name: Sockaddr) -> None:
     try:
         with connection.room.making(connection):
             connection.owner.next.WSPConnect(connection.outer, name)
     except WinsockError as error:
         if error.winerror != WSAEWOULDBLOCK:
             raise
-    connection.peer = name  # unless the network knows better
     connection.learn_names()
-    mapped = is_mapped(name if program.bound is None else program.bound)
-    program.way = connection.room.doors.way(program.socket.kind.domain, mapped)
 
 
 def _refusal(connection: Connection) -> WinsockError | None:

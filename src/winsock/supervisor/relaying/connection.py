@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from winsock.spi.stream import StreamLayer
     from winsock.supervisor.calls.call import Call
     from winsock.supervisor.lease import Socket
+    from winsock.supervisor.relaying.by_table import ByTable
     from winsock.supervisor.relaying.program import Program
     from winsock.supervisor.relaying.relays import Relays
 
@@ -73,7 +74,7 @@ class Connection:
         """Of an accepted connection: our end, until the relay has it."""
         self.socket: Socket | None = None
         """The program's socket; of an accepted connection, from when the program has it."""
-        self.relay: Carried | None = None
+        self.relay: Carried | ByTable | None = None
         self.given_up = False
         """Whether the program wanted it no more before it was connected."""
         self.left = False
@@ -228,7 +229,7 @@ class Connection:
     def set_raw(self, level: int, number: int, value: bytes) -> None:
         """Set one that only the host has; its own level and number."""
         if not self.over:
-            carried.set_again(self.outer, {(level, number): value})
+            carried.set_again(self.owner.beneath(self.outer), {(level, number): value})
 
 
 class Carried(Relay):

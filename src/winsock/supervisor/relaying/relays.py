@@ -20,12 +20,15 @@ from winsock.abi.constants import AF_INET6
 from winsock.abi.errors import WSAEALREADY, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import raw
+from winsock.dispatcher.drivers.direct import Direct
 from winsock.dispatcher.drivers.relayed import Relayed
 from winsock.supervisor.relaying import carried, connecting, doors, outer
+from winsock.supervisor.relaying.by_table import ByTable, Pumped
 from winsock.supervisor.relaying.connection import Carried, Connection, State
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+    from winsock.spi.layer import Layer
     from winsock.spi.stream import StreamLayer
     from winsock.supervisor.lease import Leases, Socket
     from winsock.supervisor.serving import Supervisor
@@ -38,8 +41,11 @@ _LOOK_S = 0.01
 class Relays:
     """One for a run, if a layer of its chain gets the bytes."""
 
-    def __init__(self, run: Supervisor, on_over: Callable[[Connection], None]) -> None:
+    def __init__(self, run: Supervisor, by_table: bool, on_over: Callable[[Connection], None]) -> None:
         self.run = run
+        self._by_table = by_table
+        """Whether a layer makes handles of its own."""
+        Pumped.room = self
         self.leases: Leases = run.leases
         self.doors = doors.Doors()
         self.surroundings = outer.Surroundings(run.leases.options)
@@ -50,9 +56,9 @@ class Relays:
         self._beginning: dict[int, object] = {}
         self._running: set[Connection] = set()
 
-    def make(self, kind: type[StreamLayer], info: WSAPROTOCOL_INFO) -> Relayed:
-        """A driver that relays here."""
-        return Relayed(kind, self)
+    def make(self, kind: type[StreamLayer], info: WSAPROTOCOL_INFO) -> Layer:
+        """A driver that relays here; in a chain that is relayed by table, one that stands below the relay."""
+        return Direct(kind) if self._by_table else Relayed(kind, self)
 
     # What stream layers ask.
 
@@ -85,8 +91,10 @@ class Relays:
         listening = self.leases.at(listener)
         if listening is not None:
             carried.set_again(made, listening.options)
-        carried.inherit(outer_handle, made)
-        outer.prepare(outer_handle)
+        beneath = owner.beneath(outer_handle)
+        carried.inherit(beneath, made)
+        if not owner.by_table:
+            outer.prepare(beneath)
         self._by_handle[made] = connection
         return made
 
@@ -131,19 +139,27 @@ class Relays:
         finally:
             del self._making[connection.outer]
 
-    def start(self, connection: Connection, near: int | None = None) -> None:
+    def start(self, connection: Connection, near: int | None = None, name: Sockaddr | None = None) -> None:
         """Look after a connection whose program's socket waits at its door, or is joined to `near`.
 
-        `WinsockError` where there is no thread.
+        `name` is where to connect by table. `WinsockError` where there is no thread.
         """
         assert connection.socket is not None
         self._enter(connection, connection.socket)
-        self._run(
-            connection,
-            near,
-            settled=None if near is not None else lambda error: connecting.settle(connection, error),
-            outcome=lambda far: connecting.outcome(connection),
-        )
+
+        def settled(error: WinsockError | None) -> int | None:
+            return connecting.settle(connection, error)
+
+        relay: Carried | ByTable
+        if connection.owner.by_table:
+            relay = ByTable(connection, self._over, near, name, settled)
+        elif near is not None:
+            relay = Carried(connection, self._over, near)
+        else:
+            relay = Carried(
+                connection, self._over, None, settled=settled, outcome=lambda far: connecting.outcome(connection)
+            )
+        self._run(connection, relay)
 
     def failed(self, connection: Connection) -> None:
         """Remember a connection that was refused at once."""
@@ -159,7 +175,7 @@ class Relays:
         self._enter(connection, taken)
         if connection.relay is None:
             connection.tell_names()
-            self._run(connection, connection.near)
+            self.start(connection, connection.near)
 
     def left(self, socket: Socket) -> bool:
         """The program has closed a socket; whether its relay still runs, and will tell of its end."""
@@ -211,11 +227,11 @@ class Relays:
         socket.relayed = connection
         self._by_handle[socket.slot] = connection
 
-    def _run(self, connection: Connection, near: int | None, **more: object) -> None:
-        connection.relay = Carried(connection, self._over, near, **more)
+    def _run(self, connection: Connection, relay: Carried | ByTable) -> None:
+        connection.relay = relay
         self._running.add(connection)
         try:
-            connection.relay.start()
+            relay.start()
         except WinsockError:
             self._running.discard(connection)
             connection.over = True
@@ -231,5 +247,5 @@ class Relays:
         self._running.discard(connection)
 
     def _reset_outer(self, connection: Connection) -> None:
-        raw.setsockopt(connection.outer, _SOL_SOCKET, _SO_LINGER, doors.RESET_ON_CLOSE)
+        raw.setsockopt(connection.owner.beneath(connection.outer), _SOL_SOCKET, _SO_LINGER, doors.RESET_ON_CLOSE)
         connection.owner.close_outer(connection.outer)

@@ -1,0 +1,78 @@
+"""A layer that makes handles of its own, under `winsock run`: the bytes go through its WSPSend and WSPRecv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Build
+from tests.e2e.harness import bare, supervised, winsock
+from tests.e2e.oracle import BYTES, CHAINS, same_answers
+from tests.e2e.test_relay_answers import CASES
+from tests.e2e.test_relay_life import echoing, only_capitals
+from winsock.spi.handles import NonIfsLayer
+from winsock.spi.provider import ReadBuffer, WriteBuffer
+
+
+class Own(NonIfsLayer):
+    """Passes every call on."""
+
+    def WSPSend(self, s: int, buffers: Sequence[ReadBuffer], *arguments: Any) -> int | None:
+        return self.next.WSPSend(self.lower(s), buffers, *arguments)
+
+    def WSPRecv(self, s: int, buffers: Sequence[WriteBuffer], *arguments: Any) -> tuple[int, int] | None:
+        return self.next.WSPRecv(self.lower(s), buffers, *arguments)
+
+
+class Capitals(NonIfsLayer):
+    """Sends in capitals."""
+
+    def WSPSend(self, s: int, buffers: Sequence[ReadBuffer], *arguments: Any) -> int | None:
+        return self.next.WSPSend(self.lower(s), [bytes(buffer).upper() for buffer in buffers], *arguments)
+
+
+def through(kind: type) -> tuple[str, str]:
+    """The option for a layer of this file."""
+    return "--layer", f"{kind.__module__}:{kind.__qualname__}"
+
+
+MIXED = (
+    *("--layer", "trace", "--layer", f"{BYTES}:Pass", *through(Own)),
+    *("--layer", f"{BYTES}:Same", "--layer", f"{BYTES}:Under"),
+)
+
+
+@pytest.mark.parametrize("case", sorted({*CASES} - {"unreachable"}))
+def test_answers_are_the_kernels(build: Build, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Among an IFS layer and stream layers, which are driven in the supervisor's own calls then."""
+    monkeypatch.setitem(CHAINS, "mixed", MIXED)
+    ran = same_answers(build("relayed", "-pthread"), case, chain="mixed")
+    assert ran.truth["passed"] == ran.truth["refused"] == {}
+    assert ran.events("layer-error") == []
+
+
+def test_what_fails_at_once_is_told_a_little_later(build: Build) -> None:
+    """The one difference: such a provider's connect may wait, so a connect that does not wait is on its way first."""
+    program = build("relayed", "-pthread")
+    plain = bare(program, "unreachable").stdout.decode().splitlines()
+    ran = supervised(program, "unreachable", options=MIXED).stdout.decode().splitlines()
+    assert (plain[2:4], ran[2:4]) == (
+        ["not waiting: -1 ENETUNREACH", "SO_ERROR: 0"],
+        ["not waiting: -1 EINPROGRESS", "SO_ERROR: ENETUNREACH"],
+    )
+    assert (ran[0], ran[6:]) == (plain[0], plain[6:])
+
+
+def test_every_byte_goes_through_its_functions(build: Build) -> None:
+    with echoing() as server:
+        ran = supervised(build("chatter", "-pthread"), str(server.port), "60", options=through(Capitals))
+        assert ran.same == (0, b"over\n")
+        assert only_capitals(server)
+        assert server.connections == ran.truth["layered"] == 60
+
+
+def test_explain_says_so() -> None:
+    said = winsock("explain", *through(Own)).stdout.decode().splitlines()
+    assert "  gets the bytes of TCP connections: those that it wants go through a relay" in said
