@@ -13,7 +13,7 @@ from termios import TIOCOUTQ
 from typing import NamedTuple
 
 from winsock.dispatcher.drivers.pipeline import Pipeline
-from winsock.dispatcher.drivers.relay import Ending, Relay
+from winsock.dispatcher.drivers.relay import LIVE, Ending, Relay
 from winsock.dispatcher.drivers.stage import Stage
 from winsock.spi.stream import StreamLayer
 
@@ -54,6 +54,10 @@ class Relayed(NamedTuple):
         self.program.close()
         self.peer.close()
         assert self.over.wait(TIMEOUT_S)
+        deadline = time.monotonic() + TIMEOUT_S
+        while self.relay in LIVE:  # it still closes
+            assert time.monotonic() < deadline
+            time.sleep(0.0001)
 
 
 def relayed(*layers: StreamLayer, pair: Callable[[], tuple[socket.socket, socket.socket]] = connected_pair) -> Relayed:
