@@ -273,7 +273,7 @@ ROWS: tuple[Option, ...] = (
     _host(IPPROTO_IPV6, "IPV6_MTU", "dword", "r", 41, 24, note="of a connected socket"),
     _refused(IPPROTO_IPV6, "IPV6_NRT_INTERFACE", "has no counterpart", "dword"),
     _host(IPPROTO_IPV6, "IPV6_RECVERR", "bool", "rw", 41, 25),
-    _refused(IPPROTO_IPV6, "IPV6_USER_MTU", "not carried yet", "dword"),
+    _emulated(IPPROTO_IPV6, "IPV6_USER_MTU", "dword", "rw", "Linux' IPV6_MTU, which it tells of connections only"),
     _host(IPPROTO_IPV6, "MCAST_JOIN_GROUP", "group_req", "w", 41, 42),
     _host(IPPROTO_IPV6, "MCAST_LEAVE_GROUP", "group_req", "w", 41, 45),
     _host(IPPROTO_IPV6, "MCAST_BLOCK_SOURCE", "group_source_req", "w", 41, 43),

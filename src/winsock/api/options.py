@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 from winsock.abi.constants import FIONBIO, IOC_IN, IOC_OUT, SO_OPENTYPE, SOL_SOCKET
-from winsock.abi.errors import WSAEFAULT, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import threads
 from winsock.dispatcher.route import find, function, require_started
 from winsock.spi.provider import OptionValue, ReadBuffer
@@ -34,11 +34,19 @@ def setsockopt(s: int, level: int, optname: int, value: OptionValue) -> None:
     nf-winsock2-setsockopt.
     """
     if _is_of_thread(level, optname):
-        if not isinstance(value, int):
-            raise WinsockError(WSAEFAULT, f"value: {value!r} is no number")
-        threads.current().open_type = value
+        threads.current().open_type = _number(value)
         return
     find(s).table.WSPSetSockOpt(s, level, optname, value)
+
+
+def _number(value: OptionValue) -> int:
+    if isinstance(value, bytes) and len(value) >= _DWORD.size:
+        (value,) = _DWORD.unpack_from(value)
+    if not isinstance(value, int):
+        raise WinsockError(WSAEFAULT, f"value: {value!r} is no number")
+    if not -0x80000000 <= value <= 0xFFFFFFFF:
+        raise WinsockError(WSAEINVAL, f"value: {value} does not fit 32 bits")
+    return value
 
 
 def _is_of_thread(level: int, optname: int) -> bool:

@@ -25,6 +25,7 @@ from winsock.abi.constants import (
     IPPROTO_IPV6,
     IPPROTO_TCP,
     IPV6_MTU_DISCOVER,
+    IPV6_USER_MTU,
     IPV6_V6ONLY,
     PVD_CONFIG,
     SO_CONNECT_TIME,
@@ -44,7 +45,7 @@ from winsock.abi.constants import (
     SOL_SOCKET,
     TCP_MAXRT,
 )
-from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
@@ -56,6 +57,7 @@ from winsock.spi.provider import OptionValue
 
 _LINUX = sys.platform.startswith("linux")
 _LEVELS = frozenset(row.level for row in options.ROWS)
+_NUMBERS = ("int", "dword", "error", "timeval_ms", "seconds_ms", "ifindex_be")
 _NOT_CONNECTED = 0xFFFFFFFF
 _STREAMS_ONLY = ((SOL_SOCKET, SO_LINGER), (SOL_SOCKET, SO_DONTLINGER), (SOL_SOCKET, SO_OOBINLINE))
 _DONT, _WANT, _DO, _PROBE = range(4)  # the kernel's IP_PMTUDISC_*
@@ -63,6 +65,7 @@ _HOST_DISCOVER = {1: _DO, 2: _DONT, 3: _PROBE}  # Windows' IP_PMTUDISC_*; 0 is "
 _WINDOWS_DISCOVER = {host: windows for windows, host in _HOST_DISCOVER.items()}
 _HOST_IP_MTU_DISCOVER = 10
 _HOST_IPV6_MTU_DISCOVER = 23
+_HOST_IPV6_MTU = 24
 _HOST_TCP_USER_TIMEOUT = 18
 _HOST_SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", 15)
 
@@ -91,6 +94,7 @@ class Options(Ground):
         Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK (lpwspsetsockopt).
         """
         row = self._row(level, optname)
+        _check_length(row, value)
         record = SOCKETS.get(s)
         special = _EMULATED.get((row.level, row.optname))
         if special is not None and special.set is not None and (record is not None or row.host == "emulated"):
@@ -129,6 +133,12 @@ class Options(Ground):
                     WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno
                 ) from None
             raise
+
+
+def _check_length(row: options.Option, value: OptionValue) -> None:
+    """A number in bytes is whole; at the level of IPv4 a part of one will do, and for truth values anywhere."""
+    if isinstance(value, bytes) and len(value) < 4 and row.type in _NUMBERS and row.level != IPPROTO_IP:
+        raise WinsockError(WSAEFAULT, f"optval: {row.name} takes 4 bytes, not {len(value)}")
 
 
 def _host_numbers(row: options.Option) -> tuple[int, int]:
@@ -356,6 +366,23 @@ def _set_v6_only(provider: Options, s: int, record: OwnSocket | None, value: Opt
         raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, CODECS["bool"].encode(value))
 
 
+def _get_user_mtu(provider: Options, s: int, record: OwnSocket | None) -> int:
+    _require_ipv6(provider)
+    return 0 if record is None else record.user_mtu
+
+
+def _set_user_mtu(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _require_ipv6(provider)
+    raw.setsockopt(s, IPPROTO_IPV6, _HOST_IPV6_MTU, CODECS["dword"].encode(value))
+    if record is not None:
+        record.user_mtu = number(value) & 0xFFFFFFFF
+
+
+def _require_ipv6(provider: Options) -> None:
+    if provider.info.iAddressFamily != AF_INET6:
+        raise WinsockError(WSAENOPROTOOPT, "optname: IPV6_USER_MTU is for IPv6 only")
+
+
 class _Emulated(NamedTuple):
     get: Callable[[Options, int, OwnSocket | None], OptionValue]
     set: Callable[[Options, int, OwnSocket | None, OptionValue], None] | None = None
@@ -378,6 +405,7 @@ _EMULATED: dict[tuple[int, int], _Emulated] = {
     (IPPROTO_IP, IP_DONTFRAGMENT): _Emulated(_get_dont_fragment, _set_dont_fragment),
     (IPPROTO_IP, IP_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
     (IPPROTO_IPV6, IPV6_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_USER_MTU): _Emulated(_get_user_mtu, _set_user_mtu),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     (SOL_SOCKET, SO_LINGER): _Emulated(_get_linger, _set_linger),
     (SOL_SOCKET, SO_ERROR): _Emulated(_get_error, _set_error),

@@ -68,6 +68,7 @@ class OwnSocket(_HostObject):
     debug: bool = False
     dont_route: bool = False
     linger_seconds: int = 0
+    user_mtu: int = 0
     error: int | None = None
     """A code that the application set as SO_ERROR."""
     reports_resets: bool = True
