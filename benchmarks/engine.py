@@ -1,6 +1,6 @@
 """The relay's engine in a process of its own: every connection to LISTEN goes through one layer to a port.
 
-    python benchmarks/engine.py LAYER PORT      # LAYER: reading, counting or neither; prints the port that it took
+python benchmarks/engine.py LAYER PORT      # LAYER: reading, counting or neither; prints the port that it took
 """
 
 from __future__ import annotations
