@@ -112,6 +112,7 @@ class Supervisor:
     def drop(self, socket: Socket) -> None:
         """Close a socket of ours that the program never had."""
         self.leases.forget(socket.cookie)
+        handles.release(socket.slot)
         socket.table.WSPCloseSocket(socket.slot)
 
     def same_network(self, thread: int) -> bool:
@@ -346,6 +347,8 @@ class Supervisor:
         return Interrupted(restart=not limit(socket.slot))
 
     def _met(self, socket: Socket) -> None:
+        if self.relays is not None:
+            self.relays.met(socket)
         self.report.layered(socket.kind.type == _DATAGRAM)
         if self._follows_processes:
             chains = self._chains_of.setdefault(socket.process, [])

@@ -20,6 +20,7 @@ from winsock.abi.constants import AF_INET6
 from winsock.abi.errors import WSAEALREADY, WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import raw
+from winsock.dispatcher import handles
 from winsock.dispatcher.drivers.direct import Direct
 from winsock.dispatcher.drivers.relayed import Relayed
 from winsock.supervisor.relaying import carried, connecting, doors, outer
@@ -95,6 +96,7 @@ class Relays:
         carried.inherit(beneath, made)
         if not owner.by_table:
             outer.prepare(beneath)
+        handles.release(made)  # its number may have been another's, whose end nobody told of
         self._by_handle[made] = connection
         return made
 
@@ -191,6 +193,12 @@ class Relays:
             else:
                 connection.relay.program_closed()
         return not over
+
+    def met(self, socket: Socket) -> None:
+        """A handle is a new socket's: what was known of an accepted one that nobody took is of no use any more."""
+        known = self._by_handle.get(socket.slot)
+        if known is not None and known.socket is not None and known.socket.cookie != socket.cookie:
+            self.forget(socket)
 
     def forget(self, socket: Socket) -> None:
         """The handle of a socket will be another's."""
