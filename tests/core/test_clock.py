@@ -58,3 +58,16 @@ def test_time_that_passes_takes_what_happens_along() -> None:
 def test_where_nothing_will_ever_happen_the_waiters_are_named() -> None:
     with pytest.raises(InternalError, match="vladimir for godot; estragon for godot"):
         ManualClock().jump([Wait("vladimir for godot", None), Wait("estragon for godot", None)])
+
+
+def test_one_thing_is_done_before_the_next_begins() -> None:
+    clock, seen = ManualClock(), list[str]()
+
+    def look_again(name: str) -> None:
+        clock.run_due()
+        seen.append(name)
+
+    for name in ("first", "second"):
+        clock.at(1.0, look_again, name)
+    clock.jump([])
+    assert seen == ["first", "second"]

@@ -42,7 +42,7 @@ class ManualClock:
     The attributes are read by whoever counts nanoseconds; all but `at` and `jump` leave them alone.
     """
 
-    __slots__ = ("agenda", "done", "order", "time")
+    __slots__ = ("agenda", "done", "is_busy", "order", "time")
 
     def __init__(self, start: float = 0.0) -> None:
         self.time = start
@@ -53,6 +53,8 @@ class ManualClock:
         """Tells things of the same time apart."""
         self.done = 0
         """How many things have happened."""
+        self.is_busy = False
+        """Something is happening at this moment, and the next thing waits until it is done."""
 
     def now(self) -> float:
         """Seconds since the start of the clock."""
@@ -63,12 +65,18 @@ class ManualClock:
         heappush(self.agenda, (time, next(self.order), action, argument))
 
     def run_due(self) -> None:
-        """Do everything whose time has come, and what comes of it at once."""
+        """Do everything whose time has come, and what comes of it at once; nothing, where something is being done."""
         agenda = self.agenda
-        while agenda and agenda[0][0] <= self.time:
-            _, _, action, argument = heappop(agenda)
-            self.done += 1
-            action(argument)
+        if self.is_busy or not agenda or agenda[0][0] > self.time:
+            return
+        self.is_busy = True
+        try:
+            while agenda and agenda[0][0] <= self.time:
+                _, _, action, argument = heappop(agenda)
+                self.done += 1
+                action(argument)
+        finally:
+            self.is_busy = False
 
     def advance(self, seconds: float) -> None:
         """Let time pass, event by event."""

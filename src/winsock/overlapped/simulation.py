@@ -111,7 +111,8 @@ class Simulation:
     def wait(self, ready: Ready, until: float | None, what: str) -> bool:
         """With the lock held: wait until `ready`, or until that time. False where the time is up.
 
-        The lock is given up meanwhile. Raises `InternalError` where nothing will ever happen.
+        The lock is given up meanwhile. Raises `InternalError` where nothing will ever happen, and where the wait is
+        part of something that happens at a time of the clock, which would stand still.
         """
         self.enter()
         clock = self.clock
@@ -121,6 +122,8 @@ class Simulation:
         if until is not None and until <= clock.time:
             self.pass_by()
             return ready()
+        if clock.is_busy:
+            raise InternalError(f"what happens at a time of the clock cannot wait for {what}")
         thread = threading.current_thread()
         waiter = _Waiter(thread, ready, Wait(f"{thread.name} for {what}", until), self.lock)
         self._running.pop(get_ident(), None)
@@ -204,6 +207,8 @@ class Simulation:
 
     def pass_by(self) -> None:
         """Somebody looked and found nothing: let a little time pass, and others have their turn."""
+        if self.clock.is_busy:
+            return
         until = self.clock.time + POLL_S
         if len(self._running) > 1 or not self._waiting:
             self.clock.advance(POLL_S)

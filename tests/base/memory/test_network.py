@@ -29,11 +29,12 @@ from winsock.abi.errors import (
     WSAENOBUFS,
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
+    WSASYSNOTREADY,
     InternalError,
 )
 from winsock.api import options, sockets, transfer, waiting
 from winsock.base.memory import Conditions, Network, entries
-from winsock.catalog.entries import BUILTIN, Catalog
+from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
 from winsock.dispatcher.process import started
 
 # Which host a socket is of.

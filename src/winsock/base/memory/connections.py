@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, cast
 from winsock.abi.errors import WinsockError
 from winsock.base.memory import channel as machine
 from winsock.base.memory.channel import FIN, RST, SYN, Channel, Segment
+from winsock.base.memory.hosts import Ended
 
 if TYPE_CHECKING:
     from winsock.base.memory.hosts import Host
@@ -95,11 +96,10 @@ class Connection:
         if channel.deadline is not None and channel.deadline < self._tick_at:
             self._tick_at = channel.deadline
             network.clock.at(channel.deadline, self._tick)
-        if channel.phase == machine.DEAD:
-            self.host.connections.pop(self.key, None)
-        elif self.owner is None and channel.is_ended:
-            self.host.connections.pop(self.key, None)
-            _remember(self.host, self.key)
+        is_dead = channel.phase == machine.DEAD
+        is_over = is_dead or (self.owner is None and channel.is_ended)
+        if is_over and self.host.connections.pop(self.key, None) is not None:
+            _remember(self.host, self.key, in_order=not is_dead)
 
     def receive(self, segment: Segment) -> None:
         """A segment has arrived here."""
@@ -154,7 +154,8 @@ def arrived(packet: Packet) -> None:
     if connection is not None:
         connection.receive(segment)
     elif segment.flags & SYN:
-        _offer(host, packet)
+        if segment.key not in host.ended:  # else it is an echo of what was answered
+            _offer(host, packet)
     elif not segment.flags & RST:
         _answer_stray(host, packet)
 
@@ -168,9 +169,10 @@ def _offer(host: Host, packet: Packet) -> None:
 
 
 def _answer_stray(host: Host, packet: Packet) -> None:
-    """For a connection that there is not: the end of one that ended is acknowledged, all else is reset."""
+    """For a connection that there is not: the end of one that ended in order is acknowledged, all else is reset."""
     segment = packet.segment
-    if host.ended.get(segment.key, 0.0) > host.network.clock.time and not segment.data:
+    ended = host.ended.get(segment.key)
+    if ended is not None and ended.in_order and not segment.data:
         if segment.flags & FIN:
             answer = Segment(segment.tag, not segment.to_opener, 0, _LATE, segment.ack, segment.seq + 1, 0)
             send(host, packet.slot, packet.target, packet.source, answer)
@@ -188,8 +190,8 @@ _LATE = 1 << 62
 """Newer than whatever was sent before."""
 
 
-def _remember(host: Host, key: int) -> None:
+def _remember(host: Host, key: int, in_order: bool) -> None:
     now = host.network.clock.time
-    while host.ended and next(iter(host.ended.values())) <= now:
+    while host.ended and next(iter(host.ended.values())).until <= now:
         host.ended.pop(next(iter(host.ended)))
-    host.ended[key] = now + REMEMBERED_S
+    host.ended[key] = Ended(in_order, now + REMEMBERED_S)

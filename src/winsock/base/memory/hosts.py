@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from winsock.abi.constants import AF_INET6
 from winsock.abi.errors import (
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1")
 
 
+class Ended(NamedTuple):
+    """How a connection ended."""
+
+    in_order: bool
+    until: float
+    """How long it is remembered."""
+
+
 class Host:
     """One host of a network. `with host:` makes the sockets of this thread its sockets."""
 
@@ -47,8 +55,8 @@ class Host:
         self.sockets: set[Socket] = set()
         self.connections: dict[int, Connection] = {}
         """By `Segment.key`."""
-        self.ended: dict[int, float] = {}
-        """Connections that ended in order, and until when their peer's last words are answered politely."""
+        self.ended: dict[int, Ended] = {}
+        """Connections that ended not long ago, whose peers may have something to say yet."""
         self.routes: dict[str, Link] = {}
         """Where addresses are, as far as somebody asked."""
         self.groups: dict[str, list[Socket]] = {}

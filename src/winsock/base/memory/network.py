@@ -180,7 +180,7 @@ class Network:
         return self.clock.time
 
     def at(self, time: float, action: Callable[..., object], *args: object) -> None:
-        """Do something at a time of the clock."""
+        """Do something at a time of the clock; it may make calls, but none that waits."""
         with self.entered():
             self.clock.at(time, lambda _: action(*args))
 
