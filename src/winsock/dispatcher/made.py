@@ -67,14 +67,14 @@ class Made(Record):
 
 
 class _Acting(threading.local):
-    record: Made | None = None
+    record: Record | None = None
 
 
 _acting = _Acting()
 
 
 @contextmanager
-def acting_for(record: Made | None) -> Iterator[None]:
+def acting_for(record: Record | None) -> Iterator[None]:
     """On this thread, what a provider asks about the handle's number is about this record."""
     before, _acting.record = _acting.record, record
     try:
@@ -101,7 +101,7 @@ def create(chain: Chain, table: ProcTable, context: object) -> Made:
 
 def find(s: int) -> Made:
     """The record of a made handle, by what its provider calls it; raises WSAENOTSOCK for any other."""
-    record: Record | None = _acting.record
+    record = _acting.record
     if record is None or record.handle != s:
         record = records.find(s)
     if not isinstance(record, Made):
@@ -116,8 +116,7 @@ def close(s: int) -> None:
         del serving[s]
     if record.file is not None:
         record.file.provider_ended()
-    elif records.records.get(s) is record:
-        records.forget(s)
+    elif records.records.get(s) is record and records.forget(s) is record:  # one thread of several, and no other's
         os.close(s)
 
 

@@ -41,6 +41,7 @@ class Link:
 
     def __exit__(self, *exception: object) -> None:
         self.pump.abort()
+        assert self.pump.wait(SECONDS)
         self._open.close()
 
     def ending(self) -> e.WinsockError | None:
@@ -182,6 +183,7 @@ class TestErrors:
 
     def test_abort(self, link: Link) -> None:
         link.pump.abort()
+        assert link.pump.wait(SECONDS)
         for sock in (link.program, link.peer):
             with pytest.raises(ConnectionResetError):
                 sock.recv(1)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import time
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from winsock.abi.constants import MSG_PEEK, SD_SEND, SO_LINGER, SOL_SOCKET
+from winsock.abi.constants import MSG_PEEK, SD_RECEIVE, SD_SEND, SO_LINGER, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEDISCON,
     WSAENOTCONN,
@@ -33,7 +34,7 @@ _HAS_ENDED = (WSAENOTCONN, WSAESHUTDOWN, WSAEOPNOTSUPP)
 """What a shutdown may say where there is nothing left to shut down."""
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 _ABORTIVE = (1, 0)
-_PATIENCE_S = 1.0
+_PATIENCE_S, _WAY_OUT_S = 1.0, 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 
 
@@ -43,10 +44,14 @@ class Far:
     def __init__(self, table: ProcTable, handle: int) -> None:
         self.table = table
         self._handle = handle
+        self.record = records.records.get(handle)
+        """Whose handle it is; the number may become another's."""
         self.closed = False
         """Set, from any thread, where nobody wants to wait any more."""
         self.receiving = False
         """Whether a thread is in a receive."""
+        self._inside: set[int] = set()
+        """The threads that are in a call of the provider's, or about to be."""
 
     def receive(self, buffer: memoryview) -> int:
         """Receive something, waiting for it; 0 at the end. Raises `WinsockError`."""
@@ -96,15 +101,12 @@ class Far:
     def close(self, abortive: bool) -> None:
         """Close the socket; `abortive` so that its peer sees a reset."""
         self.closed = True
-        record = records.records.get(self._handle)
-        if record is not None and not record.made:
-            records.forget(self._handle)
-        try:
-            if abortive:
-                self._make_abortive()
-            self._call("WSPCloseSocket")
-        except WinsockError:
-            pass  # it is closed already
+        self._let_others_out()
+        if not self._is_ours_to_close():
+            return
+        if abortive:
+            self._try("WSPSetSockOpt", SOL_SOCKET, SO_LINGER, _ABORTIVE)  # who has no such option closes as it can
+        self._try("WSPCloseSocket")
 
     def _receive(self, buffer: memoryview) -> int:
         pause = _FIRST_PAUSE_S
@@ -116,14 +118,34 @@ class Far:
                 pause = self._wait(reading=True, pause=pause)
         return 0
 
-    def _make_abortive(self) -> None:
-        try:
-            self._call("WSPSetSockOpt", SOL_SOCKET, SO_LINGER, _ABORTIVE)
-        except WinsockError:
-            pass  # a provider that has no such option closes as it can
+    def _is_ours_to_close(self) -> bool:
+        """Whether nobody closed it before; the association of an IFS handle ends here, as for `handles.close`."""
+        if self.record is None or self.record.made:
+            return True
+        if records.records.get(self._handle) is not self.record:
+            return False
+        records.forget(self._handle)
+        return True
+
+    def _let_others_out(self) -> None:
+        """A thread that is just about to make a call must not meet whoever has the number next.
+
+        One that is still inside after a while waits there, and is woken by the close itself.
+        """
+        here = {get_ident()}
+        if self.receiving and self._inside - here:
+            self._try("WSPShutdown", SD_RECEIVE)  # which the peer does not see
+        deadline = time.monotonic() + _WAY_OUT_S
+        while self._inside - here and time.monotonic() < deadline:
+            time.sleep(_FIRST_PAUSE_S)
 
     def _call(self, function: str, *arguments: object) -> Any:
+        """Call the provider, unless the socket is closed. Raises `WinsockError`, and nothing else."""
+        thread = get_ident()
+        self._inside.add(thread)
         try:
+            if self.closed:
+                raise WinsockError(WSAENOTSOCK)
             return getattr(self.table, function)(self._handle, *arguments)
         except WinsockError:
             raise
@@ -131,6 +153,17 @@ class Far:
             if self.closed:
                 raise WinsockError(WSAENOTSOCK) from error
             raise failure(_owner(getattr(self.table, function)), function, error) from error
+        finally:
+            self._inside.discard(thread)
+
+    def _try(self, function: str, *arguments: object) -> None:
+        """Call the provider of a socket that is being closed, whatever it says."""
+        try:
+            getattr(self.table, function)(self._handle, *arguments)
+        except WinsockError:
+            pass
+        except Exception as error:
+            failure(_owner(getattr(self.table, function)), function, error)
 
     def _count(self, function: str, answer: Any, least: int, most: int) -> int:
         count = answer[0] if isinstance(answer, tuple) and answer else answer
@@ -150,16 +183,18 @@ class Far:
     def _select(self, reading: bool, timeout: float) -> bool | None:
         """Whether the socket is ready; None where the provider cannot say."""
         handles, nobody = [self._handle], list[int]()
+        readers, writers = (handles, nobody) if reading else (nobody, handles)
+        thread = get_ident()
+        self._inside.add(thread)
         try:
-            ready = self.table.WSPSelect(
-                0, handles if reading else nobody, nobody if reading else handles, nobody, timeout
-            )
+            return not self.closed and any(self.table.WSPSelect(0, readers, writers, nobody, timeout))
         except WinsockError:
             return None
         except Exception as error:
             failure(_owner(self.table.WSPSelect), "WSPSelect", error)
             return None
-        return any(ready)
+        finally:
+            self._inside.discard(thread)
 
 
 def _require_again(error: WinsockError) -> None:

@@ -71,7 +71,6 @@ class File(Events):
         self.beneath = record.table
         """The provider's own table, or that of the layers above it."""
         self.pump = Pump(ours, record.table, record.handle, self._ended)
-        self.pump.record = record
         self.pump.hold = self._wait_until_lost
         self._gone = threading.Event()
         """Set when the number is no more ours."""
@@ -144,16 +143,21 @@ class File(Events):
     def WSPCloseSocket(self, s: int) -> None:
         """Close the number. What was written is delivered behind it, within the limits that SO_LINGER sets."""
         lingers, seconds = self._linger()
-        if lingers and not seconds:
-            self.pump.abort()
-            self.let_go()
-            return
         waits = lingers and self.waits
-        self.let_go()
-        if waits and not self.pump.wait(seconds):
-            self.pump.abort()
+        if seconds or not lingers:
+            self.let_go()
+            if not waits or self.pump.wait(seconds):
+                return
+        self.abort(abortive=True)
+        self.pump.wait(DRAIN_S)
 
     # How it ends.
+
+    def abort(self, abortive: bool) -> None:
+        """Give up what is on its way, and close the number; `abortive`: the provider's peer sees a reset."""
+        self._gone.set()
+        self.pump.abort(abortive)
+        self.let_go()
 
     def let_go(self) -> None:
         """The number is no more ours: close it, if it still is."""
@@ -183,8 +187,7 @@ class File(Events):
 
     def leave_to_parent(self) -> None:
         """In a forked child: what remains is a descriptor."""
-        if not self._gone.is_set():
-            self.sock.detach()
+        self.sock.detach()
 
     def _wait_until_lost(self) -> None:
         pause = _FIRST_LOOK_S
@@ -305,7 +308,7 @@ def drain() -> None:
             busy = now
     for record in list(serving.values()):
         if record.file is not None:
-            record.file.pump.abort(abortive=not record.file.pump.is_idle)
+            record.file.abort(abortive=not record.file.pump.is_idle)
 
 
 def _at_exit() -> None:
@@ -318,8 +321,9 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     for one in pump.running:
         one.near.leave_to_parent()
-        if one.record is not None and one.record.file is not None:
-            one.record.file.leave_to_parent()
+        record = one.far.record
+        if isinstance(record, Made) and record.file is not None:
+            record.file.leave_to_parent()
     pump.running.clear()
 
 

@@ -5,6 +5,8 @@ unless the peer has unread data at that moment; a TCP socket resets whenever it 
 ECONNRESET from whichever call comes first, as it would have from the network. The price: a closed descriptor and one
 whose writing was shut down look the same here (a FIN), so that `pair` gives the other end TCP_LINGER2 -1: it resets as
 soon as its FIN has arrived with nobody left to read. And where both directions are over, a close sends nothing at all.
+What a closed end still has in its own queue is the kernel's to deliver, which gives up when nothing is taken for some
+minutes, as it does for any socket.
 
 Closing resets until `end` was called, so that the death of this process does not look like the end of a stream.
 
@@ -49,6 +51,8 @@ class Near:
         self._giving = threading.Lock()
         self._was_reset = False
         """Whether giving met the reset, which the kernel tells only once."""
+        self._closing = threading.Lock()
+        """Held by other threads than the two, so that the number is not closed, and another's, in between."""
 
     def take(self) -> bytes:
         """What came; waits for it. No bytes at the end of the stream. Raises `OSError` where it was reset."""
@@ -77,7 +81,8 @@ class Near:
 
     def end(self) -> None:
         """Nothing more will be given."""
-        self._shut(socket.SHUT_WR)
+        with self._closing:
+            self._shut(socket.SHUT_WR)
 
     def wait_until_over(self) -> None:
         """Come back when the other end is closed, or both directions are over. After `take` met the end."""
@@ -91,11 +96,9 @@ class Near:
 
     def reset(self) -> None:
         """The other end gets ECONNRESET, after what has reached it; calls that wait here come back."""
-        try:
-            if host.connect(self._sock.fileno(), _NOBODY):
+        with self._closing:
+            if self._sock.fileno() >= 0 and host.connect(self._sock.fileno(), _NOBODY):
                 self._shut(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def untaken(self) -> int:
         """How many bytes wait to be taken."""
@@ -123,11 +126,12 @@ class Near:
         while self._state() not in (_CLOSE, _FIN_WAIT2, _TIME_WAIT):
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
-        self._sock.close()
+        self.close()
 
     def close(self) -> None:
         """Close at once, with a reset where the other end could still expect anything."""
-        self._sock.close()
+        with self._closing:
+            self._sock.close()
 
     def leave_to_parent(self) -> None:
         """In a forked child: forget the descriptor."""

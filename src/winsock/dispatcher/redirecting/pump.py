@@ -28,7 +28,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WinsockError
-from winsock.dispatcher.made import Made, acting_for
+from winsock.dispatcher.made import acting_for
 from winsock.dispatcher.redirecting.far import Far
 from winsock.dispatcher.redirecting.near import SIZE, Near
 
@@ -54,8 +54,6 @@ class Pump:
     ) -> None:
         self.near = near if isinstance(near, Near) else Near(near)
         self.far = Far(table, handle)
-        self.record: Made | None = None
-        """Whose handle it is, where the number may have become another's."""
         self.hold: Callable[[], None] = _nothing
         """Called before the provider's socket is closed; may wait until nobody wants it any more."""
         self.error: WinsockError | None = None
@@ -112,7 +110,7 @@ class Pump:
         self.near.end()
 
     def abort(self, abortive: bool = True) -> None:
-        """Give up both directions, and reset the near end; `abortive`: the provider's peer too."""
+        """Give up both directions, and reset the near end; `abortive`: the provider's peer too. See `wait`."""
         self._abortive = self._abortive or abortive
         self.far.closed = True
         self.near.reset()
@@ -130,7 +128,7 @@ class Pump:
     def _run(self, begin: threading.Event, carry: Callable[[], None]) -> None:
         begin.wait()
         if not self.far.closed:
-            with acting_for(self.record):
+            with acting_for(self.far.record):
                 carry()
         with self._leaving:
             self._threads -= 1
@@ -199,7 +197,7 @@ class Pump:
             return
         if wait:
             self.hold()
-        with acting_for(self.record):
+        with acting_for(self.far.record):
             self.far.close(abortive or self._abortive)
         self._tell()
 
