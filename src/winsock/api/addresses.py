@@ -16,10 +16,10 @@ def address_for(record: Record, value: object, parameter: str = "name") -> Socka
     """The address, read as one of the socket's family; raises WSAEFAULT and WSAEAFNOSUPPORT."""
     if isinstance(value, SockaddrOther):
         return value
-    return read(value, parameter, record.entry.info.iAddressFamily)
+    return address_of(value, parameter, record.entry.info.iAddressFamily)
 
 
-def read(value: object, parameter: str, family: int | None = None) -> Sockaddr:
+def address_of(value: object, parameter: str, family: int | None = None) -> Sockaddr:
     """The address that a parameter was given."""
     try:
         return coerce(value, family) if family is not None else coerce(value)

@@ -14,7 +14,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr
-from winsock.api.addresses import Address, read
+from winsock.api.addresses import Address, address_of
 from winsock.catalog.entries import CatalogEntry
 from winsock.core import dotted
 from winsock.dispatcher import loader
@@ -94,7 +94,7 @@ def WSAAddressToString(address: Address, protocol_info: WSAPROTOCOL_INFO | None 
     Source: nf-winsock2-wsaaddresstostringw.
     """
     require_started()
-    value = read(address, "address")
+    value = address_of(address, "address")
     entry = _converter(value.family, protocol_info)
     return loader.open_chain(entry).table.WSPAddressToString(value, protocol_info or entry.info)
 

@@ -72,6 +72,11 @@ class MessageQueue(Watch):
         """
         return _Forwarded(self, post)
 
+    def __del__(self) -> None:
+        """A window that nobody has any more."""
+        if hasattr(self, "_epoll") and not self._epoll.closed:
+            self.abandon()
+
     def _get_simulated(self, simulation: Simulation, timeout_s: float | None) -> Message | None:
         with simulation.lock:
             until = None if timeout_s is None else simulation.clock.time + timeout_s
