@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
     from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
     from winsock.api.byteorder import *  # noqa: F403
+    from winsock.api.connecting import *  # noqa: F403
     from winsock.api.events import *  # noqa: F403
+    from winsock.api.extensions import *  # noqa: F403
+    from winsock.api.hosts import *  # noqa: F403
     from winsock.api.install import *  # noqa: F403
     from winsock.api.multipoint import *  # noqa: F403
     from winsock.api.names import *  # noqa: F403
     from winsock.api.options import *  # noqa: F403
+    from winsock.api.quality import *  # noqa: F403
     from winsock.api.security import *  # noqa: F403
     from winsock.api.settings import *  # noqa: F403
     from winsock.api.sharing import *  # noqa: F403
@@ -85,6 +89,7 @@ _NAMES = {
     "WSACleanup": "winsock.api.startup",
     "WSACloseEvent": "winsock.api.events",
     "WSAConnect": "winsock.api.sockets",
+    "WSAConnectByList": "winsock.api.connecting",
     "WSACreateEvent": "winsock.api.events",
     "WSADATA": "winsock.dispatcher.process",
     "WSADeleteSocketPeerTargetName": "winsock.api.security",
@@ -96,6 +101,7 @@ _NAMES = {
     "WSAGetIPUserMtu": "winsock.api.settings",
     "WSAGetIcmpErrorInfo": "winsock.api.settings",
     "WSAGetLastError": "winsock.api.startup",
+    "WSAGetQOSByName": "winsock.api.quality",
     "WSAGetRecvIPEcn": "winsock.api.settings",
     "WSAGetUdpRecvMaxCoalescedSize": "winsock.api.settings",
     "WSAGetUdpSendMessageSize": "winsock.api.settings",
@@ -114,6 +120,7 @@ _NAMES = {
     "WSAQuerySocketSecurity": "winsock.api.security",
     "WSARecv": "winsock.api.transfer",
     "WSARecvDisconnect": "winsock.api.transfer",
+    "WSARecvEx": "winsock.api.extensions",
     "WSARecvFrom": "winsock.api.transfer",
     "WSAResetEvent": "winsock.api.events",
     "WSARevertImpersonation": "winsock.api.security",
@@ -147,6 +154,8 @@ _NAMES = {
     "WSCInstallProvider64_32": "winsock.api.install",
     "WSCInstallProviderAndChains": "winsock.api.install",
     "WSCInstallProviderAndChains64_32": "winsock.api.install",
+    "WSCInstallQOSTemplate": "winsock.api.quality",
+    "WSCRemoveQOSTemplate": "winsock.api.quality",
     "WSCSetApplicationCategory": "winsock.api.install",
     "WSCSetProviderInfo": "winsock.api.install",
     "WSCSetProviderInfo32": "winsock.api.install",
@@ -162,6 +171,7 @@ _NAMES = {
     "closesocket": "winsock.api.sockets",
     "connect": "winsock.api.sockets",
     "current_call": "winsock.spi.calling",
+    "gethostname": "winsock.api.hosts",
     "getipv4sourcefilter": "winsock.api.multipoint",
     "getpeername": "winsock.api.sockets",
     "getsockname": "winsock.api.sockets",

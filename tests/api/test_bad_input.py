@@ -26,6 +26,7 @@ HANDLE = [row for row in ROWS if row.prologue == calls.HANDLE]
 STARTED = [row for row in ROWS if row.prologue in (calls.HANDLE, calls.STARTED) and row.function != "WSACleanup"]
 
 ENDS_WINSOCK = ("WSAStartup", "WSACleanup")
+GROUP = SockaddrIn("239.77.3.3", 9)
 NOT_THERE = SockaddrIn("192.0.2.1", 9)
 ELSEWHERE = (SockaddrIn6("::1", 9), SockaddrUn("/tmp/x"), SockaddrOther(77, bytes(14)))
 ODD = (None, "text", 7.5, object(), b"bytes")
@@ -87,6 +88,15 @@ GOOD: dict[str, Any] = {
     "peer_target_name": "name",
     "peer_address": NOT_THERE,
     "family": c.AF_INET,
+    "caller_data": None,
+    "callee_data": None,
+    "sqos": None,
+    "gqos": None,
+    "interface": 0,
+    "group": GROUP,
+    "filter_mode": c.MCAST_EXCLUDE,
+    "sources": [],
+    "addresses": [SockaddrIn("127.0.0.1", 9)],
 }
 
 _NO_ADDRESS = wrong((*ODD, 7, (), ("127.0.0.1",), ("127.0.0.1", "x"), ("127.0.0.1", 65536)), "WSAEFAULT", "WSAEINVAL")
@@ -136,8 +146,18 @@ BAD: dict[str, list[Bad]] = {
     ),
     "text": wrong((None, 7, b"bytes", "no address"), "WSAEFAULT", "WSAEINVAL"),
     "address_family": wrong((77, -1, *_NO_NUMBER), "WSAEINVAL", "WSAEAFNOSUPPORT", "WSAEFAULT"),
+    "group": wrong((*ODD, 7, ()), "WSAEFAULT") + wrong(ELSEWHERE, "WSAEAFNOSUPPORT", "WSAEFAULT"),
+    "filter_mode": wrong((2, -1, *_NO_NUMBER), "WSAEINVAL", "WSAEFAULT"),
+    "sources": wrong((None, 7, "127.0.0.1", ["x"], [7], [("127.0.0.1",)]), "WSAEFAULT"),
+    "interface": wrong((-1, *_NO_NUMBER), "WSAEFAULT"),
+    "addresses": wrong((None, 7, "127.0.0.1", b"x", [7], [("127.0.0.1",)]), "WSAEFAULT") + wrong(([],), "WSAEINVAL"),
 }
 BAD["to"] = BAD["name"][1:]  # None is for connected sockets
+
+BAD_FOR = {
+    ("WSAGetQOSByName", "name"): wrong((None, 7, object()), "WSAEFAULT") + wrong(("text",), "WSAEINVAL"),
+}
+"""What is bad for one function only."""
 
 NOT_LOOKED_AT = {
     ("WSAConnect", "flags"),
@@ -145,6 +165,17 @@ NOT_LOOKED_AT = {
     ("WSAWaitForMultipleEvents", "events"),
     ("WSARevertImpersonation", "s"),
 }
+
+
+FOR_FUNCTIONS: dict[str, dict[str, Any]] = {
+    "WSAJoinLeaf": {"name": GROUP, "flags": c.JL_SENDER_ONLY},
+    "WSAGetQOSByName": {"name": ""},
+    "setipv4sourcefilter": {"interface": "0.0.0.0", "group": GROUP.host},
+    "getipv4sourcefilter": {"interface": "0.0.0.0", "group": GROUP.host},
+}
+"""What is good for one function only."""
+
+LEAF = c.WSA_FLAG_MULTIPOINT_C_LEAF | c.WSA_FLAG_MULTIPOINT_D_LEAF
 
 
 def parameters(row: calls.Call) -> list[str]:
@@ -168,6 +199,8 @@ def arguments(row: calls.Call, world: World) -> dict[str, Any]:
         values["event"] = winsock.WSACreateEvent()
     if row.function == "WSAWaitForMultipleEvents":
         values["events"] = [winsock.WSACreateEvent()]
+    if row.function in FOR_FUNCTIONS:
+        values |= FOR_FUNCTIONS[row.function]
     if row.function == "WSAAsyncSelect":
         values["window"] = winsock.MessageQueue()
     if "readfds" in values:
@@ -181,6 +214,13 @@ def a_socket_for(row: calls.Call, world: World) -> int:
     """One for which the function makes sense."""
     if "to" in parameters(row):
         return world.datagram()
+    if "group" in parameters(row):
+        return world.datagram()
+    if row.function == "WSAJoinLeaf":
+        leaf: int = winsock.WSASocket(c.AF_INET, c.SOCK_DGRAM, c.IPPROTO_UDP, None, 0, LEAF)
+        return leaf
+    if row.function == "WSAConnectByList":
+        return world.stream()
     if row.function == "listen":
         s = world.stream()
         winsock.bind(s, world.anywhere)
@@ -197,7 +237,7 @@ def call(row: calls.Call, values: dict[str, Any]) -> object:
 def cases() -> Iterator[Any]:
     for row in ROWS:
         for name in parameters(row):
-            for number, bad in enumerate(BAD.get(name, ())):
+            for number, bad in enumerate(BAD_FOR.get((row.function, name), BAD.get(name, []))):
                 yield pytest.param(row, name, bad, id=f"{row.function}-{name}-{number}")
 
 

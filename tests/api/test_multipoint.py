@@ -320,7 +320,6 @@ class TestFilters:
             (self.HERE, 7, 0, []),
             (self.HERE, self.GROUP, 0, ["x"]),
             (self.HERE, self.GROUP, 0, None),
-            (self.HERE, self.GROUP, "x", []),
         ]
         for arguments in wrong:
             with refused(WSAEFAULT):

@@ -7,12 +7,14 @@ import struct
 from collections.abc import Sequence
 
 from winsock.abi.constants import (
+    MCAST_EXCLUDE,
+    MCAST_INCLUDE,
     SIO_GET_MULTICAST_FILTER,
     SIO_SET_MULTICAST_FILTER,
     SIOCGMSFILTER,
     SIOCSMSFILTER,
 )
-from winsock.abi.errors import WSAEFAULT, WinsockError
+from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr, unpack
 from winsock.api.addresses import Address, address_for
 from winsock.dispatcher.records import Record, senders
@@ -59,7 +61,7 @@ def setsourcefilter(s: int, interface: int, group: Address, filter_mode: int, so
     WSAENOTSOCK, WSANOTINITIALISED. Source: nf-ws2tcpip-setsourcefilter.
     """
     record = find(s)
-    storages = b"".join(_storage(record, source) for source in _sequence(sources))
+    storages = b"".join(_storage(record, "sources", source) for source in _sequence(sources))
     counts = _counts(filter_mode, len(sources))
     record.table.WSPIoctl(s, SIOCSMSFILTER, _group_head(record, interface, group) + counts + storages, 0)
 
@@ -100,8 +102,9 @@ def getipv4sourcefilter(s: int, interface: str, group: str) -> tuple[int, list[s
     Raises WSAEADDRNOTAVAIL where it is no member, WSAENOBUFS, WSAENOTSOCK, WSANOTINITIALISED. Source:
     nf-ws2tcpip-getipv4sourcefilter.
     """
+    record = find(s)
     head = _ipv4("group", group) + _ipv4("interface", interface)
-    told: bytes = find(s).table.WSPIoctl(s, SIO_GET_MULTICAST_FILTER, head + bytes(_COUNTS.size), _ROOM)
+    told: bytes = record.table.WSPIoctl(s, SIO_GET_MULTICAST_FILTER, head + bytes(_COUNTS.size), _ROOM)
     mode, count = _COUNTS.unpack_from(told, len(head))
     first = len(head) + _COUNTS.size
     ends = range(first, first + count * _IPV4_SIZE, _IPV4_SIZE)
@@ -110,21 +113,28 @@ def getipv4sourcefilter(s: int, interface: str, group: str) -> tuple[int, list[s
 
 def _group_head(record: Record, interface: int, group: Address) -> bytes:
     try:
-        return _GROUP_HEAD.pack(interface, _storage(record, group))
+        return _GROUP_HEAD.pack(interface, _storage(record, "group", group))
     except struct.error:
         raise WinsockError(WSAEFAULT, f"interface: {interface!r} is no index of an interface") from None
 
 
-def _storage(record: Record, address: Address) -> bytes:
-    """SOCKADDR_STORAGE."""
-    return address_for(record, address).pack().ljust(_STORAGE_SIZE, b"\0")
+def _storage(record: Record, name: str, address: Address) -> bytes:
+    """SOCKADDR_STORAGE; `name` is the argument's."""
+    try:
+        found = address_for(record, address)
+    except WinsockError as error:
+        raise WinsockError(error.winerror, f"{name}: {error.strerror}") from None
+    if found.family != record.entry.info.iAddressFamily:
+        raise WinsockError(WSAEAFNOSUPPORT, f"{name}: {found} is of another family than the socket")
+    return found.pack().ljust(_STORAGE_SIZE, b"\0")
 
 
 def _counts(filter_mode: int, count: int) -> bytes:
-    try:
-        return _COUNTS.pack(filter_mode, count)
-    except struct.error:
-        raise WinsockError(WSAEFAULT, f"filter_mode: {filter_mode!r} is no number of a mode") from None
+    if filter_mode not in (MCAST_INCLUDE, MCAST_EXCLUDE):
+        raise WinsockError(
+            WSAEINVAL, f"filter_mode: {filter_mode!r} is neither MCAST_INCLUDE (0) nor MCAST_EXCLUDE (1)"
+        )
+    return _COUNTS.pack(filter_mode, count)
 
 
 def _sequence(sources: Sequence[Address]) -> Sequence[Address]:

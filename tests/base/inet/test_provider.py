@@ -166,7 +166,6 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
     [
         ("WSPCancelBlockingCall", ()),
         ("WSPGetOverlappedResult", (3, None, False)),
-        ("WSPGetQOSByName", (3, "")),
     ],
 )
 def test_what_is_not_offered_says_so(table: ProcTable, function: str, arguments: tuple[object, ...]) -> None:

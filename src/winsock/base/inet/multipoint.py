@@ -81,7 +81,7 @@ class Multipoint(Sockets):
         if not record.is_leaf:
             raise WinsockError(WSAEINVAL, "s: the socket was made without the multipoint flags")
         if flags not in (*_SENDS, *_RECEIVES):
-            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} is none of JL_SENDER_ONLY, JL_RECEIVER_ONLY, JL_BOTH")
+            raise WinsockError(WSAEINVAL, f"flags: {flags!r} is none of JL_SENDER_ONLY, JL_RECEIVER_ONLY, JL_BOTH")
         group = require_inet(self.info, name)
         if not is_group(group):
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no group")

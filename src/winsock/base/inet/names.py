@@ -55,6 +55,12 @@ class Names(Ground):
             raise WinsockError(WSAEINVAL, f"text: {text!r} is no address of {self.info.szProtocol}")
         return address
 
+    def WSPGetQOSByName(self, s: int, name: str) -> list[str]:
+        """The names of all templates, for an empty name; WSAEINVAL for any other (lpwspgetqosbyname)."""
+        if name:
+            raise WinsockError(WSAEINVAL, f"name: {name!r} is no template of quality of service; there are none")
+        return []
+
     def _check_info(self, protocol_info: WSAPROTOCOL_INFO | None) -> None:
         """A layer that hands out our own function lets its own entry come down here, so the family decides."""
         if protocol_info is not None and protocol_info.iAddressFamily != self.info.iAddressFamily:

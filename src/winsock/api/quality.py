@@ -1,0 +1,46 @@
+"""Quality of service by the names of templates, of which no provider here has any.
+
+Windows has had none of its own since Vista, and refuses to install one.
+"""
+
+from __future__ import annotations
+
+from winsock.abi.errors import WSAEFAULT, WSASYSCALLFAILURE, WinsockError
+from winsock.abi.guids import GUID
+from winsock.dispatcher.route import find, function
+
+
+@function
+def WSAGetQOSByName(s: int, name: str) -> object:
+    """The quality of service that a template names; for an empty name, the names of all templates.
+
+    Raises WSAEINVAL for a name that is none, WSAEFAULT, WSAENOTSOCK, WSANOTINITIALISED. Source:
+    nf-winsock2-wsagetqosbyname.
+    """
+    record = find(s)
+    if not isinstance(name, str):
+        raise WinsockError(WSAEFAULT, f"name: {name!r} is no name of a template")
+    qos: object = record.table.WSPGetQOSByName(s, name)
+    return qos
+
+
+@function
+def WSCInstallQOSTemplate(guid: GUID, name: str, qos: object) -> None:
+    """Install a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista.
+
+    Source: nf-ws2spi-wscinstallqostemplate.
+    """
+    raise _no_templates()
+
+
+@function
+def WSCRemoveQOSTemplate(guid: GUID, name: str) -> None:
+    """Remove a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista.
+
+    Source: nf-ws2spi-wscremoveqostemplate.
+    """
+    raise _no_templates()
+
+
+def _no_templates() -> WinsockError:
+    return WinsockError(WSASYSCALLFAILURE, "templates of quality of service cannot be installed since Windows Vista")
