@@ -140,6 +140,17 @@ def refused(code: int, call: Callable[[], object]) -> WinsockError:
     return caught.value
 
 
+def goes(call: Callable[[], object]) -> bool:
+    """Whether a non-blocking call does not say that it would have to wait."""
+    try:
+        call()
+    except WinsockError as error:
+        if error.winerror != WSAEWOULDBLOCK:
+            raise
+        return False
+    return True
+
+
 def going_on(call: Callable[[], object]) -> None:
     """Run a non-blocking call that says it goes on."""
     refused(WSAEWOULDBLOCK, call)

@@ -44,7 +44,7 @@ class ReliableSocket(DatagramSocket):
         self._ways: dict[InetAddress, Connection] = {}
         """To where we have sent."""
         self._inbox = Inbox(self.receive_room)
-        self._wants_room = False
+        self._wants_room = 0
 
     # What select asks.
 
@@ -53,7 +53,7 @@ class ReliableSocket(DatagramSocket):
 
     def is_writable(self) -> bool:
         way = None if self.peer is None else self._ways.get(self.peer)
-        return way is None or way.channel.room > 0
+        return way is None or way.channel.room >= max(1, self._wants_room)
 
     @property
     def readable_bytes(self) -> int:
@@ -99,7 +99,7 @@ class ReliableSocket(DatagramSocket):
                 lambda: channel.room >= wanted or channel.phase == machine.DEAD, self.send_timeout_ms, "room to send"
             )
         except WinsockError as error:
-            self._wants_room = error.winerror == WSAEWOULDBLOCK
+            self._wants_room = wanted if error.winerror == WSAEWOULDBLOCK else 0
             raise
         if channel.phase == machine.DEAD:
             self.pending_error = 0
@@ -152,8 +152,8 @@ class ReliableSocket(DatagramSocket):
                 self.pending_error = WSAECONNRESET if refused else channel.error
                 self.happened(FD_READ)
             connection.let_go(False)
-        elif self._wants_room and channel.room:
-            self._wants_room = False
+        elif self._wants_room and channel.room >= self._wants_room:
+            self._wants_room = 0
             self.happened(FD_WRITE)
 
     # The end.

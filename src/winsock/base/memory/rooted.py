@@ -108,7 +108,7 @@ class RootedSocket(StreamSocket):
 
     def is_writable(self) -> bool:
         if self.role == ROOT:
-            return bool(self.branches) and all(connection.channel.room for connection in self.branches)
+            return bool(self.branches) and all(self.has_room(connection.channel) for connection in self.branches)
         return self.role != BRANCH and super().is_writable()
 
     def is_exceptional(self) -> bool:
@@ -262,7 +262,7 @@ class RootedSocket(StreamSocket):
         if channel.phase == machine.DEAD or (channel.peer_ended and not channel.readable):
             self.lose(connection)
         if self.wants_room and self.is_writable():
-            self.wants_room = False
+            self.wants_room = 0
             self.happened(FD_WRITE)
 
     def lose(self, connection: Connection) -> None:
@@ -315,7 +315,7 @@ class RootedSocket(StreamSocket):
                 "room at every leaf",
             )
         except WinsockError as error:
-            self.wants_room = error.winerror == WSAEWOULDBLOCK
+            self.wants_room = wanted if error.winerror == WSAEWOULDBLOCK else 0
             raise
 
     # Receiving.

@@ -44,8 +44,8 @@ class StreamSocket(ListeningSocket):
     """Why the last connect failed, or the connection broke."""
     failed_alone: bool = False
     """The connect that failed was a non-blocking one."""
-    wants_room: bool = False
-    """A send found none."""
+    wants_room: int = 0
+    """How many bytes of it a send did not find."""
 
     def __init__(self, provider: Memory, host: Host, flags: int) -> None:
         super().__init__(provider, host, flags)
@@ -66,7 +66,11 @@ class StreamSocket(ListeningSocket):
         return self.state == BROKEN or (self.state == CONNECTED and (self.readable_bytes > 0 or self._is_at_end()))
 
     def is_writable(self) -> bool:
-        return self.state == BROKEN or (self.state == CONNECTED and (self.channel.room > 0 or self.sending_ended))
+        return self.state == BROKEN or (self.state == CONNECTED and (self.has_room(self.channel) or self.sending_ended))
+
+    def has_room(self, channel: Channel) -> bool:
+        """Whether a send would find some, or what the last one did not find."""
+        return channel.room >= max(1, self.wants_room)
 
     def is_exceptional(self) -> bool:
         return self.failed_alone
@@ -177,8 +181,8 @@ class StreamSocket(ListeningSocket):
         if channel.arrived > self._arrived:
             self._arrived = channel.arrived
             self.happened(FD_READ)
-        if self.wants_room and channel.room:
-            self.wants_room = False
+        if self.wants_room and self.has_room(channel):
+            self.wants_room = 0
             self.happened(FD_WRITE)
         if channel.peer_ended:
             self.last_note = channel.peer_note
@@ -237,7 +241,7 @@ class StreamSocket(ListeningSocket):
                 "room to send",
             )
         except WinsockError as error:
-            self.wants_room = error.winerror == WSAEWOULDBLOCK
+            self.wants_room = wanted if error.winerror == WSAEWOULDBLOCK else 0
             raise
         self.check_sending()
 
