@@ -2,9 +2,9 @@
 
 Where no layer sees the bytes they go by splice, and the pipeline is told how many passed; else they are read. Reading
 makes new bytes each time, because a layer may keep them: of what is small a copy, out of a buffer that is used again;
-for what is large the kernel is asked how much there is. (To ask for more than comes, and let the rest of the memory go,
-leaves holes that the C library never fills: a megabyte in a thousand connections.) Whoever reads a full piece tries for
-the next at once, and only what the sink does not take waits for poll().
+where much comes the kernel is asked how much there is. (To ask for more than comes, and let the rest of the memory go,
+leaves holes that the C library never fills: a megabyte in a thousand connections.) What is there is moved at once, and
+only what the sink does not take waits for poll().
 
 Back-pressure: the source is read when the sink has taken everything, and while what this direction brought about
 against the stream is not too much. So little is held here, and a sender is slowed by its own receiver.
@@ -35,7 +35,7 @@ SMALL = 64 * 1024
 """The size of the buffer."""
 PIECE = 256 * 1024
 """The most that is read at once."""
-BURST = 8
+BURST = 16
 """How many pieces one direction moves before the other has its turn."""
 GATHERED = 64
 """How many small pieces go out at once."""
@@ -182,24 +182,26 @@ class Lane:
     # Bytes that layers see.
 
     def _read(self) -> bool:
-        for burst in range(BURST):
-            if burst and self._at_mark():
-                return True
-            data = self._receive(self._ahead())
-            if data is None:
-                return burst > 0
+        """A burst of pieces of what was there when poll() told; it tells of urgent data that comes meanwhile, too."""
+        queue = self._queue
+        left = ask(self.source, FIONREAD) if self._flows else 0
+        for _ in range(BURST):
+            most = min(left, PIECE) if left > SMALL else SMALL
+            data = self._receive(most)
+            if not data:
+                return data is not None and self._take_end()
             size = len(data)
-            self._flows = size >= SMALL
             self._take(data)
-            self.flush()
-            if size not in (SMALL, PIECE) or not self.wants or self._pipeline.error is not None:
-                return True
             del data  # so that the next piece lies in the same memory, which is still in the processor's cache
+            if len(queue) == 1 and not self.discards:
+                self._give(queue.popleft())
+            else:
+                self.flush()
+            left -= size
+            self._flows = size >= SMALL
+            if size < most or left <= 0 or self.blocked or self._reflected > MOST or self._pipeline.error is not None:
+                break
         return True
-
-    def _ahead(self) -> int:
-        """How much to ask for."""
-        return max(SMALL, min(ask(self.source, FIONREAD), PIECE)) if self._flows else SMALL
 
     def _receive(self, most: int) -> bytes | None:
         """What the source has, nothing at its end; None where it has nothing yet."""
@@ -213,24 +215,22 @@ class Lane:
             raise Broken(self.source, error) from None
 
     def _take(self, data: bytes) -> None:
+        self.taken += len(data)
         back = self.opposite._queue
         before = len(back)
-        if data:
-            self.taken += len(data)
-            self._enter(data)
-        else:
-            self.over = True
-            self._enter(END)
+        self._enter(data)
         if len(back) > before:
             self._reflected += sum(map(len, islice(back, before, None)))
 
-    def _at_mark(self) -> bool:
-        """Whether the next byte is urgent."""
-        return bool(ask(self.source, _SIOCATMARK))
+    def _take_end(self) -> bool:
+        self.over = True
+        self._enter(END)
+        self.flush()
+        return True
 
     def _take_urgent(self) -> bool:
         """The next byte, if it is urgent, by itself."""
-        data = self._receive(1) if self._at_mark() else None
+        data = self._receive(1) if ask(self.source, _SIOCATMARK) else None
         if not data:
             return False
         self._take(data)
