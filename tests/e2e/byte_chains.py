@@ -35,6 +35,11 @@ CHAINS = {
     "mixed": chain("trace", "Pass", "Same", "Under", "Same", witnesses=["pass", "under"]),
 }
 """A layer that reads, one that reads what two others make of it, one that only counts, layers of both kinds mixed."""
+TCP_CHAINS = {
+    **CHAINS,
+    "own": chain("trace", "Pass", "Own", "Same", "Under", witnesses=["pass", "own", "under"]),
+}
+"""The same, and one with a provider between them that makes handles of its own."""
 FRAMED = chain("Pass", "Frame", "Unframe", "Under", witnesses=["pass", "under"])
 """Layers that keep bytes back and make other counts of them."""
 

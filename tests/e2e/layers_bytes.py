@@ -7,9 +7,13 @@ can hold them against what the other end of the connection saw.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 
+from winsock.abi.constants import MSG_PEEK
 from winsock.abi.sockaddr import Sockaddr
+from winsock.spi.handles import Context, NonIfsLayer
 from winsock.spi.layer import Layer
+from winsock.spi.provider import ReadBuffer, WriteBuffer
 from winsock.spi.stats import Stats
 from winsock.spi.stream import Direction, StreamLayer
 
@@ -123,3 +127,73 @@ class Same(Layer):
 
     def accepted(self, address: Sockaddr | None) -> None:
         assert address is not None
+
+
+class Ledger(Context):
+    """What `Own` knows of a handle."""
+
+    role = ""
+
+    def __init__(self, lower: int, *, inheritable: bool = False) -> None:
+        super().__init__(lower, inheritable=inheritable)
+        self.outgoing, self.incoming = bytearray(), bytearray()
+
+
+class Own(NonIfsLayer):
+    """A provider with handles of its own, written by hand: it is called for each piece, and tells as the others do."""
+
+    context_type = Ledger
+
+    def WSPConnect(
+        self,
+        s: int,
+        name: Sockaddr,
+        caller_data: ReadBuffer | None = None,
+        callee_data: WriteBuffer | None = None,
+        sqos: object = None,
+        gqos: object = None,
+    ) -> bytes | None:
+        self.context(s).role = "connect"
+        return super().WSPConnect(s, name, caller_data, callee_data, sqos, gqos)
+
+    def WSPAccept(
+        self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None
+    ) -> tuple[int, Sockaddr | None]:
+        handle, address = super().WSPAccept(s, condition, callback_data)
+        self.context(handle).role = "accept"
+        return handle, address
+
+    def WSPSend(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        count = super().WSPSend(s, buffers, flags, overlapped, completion_routine, thread_id)
+        self.context(s).outgoing += b"".join(map(bytes, buffers))[:count]
+        return count
+
+    def WSPRecv(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int] | None:
+        answer = super().WSPRecv(s, buffers, flags, overlapped, completion_routine, thread_id)
+        if answer is not None and not flags & MSG_PEEK:
+            self.context(s).incoming += b"".join(bytes(memoryview(buffer)) for buffer in buffers)[: answer[0]]
+        return answer
+
+    def WSPCloseSocket(self, s: int) -> None:
+        ledger = self.context(s)
+        super().WSPCloseSocket(s)
+        if ledger.role:
+            ways = (ledger.outgoing, ledger.incoming)
+            words = (f"{len(data)} {hashlib.sha256(data).hexdigest()}" for data in ways)
+            self.log(f"{ledger.role} {' '.join(words)}")
