@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import bare, supervised, winsock
+from tests.e2e.harness import PYTHON, bare, needs, supervised, web_server, winsock
 from tests.e2e.oracle import BYTES, CHAINS, same_answers
 from tests.e2e.test_relay_answers import CASES
 from tests.e2e.test_relay_life import echoing, only_capitals
@@ -68,6 +68,31 @@ def test_every_byte_goes_through_its_functions(build: Build) -> None:
         assert ran.same == (0, b"over\n")
         assert only_capitals(server)
         assert server.connections == ran.truth["layered"] == 60
+
+
+DATAGRAM = """
+import socket
+with socket.socket(type=socket.SOCK_DGRAM) as peer, socket.socket(type=socket.SOCK_DGRAM) as s:
+    peer.bind(("127.0.0.1", 0))
+    s.connect(peer.getsockname())
+    s.send(b"abc")
+    print(peer.recv(10), s.getpeername() == peer.getsockname())
+"""
+
+
+def test_datagrams_are_left_alone() -> None:
+    ran = supervised(PYTHON, "-S", "-c", DATAGRAM, options=MIXED)
+    assert ran.same == (0, b"b'abc' True\n")
+    assert ran.events("layer-error") == []
+
+
+def test_trace_tells_of_the_bytes_and_whose_they_were(build: Build) -> None:
+    with web_server() as server:
+        ran = supervised(needs("curl"), "-s", server.url, options=["--layer", "trace", *through(Own)])
+        (exchange,) = server.taken(1)
+    (close,) = ran.events("close")
+    assert (close["sent"], close["received"]) == (len(exchange.received), len(exchange.sent))
+    assert (close["peer"], close["name"], close["final"]) == (server.address, "curl", True)
 
 
 def test_explain_says_so() -> None:

@@ -34,7 +34,7 @@ RELAYING = frozenset(
 
 BY_RELAY = frozenset({"WSPSend", "WSPRecv", "WSPCloseSocket", "WSPIoctl"})
 """What a relay calls of a layer that makes handles of its own."""
-PUMPED = LayerSpec("relay", "winsock.supervisor.relaying.by_table:Pumped")
+PUMPED = LayerSpec("relay", "winsock.supervisor.relaying.by_table:Everything")
 """What stands above such layers."""
 
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from winsock.abi.errors import WSAENOBUFS, WinsockError
+from winsock.core import journal
 from winsock.dispatcher.drivers.relay import Ending
 from winsock.dispatcher.drivers.relayed import Relayed
 from winsock.dispatcher.redirecting.pump import Pump
@@ -21,24 +22,20 @@ from winsock.spi.stream import StreamLayer
 
 if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
-    from winsock.dispatcher.drivers.relayed import Room
+    from winsock.spi.provider import ProcTable
     from winsock.supervisor.relaying.connection import Connection
 
 
 class Everything(StreamLayer):
-    """Stands for all connections: nothing of it is called once they are there."""
+    """Stands in a catalog for `Pumped`; nothing of it is called once a connection is there."""
+
+    name = "relay"
 
 
 class Pumped(Relayed):
     """The layer that a run puts above those which make handles of their own."""
 
-    name = "relay"
     by_table = True
-    room: ClassVar[Room]
-    """Of this run."""
-
-    def __init__(self) -> None:
-        super().__init__(Everything, self.room)
 
     def beneath(self, outer: int) -> int:
         """The kernel's socket of an outer handle."""
@@ -62,6 +59,7 @@ class ByTable:
         self._name = name
         self._settled = settled
         self._pump: Pump | None = None
+        self._sent = self._received = 0
 
     def start(self) -> None:
         """Connect in a thread, or carry at once where both ends are there; WSAENOBUFS where there is no thread."""
@@ -104,8 +102,38 @@ class ByTable:
         self._ended(failed)
 
     def _carry(self, near: int) -> None:
-        self._pump = Pump(near, self._connection.owner.next, self._connection.outer, self._ended)
+        self._pump = Pump(near, self._counting(), self._connection.outer, self._ended)
+        self._pump.hold = self._look
         self._pump.start()
+
+    def _counting(self) -> ProcTable:
+        """The table below, which counts what goes through it."""
+        below = self._connection.owner.next
+        table = below.copy()
+
+        def send(*arguments: Any) -> int | None:
+            count = below.WSPSend(*arguments)
+            self._sent += count or 0
+            return count
+
+        def receive(*arguments: Any) -> tuple[int, int] | None:
+            answer = below.WSPRecv(*arguments)
+            self._received += answer[0] if answer is not None else 0
+            return answer
+
+        table.WSPSend, table.WSPRecv = send, receive
+        return table
+
+    def _look(self) -> None:
+        """Before the outer socket is closed: what is known of it."""
+        connection = self._connection
+        calling.local.describe = lambda: connection.call
+        try:
+            connection.stats = connection.collect(connection.outer)._replace(sent=self._sent, received=self._received)
+        except Exception as error:
+            journal.audit("relay", "stats", error)
+        finally:
+            calling.local.describe = None
 
     def _close(self) -> None:
         try:
@@ -114,5 +142,7 @@ class ByTable:
             pass  # somebody was quicker
 
     def _ended(self, error: WinsockError | None) -> None:
-        self._connection.ended(Ending(0, 0, error, self._connection.known_stats()))
-        self._over(self._connection)
+        connection = self._connection
+        stats = connection.stats or connection.known_stats()
+        connection.ended(Ending(self._sent, self._received, error, stats))
+        self._over(connection)

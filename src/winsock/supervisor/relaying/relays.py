@@ -24,7 +24,7 @@ from winsock.dispatcher import handles
 from winsock.dispatcher.drivers.direct import Direct
 from winsock.dispatcher.drivers.relayed import Relayed
 from winsock.supervisor.relaying import carried, connecting, doors, outer
-from winsock.supervisor.relaying.by_table import ByTable, Pumped
+from winsock.supervisor.relaying.by_table import ByTable, Everything, Pumped
 from winsock.supervisor.relaying.connection import Carried, Connection, State
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class Relays:
         self.run = run
         self._by_table = by_table
         """Whether a layer makes handles of its own."""
-        Pumped.room = self
         self.leases: Leases = run.leases
         self.doors = doors.Doors()
         self.surroundings = outer.Surroundings(run.leases.options)
@@ -59,6 +58,8 @@ class Relays:
 
     def make(self, kind: type[StreamLayer], info: WSAPROTOCOL_INFO) -> Layer:
         """A driver that relays here; in a chain that is relayed by table, one that stands below the relay."""
+        if kind is Everything:
+            return Pumped(kind, self)
         return Direct(kind) if self._by_table else Relayed(kind, self)
 
     # What stream layers ask.
