@@ -63,8 +63,8 @@ def _read_in(text: str) -> SockaddrIn | None:
 def _read_in6(text: str) -> SockaddrIn6 | None:
     port: int | None = 0
     if text.startswith("["):
-        text, _, rest = text[1:].partition("]")
-        port = _port(rest[1:]) if rest.startswith(":") else None if rest else 0
+        text, bracket, rest = text[1:].partition("]")
+        port = _port(rest[1:]) if rest.startswith(":") else None if rest or not bracket else 0
     host, _, scope = text.partition("%")
     packed = _packed(socket.AF_INET6, host)
     if packed is None or port is None or not (scope or "0").isdecimal():

@@ -17,6 +17,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
     WSAECONNABORTED,
+    WSAEINTR,
     WSAEPROTONOSUPPORT,
     WSAESHUTDOWN,
     WSAETIMEDOUT,
@@ -132,7 +133,11 @@ class StreamSocket(ListeningSocket):
             self.selection.renew(FD_CONNECT)
 
     def _finish_connect(self) -> bytes:
-        self.wait_until(lambda: self.state != CONNECTING, None, f"a connection to {self.peer}")
+        try:
+            self.wait_until(lambda: self.state != CONNECTING, None, f"a connection to {self.peer}")
+        except WinsockError:
+            self._damaged()
+            raise
         self.check_alive()
         if self.state == CONNECTED:
             return self.callee_note
@@ -170,6 +175,12 @@ class StreamSocket(ListeningSocket):
             self._broken(channel.error or WSAECONNABORTED)
         else:
             self._look(channel)
+
+    def _damaged(self) -> None:
+        """A call was cancelled halfway: nothing but a close makes sense any more."""
+        if self.connection is not None and not self.is_closed:
+            self.connection.abort()
+            self._broken(WSAECONNABORTED)
 
     def _broken(self, error: int) -> None:
         self.state = BROKEN
@@ -216,9 +227,12 @@ class StreamSocket(ListeningSocket):
             try:
                 self.wait_for_room(1)
             except WinsockError as error:
-                if len(rest) < len(data) and error.winerror in (WSAEWOULDBLOCK, WSAETIMEDOUT):
-                    break
-                raise
+                if len(rest) == len(data) or error.winerror not in (WSAEWOULDBLOCK, WSAETIMEDOUT, WSAEINTR):
+                    raise
+                if error.winerror == WSAEINTR:
+                    self._damaged()
+                    raise
+                break
             taken = self.channel.write(self.network.clock.time, rest)
             rest = rest[taken:]
             self.connection_now.flush()
