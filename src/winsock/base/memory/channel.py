@@ -304,6 +304,7 @@ class Channel:
         if self._timed is not None and ack >= self._timed[0]:
             self._note_round_trip(now - self._timed[1])
             self._timed = None
+        self._timeout_s = self._usual_timeout()
         self.deadline = None
         if self._una < self._next:
             self._start_timer(now)
@@ -327,8 +328,13 @@ class Channel:
             self._round_trip_s += (seconds - self._round_trip_s) / 8
         else:
             self._round_trip_s, self._deviation_s = seconds, seconds / 2
+
+    def _usual_timeout(self) -> float:
+        """What it is as long as nothing is lost."""
+        if not self._round_trip_s:
+            return FIRST_TIMEOUT_S
         timeout = self._round_trip_s + 4 * self._deviation_s
-        self._timeout_s = min(max(timeout, _SHORTEST_TIMEOUT_S), _LONGEST_TIMEOUT_S)
+        return min(max(timeout, _SHORTEST_TIMEOUT_S), _LONGEST_TIMEOUT_S)
 
     # Receiving.
 
