@@ -148,10 +148,10 @@ class Relay:
         the connection ends in order, and the kernel resets it where something comes that nobody can receive.
         """
         with self._guard:
-            if self._near is None or self._far is None or is_dead(self._near):
-                return  # not joined yet, over already, or about to be
-            self._near_closed = True
-            if self._carrier is not None:
+            if self._far is None or (self._near is not None and is_dead(self._near)):
+                return  # over already, or about to be
+            self._near_closed = True  # which may be before the near end is known here
+            if self._carrier is not None and self._near is not None:
                 self._carrier.incoming.discards = True
                 if self._carrier.outgoing.over:  # else the end is still to be read, which wakes the relay anyway
                     host.connect(self._near, _NO_ADDRESS)
