@@ -33,13 +33,10 @@ CHAINS = {
     "three": chain("Flip", "Within", "Flip", witnesses=["within"]),
     "count": chain("Count", witnesses=["count"], digests=False),
     "mixed": chain("trace", "Pass", "Same", "Under", "Same", witnesses=["pass", "under"]),
-}
-"""A layer that reads, one that reads what two others make of it, one that only counts, layers of both kinds mixed."""
-TCP_CHAINS = {
-    **CHAINS,
     "own": chain("trace", "Pass", "Own", "Same", "Under", witnesses=["pass", "own", "under"]),
 }
-"""The same, and one with a provider between them that makes handles of its own."""
+"""A layer that reads; one that reads what two others make of it; one that only counts; layers that get the bytes and
+layers that do not; a provider with handles of its own between them."""
 FRAMED = chain("Pass", "Frame", "Unframe", "Under", witnesses=["pass", "under"])
 """Layers that keep bytes back and make other counts of them."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.byte_chains import TCP_CHAINS, Chain, nothing_passed
+from tests.e2e.byte_chains import CHAINS, Chain, nothing_passed
 from tests.e2e.depot import content, flows_told
 from tests.e2e.harness import (
     LOCALHOST,
@@ -185,10 +185,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
     return outcome
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 @pytest.mark.parametrize("name", PAIRS)
 def test_both_ends(name: str, through: str, plain: Callable[[str], Outcome], tmp_path: Path) -> None:
-    chain = TCP_CHAINS[through]
+    chain = CHAINS[through]
     ran = run(PAIRS[name](tmp_path), chain)
     assert ran.same == plain(name).same
     for witness in chain.witnesses:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.byte_chains import FRAMED, TCP_CHAINS, Chain, saw_everything
+from tests.e2e.byte_chains import CHAINS, FRAMED, Chain, saw_everything
 from tests.e2e.conftest import Build, end_wineserver
 from tests.e2e.depot import Depot, Flow, content, depot, digest
 from tests.e2e.harness import PROGRAMS, PYTHON, Finished, bare, needs, supervised
@@ -115,11 +115,11 @@ def outcome(finished: Finished, here: Depot) -> Outcome:
     return Outcome(finished.same, here.flows())
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client(name: str, through: str, here: Depot, plain: Callable[[str], tuple[Client, Outcome]]) -> None:
     client, expected = plain(name)
-    same_through(TCP_CHAINS[through], client, expected, here)
+    same_through(CHAINS[through], client, expected, here)
 
 
 def same_through(through: Chain, client: Client, expected: Outcome, here: Depot) -> None:
@@ -130,6 +130,9 @@ def same_through(through: Chain, client: Client, expected: Outcome, here: Depot)
     if client.repeats:
         assert got.flows == expected.flows
     saw_everything(finished, through, got.flows)
+    if "trace" in through.options:
+        told = sorted((record["sent"], record["received"]) for record in finished.events("close"))
+        assert told == [(flow.outgoing, flow.incoming) for flow in got.flows]
 
 
 def test_layers_that_keep_bytes_back(here: Depot, plain: Callable[[str], tuple[Client, Outcome]]) -> None:
@@ -142,21 +145,19 @@ def test_a_big_download(through: str, here: Depot) -> None:
     """More than any queue on the way takes."""
     script = f"{needs('curl')} -sS {here.url}/{BIG}/4 | sha256sum"
     expected = outcome(bare("sh", "-c", script), here)
-    same_through(TCP_CHAINS[through], Client(["sh", "-c", script]), expected, here)
+    same_through(CHAINS[through], Client(["sh", "-c", script]), expected, here)
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 def test_a_windows_program(through: str, here: Depot, wine: dict[str, str], build: Build) -> None:
     """The connection is made by a wineserver, and used by the program."""
     program = build("winput", "-lws2_32", compiler=COMPILER, suffix=".exe")
-    finished = supervised(
-        needs("wine"), program, here.host, str(here.port), options=TCP_CHAINS[through].options, env=wine
-    )
+    finished = supervised(needs("wine"), program, here.host, str(here.port), options=CHAINS[through].options, env=wine)
     end_wineserver(wine)
     assert finished.status == 0
     body = finished.stdout.partition(b"\r\n\r\n")[2]
     assert (len(body), digest(body)) == (WINDOWS_BODY, digest(windows_body()))
-    saw_everything(finished, TCP_CHAINS[through], here.flows(), lingers=True)
+    saw_everything(finished, CHAINS[through], here.flows(), lingers=True)
 
 
 def windows_body() -> bytes:

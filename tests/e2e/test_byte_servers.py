@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.byte_chains import TCP_CHAINS, Chain, saw_everything
+from tests.e2e.byte_chains import CHAINS, Chain, saw_everything
 from tests.e2e.byte_peers import (
     FILE,
     PROBE,
@@ -38,15 +38,15 @@ PRINTING: dict[str, tuple[Command, list[bytes], bool]] = {
 }
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 @pytest.mark.parametrize("name", PRINTING)
 def test_a_server(name: str, through: str) -> None:
     command, requests, ends = PRINTING[name]
     needs(str(command[0]))
     plain, _ = outcome(command, None, requests, ends)
-    answers, finished = outcome(command, TCP_CHAINS[through], requests, ends)
+    answers, finished = outcome(command, CHAINS[through], requests, ends)
     assert [answer.body for answer in answers] == [answer.body for answer in plain]
-    saw_everything(finished, TCP_CHAINS[through], turned(answers), "accept")
+    saw_everything(finished, CHAINS[through], turned(answers), "accept")
 
 
 def outcome(
@@ -64,35 +64,35 @@ def outcome(
 # --- nginx ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 def test_nginx_with_workers(through: str, tmp_path: Path) -> None:
     """A file by sendfile, four at once, and uploads."""
     web = nginx(tmp_path)
     uploads = [content(BODY // 2 + seed, seed) for seed in range(4)]
     requests = [http("GET", "/file")] * 4 + [http("PUT", f"/up{seed}", body) for seed, body in enumerate(uploads)]
-    with serving_nginx(web, TCP_CHAINS[through]) as server:
+    with serving_nginx(web, CHAINS[through]) as server:
         answers = ask_all(web.port, requests)
         server.signal(signal.SIGQUIT)
         finished = server.wait()
     assert finished.same == (0, b"")
     assert [answer.body for answer in answers[:4]] == [digest(content(FILE, 6))] * 4
     assert [(web.files / f"up{seed}").read_bytes() for seed in range(4)] == uploads
-    saw_everything(finished, TCP_CHAINS[through], [PROBE, *turned(answers)], "accept")
+    saw_everything(finished, CHAINS[through], [PROBE, *turned(answers)], "accept")
 
 
-@pytest.mark.parametrize("through", TCP_CHAINS)
+@pytest.mark.parametrize("through", CHAINS)
 def test_nginx_as_reverse_proxy(through: str, tmp_path: Path) -> None:
     """One chain for what it accepts and for what it connects."""
     with depot() as behind:
         web = nginx(tmp_path, behind.url)
         bodies = [content(BODY // 2 + seed, seed) for seed in range(3)]
         requests = [http("POST", "/there/", body) for body in bodies] + [http("GET", f"/there/{BODY}/{7}")]
-        with serving_nginx(web, TCP_CHAINS[through]) as server:
+        with serving_nginx(web, CHAINS[through]) as server:
             answers = ask_all(web.port, requests)
             server.signal(signal.SIGQUIT)
             finished = server.wait()
         expected = behind.flows()
     assert finished.same == (0, b"")
     assert [answer.body for answer in answers] == [digest(body) for body in (*bodies, content(BODY, 7))]
-    saw_everything(finished, TCP_CHAINS[through], expected, "connect")
-    saw_everything(finished, TCP_CHAINS[through], [PROBE, *turned(answers)], "accept")
+    saw_everything(finished, CHAINS[through], expected, "connect")
+    saw_everything(finished, CHAINS[through], [PROBE, *turned(answers)], "accept")

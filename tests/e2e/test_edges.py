@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.byte_chains import TCP_CHAINS, chain, nothing_passed
+from tests.e2e.byte_chains import CHAINS, chain, nothing_passed
 from tests.e2e.harness import PYTHON, ROOT, Finished, bare, supervising
 from tests.programs.edges import CASES
 
-WORLDS = {"trace": chain("trace", witnesses=[]), **TCP_CHAINS}
+WORLDS = {"trace": chain("trace", witnesses=[]), **CHAINS}
 ALL_S = 100.0
 """What hangs is ended, case by case: see the program."""
-OWN = {"a_close_ends_both_ways", "datagrams", "ends_that_are_told_apart", "urgent_bytes"}
+OWN = {"a_close_ends_both_ways", "ends_that_are_told_apart", "urgent_bytes"}
 """What a chain with a provider that makes handles of its own answers otherwise as yet."""
 NAMES = {world: [name for name in CASES if world != "own" or name not in OWN] for world in WORLDS}
 PAIRS = [(name, world) for world, names in NAMES.items() for name in names]
