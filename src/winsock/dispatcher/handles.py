@@ -9,7 +9,7 @@ from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
 from winsock.abi.errors import WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
-from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_lost, identity_of, records, serving
+from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_this, identity_of, records, serving
 from winsock.host import same
 from winsock.spi.guard import failure
 
@@ -83,14 +83,15 @@ def close_all() -> None:
     What is below another handle is left to whoever made that: it may have to send what its application left behind.
     """
     for record in reversed(list(records.values())):
-        if record.hidden or records.get(record.handle) is not record:
+        if record.hidden:
             continue
         if not record.is_current():
-            forget_lost(record.handle)
+            if forget_this(record):
+                record.lost()
             continue
         if not record.adopted:
             _reset(record)
-        if forget(record.handle) is not None and record.made and record.is_current():
+        if forget_this(record) and record.made and record.is_current():
             os.close(record.handle)
     if serving:
         from winsock.dispatcher.redirecting.files import drain
@@ -101,7 +102,7 @@ def close_all() -> None:
 def forget_all() -> None:
     """Forget what providers left behind when they were cleaned up."""
     for record in list(records.values()):
-        if forget(record.handle) is not None and record.made and record.is_current():
+        if forget_this(record) and record.made and record.is_current():
             os.close(record.handle)
 
 

@@ -116,7 +116,7 @@ def close(s: int) -> None:
         del serving[s]
     if record.file is not None:
         record.file.provider_ended()
-    elif records.records.get(s) is record and records.forget(s) is record:  # one thread of several, and no other's
+    elif records.forget_this(record):
         os.close(s)
 
 

@@ -96,6 +96,12 @@ serving: dict[int, Made] = {}
 renewing = threading.Lock()
 """Held while a handle gets another file under its number, and the record its identity."""
 
+_taking_out = threading.Lock()
+"""Held while a record is looked at and taken out; so that in between the number does not become another's.
+
+Who enters one takes out first what he finds, and so needs it only where he finds something.
+"""
+
 senders: dict[int, Callable[[ReadBuffer, int], int] | None] = {}
 """Handle -> the base provider's direct way to send; None where `route.learn_to_send` found that there is none."""
 
@@ -111,9 +117,19 @@ def enter(record: Record) -> Record:
 
 def forget_lost(handle: int) -> None:
     """Take a record out of the table whose number is another file's now."""
-    record = forget(handle)
+    with _taking_out:
+        record = forget(handle)
     if record is not None:
         record.lost()
+
+
+def forget_this(record: Record) -> bool:
+    """Take a record out of the table, unless its number is another's by now; whether it was there, and no other's."""
+    with _taking_out:
+        if records.get(record.handle) is not record:
+            return False
+        forget(record.handle)
+        return True
 
 
 def change(record: Record, chain: Chain, table: ProcTable) -> None:
@@ -141,8 +157,7 @@ def find(handle: int) -> Record:
     with renewing:  # by now it may be a file, which we found half made
         if record.is_current():
             return record
-    if records.get(handle) is record:
-        forget(handle)
+    if forget_this(record):
         record.lost()
     raise WinsockError(WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours")
 
@@ -154,8 +169,8 @@ def not_a_socket(handle: object) -> WinsockError:
 
 def after_fork() -> None:
     """In a child a handle that a provider made is a descriptor only: what it stood for is the parent's."""
-    global renewing
-    renewing = threading.Lock()
+    global renewing, _taking_out
+    renewing, _taking_out = threading.Lock(), threading.Lock()
     serving.clear()
     for record in list(records.values()):
         if record.made:

@@ -120,12 +120,7 @@ class Far:
 
     def _is_ours_to_close(self) -> bool:
         """Whether nobody closed it before; the association of an IFS handle ends here, as for `handles.close`."""
-        if self.record is None or self.record.made:
-            return True
-        if records.records.get(self._handle) is not self.record:
-            return False
-        records.forget(self._handle)
-        return True
+        return self.record is None or self.record.made or records.forget_this(self.record)
 
     def _let_others_out(self) -> None:
         """A thread that is just about to make a call must not meet whoever has the number next.

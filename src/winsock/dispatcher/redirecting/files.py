@@ -165,8 +165,7 @@ class File(Events):
             return
         self.is_closed = True
         current = self.record.is_current()
-        if records.records.get(self.handle) is self.record:
-            records.forget(self.handle)
+        records.forget_this(self.record)
         if self.selection is not None:
             self.selection.end()
         if current and self.waiters:  # closing a descriptor would wake nobody
