@@ -1,6 +1,6 @@
-"""The relay's engine in a process of its own: every connection to LISTEN goes through one layer to a port.
+"""The relay's engine in a process of its own: every connection to it goes through one layer to a port.
 
-python benchmarks/engine.py LAYER PORT      # LAYER: reading, counting or neither; prints the port that it took
+python benchmarks/engine.py LAYER PORT      # LAYER: reading or counting; prints the port that it listens on
 """
 
 from __future__ import annotations
@@ -9,31 +9,11 @@ import socket
 import sys
 import time
 
+from passing import Counting, Reading
+
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.relay import Relay
 from winsock.dispatcher.drivers.stage import Stage
-from winsock.spi.stream import Direction, StreamLayer
-
-
-class Reading(StreamLayer):
-    """Sees every byte, and lets it pass."""
-
-    def outgoing(self, data: bytes) -> bytes:
-        return data
-
-    def incoming(self, data: bytes) -> bytes:
-        return data
-
-
-class Counting(StreamLayer):
-    """Only counts."""
-
-    def __init__(self) -> None:
-        self.counts = {"outgoing": 0, "incoming": 0}
-
-    def passed(self, direction: Direction, count: int) -> None:
-        self.counts[direction] += count
-
 
 LAYERS = {"reading": Reading, "counting": Counting}
 

@@ -2,14 +2,15 @@
 
     python benchmarks/relay.py [ROUNDS]         # 9 alternating rounds unless said otherwise
 
-Everybody has the same topology: a listener that carries each connection to the server. `reading` is a layer that sees
-every byte, `counting` one that is told how many passed; their relay is the engine in a process of its own, without
-`winsock run` around it. CPU is the relay's own, user and system, by its process clock.
+`reading` is a layer that sees every byte, `counting` one that is told how many passed: both under `winsock run`, and
+with the engine in a process of its own that does as socat does, a listener that carries each connection to the server.
+CPU is that of the engine's process, user and system, by its own clock.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pairs import Row, alternate, machine, median, ratio_spread, show
 
 HERE = Path(__file__).parent
 ENGINE = [sys.executable, str(HERE / "engine.py")]
+RUN = [sys.executable, "-m", "winsock.cli", "run", "--output", os.devnull, "--layer"]
 LAYERS = ("reading", "counting")
 IPERF_S = 2
 SERVER_PORT = 15211
@@ -37,6 +39,8 @@ class Way(NamedTuple):
     port: int
     relay: int | None = None
     """The process whose CPU time counts."""
+    before: tuple[str, ...] = ()
+    """What stands before a command that goes that way."""
 
 
 def main() -> None:
@@ -70,7 +74,7 @@ def running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def ways(server_port: int) -> Iterator[dict[str, Way]]:
-    """Bare, socat, and the engine with each layer."""
+    """Bare, socat, and each layer."""
     with ExitStack() as stack:
         here = f"TCP-LISTEN:{SOCAT_PORT},fork,reuseaddr,bind=127.0.0.1,nodelay"
         stack.enter_context(running(["socat", "-b", "262144", here, f"TCP:127.0.0.1:{server_port},nodelay"]))
@@ -78,7 +82,9 @@ def ways(server_port: int) -> Iterator[dict[str, Way]]:
         for layer in LAYERS:
             engine = stack.enter_context(running([*ENGINE, layer, str(server_port)]))
             assert engine.stdout is not None
-            found[layer] = Way(int(engine.stdout.readline()), engine.pid)
+            found[f"{layer} engine"] = Way(int(engine.stdout.readline()), engine.pid)
+            chosen = f"{HERE / 'passing.py'}:{layer.title()}"
+            found[layer] = Way(server_port, before=(*RUN, chosen, "--"))
         time.sleep(0.5)
         yield found
 
@@ -93,7 +99,7 @@ def cpu_s(process: int) -> float:
 
 def bulk(rounds: int, title: str, extra: Sequence[str]) -> None:
     """iperf3 over each way."""
-    used: dict[str, list[float]] = {layer: [] for layer in LAYERS}
+    used: dict[str, list[float]] = {f"{layer} engine": [] for layer in LAYERS}
     with running(["iperf3", "-s", "-p", str(SERVER_PORT)]), ways(SERVER_PORT) as found:
         figures = alternate({name: _run(name, way, extra, used) for name, way in found.items()}, rounds)
     bare, socat = figures["bare"], figures["socat"]
@@ -103,20 +109,20 @@ def bulk(rounds: int, title: str, extra: Sequence[str]) -> None:
         Row("socat against bare", ratio_spread(socat, bare)),
     ]
     for layer in LAYERS:
-        rows += [
-            Row(f"{layer} against bare", ratio_spread(figures[layer], bare), "at least 0.4"),
-            Row(f"{layer} against socat", ratio_spread(figures[layer], socat), "at least 0.85"),
-            Row(f"{layer}, CPU of the relay, s/GB", f"{median(used[layer]):.3f}"),
-        ]
-    rows.append(
-        Row("CPU a GB, counting against reading", ratio_spread(used["counting"], used["reading"]), "at most 0.8")
-    )
-    show(f"iperf3 through one layer, {title}", rows)
+        for name in (layer, f"{layer} engine"):
+            rows += [
+                Row(f"{name} against bare", ratio_spread(figures[name], bare), "at least 0.4"),
+                Row(f"{name} against socat", ratio_spread(figures[name], socat), "at least 0.85"),
+            ]
+    rows += [Row(f"{name}, CPU, s/GB", f"{median(row):.3f}") for name, row in used.items()]
+    counting, reading = used["counting engine"], used["reading engine"]
+    rows.append(Row("counting engine's CPU against reading engine's", ratio_spread(counting, reading), "at most 0.8"))
+    show(f"iperf3 through one byte layer, {title}", rows)
 
 
 def _run(name: str, way: Way, extra: Sequence[str], used: dict[str, list[float]]) -> Callable[[], float]:
     """GB/s; notes the CPU time of a gigabyte."""
-    command = ["iperf3", "-c", "127.0.0.1", "-p", str(way.port), "-t", str(IPERF_S), "-J", *extra]
+    command = [*way.before, "iperf3", "-c", "127.0.0.1", "-p", str(way.port), "-t", str(IPERF_S), "-J", *extra]
 
     def run() -> float:
         before = cpu_s(way.relay) if way.relay else 0.0
@@ -131,6 +137,15 @@ def _run(name: str, way: Way, extra: Sequence[str], used: dict[str, list[float]]
 
 # --- ping-pong -------------------------------------------------------------------------------------------------------
 
+_WANTED = {
+    "bare again": "",
+    "socat": "",
+    "reading": "at most 60",
+    "counting": "at most 60",
+    "reading engine": "",
+    "counting engine": "",
+}
+
 
 def pingpong(rounds: int, program: str) -> None:
     """One byte there and back, in C at both ends; what a relay adds to a round trip."""
@@ -138,14 +153,17 @@ def pingpong(rounds: int, program: str) -> None:
         assert server.stdout is not None
         port = int(server.stdout.readline())
         with ways(port) as found:
-            runs = {name: (lambda way=way: _microseconds([program, str(way.port)])) for name, way in found.items()}
+            runs = {
+                name: (lambda way=way: _microseconds([*way.before, program, str(way.port)]))
+                for name, way in found.items()
+            }
             figures = alternate(runs, rounds)
     bare = figures["bare"]
     rows = [Row("bare, us", f"{median(bare):.1f}")]
-    for name, wanted in (("bare again", ""), ("socat", ""), *((layer, "at most 60") for layer in LAYERS)):
+    for name, wanted in _WANTED.items():
         added = sorted(figure - base for figure, base in zip(figures[name], bare, strict=True))
         rows.append(Row(f"{name} adds, us", f"{median(added):.1f} ({added[0]:.1f} to {added[-1]:.1f})", wanted))
-    show("A round trip of one byte through one layer", rows)
+    show("A round trip of one byte through one byte layer", rows)
 
 
 def _microseconds(command: list[str]) -> float:
