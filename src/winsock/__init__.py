@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import SockaddrIn6 as SockaddrIn6
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
     from winsock.abi.sockaddr import SockaddrUn as SockaddrUn
+    from winsock.api.blocking import *  # noqa: F403
     from winsock.api.byteorder import *  # noqa: F403
     from winsock.api.connecting import *  # noqa: F403
     from winsock.api.events import *  # noqa: F403
@@ -86,6 +87,7 @@ _NAMES = {
     "WSAAccept": "winsock.api.sockets",
     "WSAAddressToString": "winsock.api.names",
     "WSAAsyncSelect": "winsock.api.events",
+    "WSACancelBlockingCall": "winsock.api.blocking",
     "WSACleanup": "winsock.api.startup",
     "WSACloseEvent": "winsock.api.events",
     "WSAConnect": "winsock.api.sockets",
@@ -110,6 +112,7 @@ _NAMES = {
     "WSAHtons": "winsock.api.byteorder",
     "WSAImpersonateSocketPeer": "winsock.api.security",
     "WSAIoctl": "winsock.api.options",
+    "WSAIsBlocking": "winsock.api.blocking",
     "WSAJoinLeaf": "winsock.api.multipoint",
     "WSANtohl": "winsock.api.byteorder",
     "WSANtohs": "winsock.api.byteorder",
@@ -127,6 +130,7 @@ _NAMES = {
     "WSASend": "winsock.api.transfer",
     "WSASendDisconnect": "winsock.api.transfer",
     "WSASendTo": "winsock.api.transfer",
+    "WSASetBlockingHook": "winsock.api.blocking",
     "WSASetEvent": "winsock.api.events",
     "WSASetFailConnectOnIcmpError": "winsock.api.settings",
     "WSASetIPUserMtu": "winsock.api.settings",
@@ -140,6 +144,7 @@ _NAMES = {
     "WSASocket": "winsock.api.sockets",
     "WSAStartup": "winsock.api.startup",
     "WSAStringToAddress": "winsock.api.names",
+    "WSAUnhookBlockingHook": "winsock.api.blocking",
     "WSAWaitForMultipleEvents": "winsock.api.events",
     "WSCDeinstallProvider": "winsock.api.install",
     "WSCDeinstallProvider32": "winsock.api.install",

@@ -97,6 +97,7 @@ GOOD: dict[str, Any] = {
     "filter_mode": c.MCAST_EXCLUDE,
     "sources": [],
     "addresses": [SockaddrIn("127.0.0.1", 9)],
+    "function": bool,
 }
 
 _NO_ADDRESS = wrong((*ODD, 7, (), ("127.0.0.1",), ("127.0.0.1", "x"), ("127.0.0.1", 65536)), "WSAEFAULT", "WSAEINVAL")

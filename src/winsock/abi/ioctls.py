@@ -72,9 +72,7 @@ _NO_TUNING = "the kernel tunes this by itself"
 ROWS: tuple[Ioctl, ...] = (
     # Codes of Berkeley's sockets
     _host("FIONBIO", "DWORD", ""),
-    _emulated(
-        "FIONREAD", "", "DWORD", "of datagrams the sum of what waits; of adopted sockets as Linux tells it"
-    ),
+    _emulated("FIONREAD", "", "DWORD", "of datagrams the sum of what waits; of adopted sockets as Linux tells it"),
     _emulated("SIOCATMARK", "", "BOOL", "TRUE where no urgent data waits"),
     _refused("FIOASYNC", "DWORD", "", _NEVER),
     _refused("SIOCSHIWAT", "DWORD", "", _NEVER),

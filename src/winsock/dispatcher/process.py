@@ -15,6 +15,7 @@ from winsock.abi.errors import WSAEINVAL, WSANOTINITIALISED, WSASYSNOTREADY, WSA
 from winsock.catalog import store
 from winsock.catalog.entries import Catalog
 from winsock.dispatcher import handles, loader
+from winsock.spi.blocking import HOOKED
 
 _VERSIONS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
 _LIMITS_OF_1 = (32767, 65467)  # iMaxSockets and iMaxUdpDg, told to programs of version 1 only
@@ -33,6 +34,7 @@ class WSADATA(NamedTuple):
 
 _lock = threading.RLock()
 _count = 0
+_has_blocking_hooks = False
 _UNKNOWN = -1
 _permitted: int | None = _UNKNOWN
 """The LSP categories that this program permits; None where it has none, and so loads every layer."""
@@ -43,13 +45,18 @@ def is_started() -> bool:
     return _count > 0
 
 
+def has_blocking_hooks() -> bool:
+    """Whether a counted WSAStartup asked for version 1, whose programs may install blocking hooks."""
+    return _has_blocking_hooks
+
+
 def startup(version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> WSADATA:
     """WSAStartup: count a use of Winsock; `version` is the highest that the caller can use, as a word.
 
     The first call takes the catalog, what is installed at that moment where none is given. Raises WSAVERNOTSUPPORTED
     below 1.0, WSAEINVAL for another catalog while one is in use, WSASYSNOTREADY where the installed one is no good.
     """
-    global _count
+    global _count, _has_blocking_hooks
     data = negotiate(version)
     with _lock:
         if _count == 0:
@@ -57,6 +64,7 @@ def startup(version: int = WINSOCK_VERSION, catalog: Catalog | None = None) -> W
         elif catalog is not None and catalog is not loader.catalog():
             raise WinsockError(WSAEINVAL, "the catalog is taken by the first WSAStartup, and one is in use")
         _count += 1
+        _has_blocking_hooks = _has_blocking_hooks or version & 0xFF == 1
     return data
 
 
@@ -91,12 +99,14 @@ def _permitting(catalog: Catalog, permitted: int) -> Catalog:
 
 def cleanup() -> None:
     """WSACleanup: undo one WSAStartup; the last resets and frees all sockets. Raises WSANOTINITIALISED."""
-    global _count
+    global _count, _has_blocking_hooks
     with _lock:
         if _count == 0:
             raise WinsockError(WSANOTINITIALISED, "WSACleanup without WSAStartup")
         _count -= 1
         if _count == 0:
+            _has_blocking_hooks = False
+            HOOKED.clear()
             handles.close_all()
             loader.close_chains()
             handles.forget_all()

@@ -37,11 +37,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from functools import wraps
+from threading import get_ident
 from typing import Any, ParamSpec, TypeVar
 
-from winsock.abi.errors import WSANOTINITIALISED, WinsockError
+from winsock.abi.errors import WSAEINPROGRESS, WSANOTINITIALISED, WinsockError
 from winsock.dispatcher import process, records, threads
 from winsock.dispatcher.arguments import MISTAKES, diagnosed, in_words_of
+from winsock.spi.blocking import ASKING
 from winsock.spi.provider import ReadBuffer, SendsDirectly
 
 P = ParamSpec("P")
@@ -89,15 +91,25 @@ def told(error: Exception, **values: Any) -> Exception:
 
 
 def require_started() -> None:
-    """Raises WSANOTINITIALISED before WSAStartup."""
+    """Raises WSANOTINITIALISED before WSAStartup, WSAEINPROGRESS inside a blocking callback."""
     if not process.is_started():
         raise not_started()
+    if ASKING:
+        refuse_nested()
+
+
+def refuse_nested() -> None:
+    """Raises WSAEINPROGRESS inside a blocking hook; programs of version 2 alone may call there what they like."""
+    if get_ident() in ASKING and process.has_blocking_hooks():
+        raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is running its blocking hook")
 
 
 def find(s: int) -> records.Record:
     """The record of a handle, which is still the socket that it was; raises WSANOTINITIALISED, WSAENOTSOCK."""
     if not process.is_started():
         raise not_started()
+    if ASKING:
+        refuse_nested()
     return records.find(s)
 
 

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from winsock.spi.provider import ProcTable
     from winsock.spi.upcalls import BlockingCallback
 
 
@@ -17,6 +18,8 @@ class ThreadState(threading.local):
     blocking_callback: BlockingCallback | None = None
     """Called while a call of this thread blocks; without one the thread waits natively."""
     blocking_context: object = None
+    blocking_table: ProcTable | None = None
+    """Of the provider that asked for the callback last: whose call is waiting while it runs."""
     open_type: int = 0
     """SO_OPENTYPE: not 0 where `socket` makes sockets without the overlapped attribute."""
 

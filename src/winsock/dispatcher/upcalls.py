@@ -116,6 +116,7 @@ class ChainUpcalls(Upcalls):
     def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:
         self._chain.catalog.find(catalog_entry_id)
         state = threads.current()
+        state.blocking_table = self._chain.table
         return state.blocking_callback, state.blocking_context
 
     def start_next(self, protocol_info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:

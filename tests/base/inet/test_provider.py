@@ -164,7 +164,6 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        ("WSPCancelBlockingCall", ()),
         ("WSPGetOverlappedResult", (3, None, False)),
     ],
 )

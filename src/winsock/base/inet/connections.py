@@ -7,6 +7,7 @@ connect to an address of zeros, a second connect and a deferred connection are d
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrOther
 from winsock.base.inet import own, raw
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, abort, require_inet
+from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _EINTR = errno.EINTR
@@ -104,6 +106,11 @@ class Connections(Sockets):
     def _connect_while_interrupted(self, record: OwnSocket, name: Sockaddr) -> int:
         record.waiters.append(None)
         try:
+            if HOOKED:
+                from winsock.base.inet import hooks
+
+                if hooks.is_hooked() and record.blocking:
+                    return hooks.connect(self, record, name)
             error = raw.connect(record.handle, name)
             while error == _EINTR or (error in _GOING_ON and record.blocking):
                 # Of a blocking socket the wait ran out (SO_SNDTIMEO), which ends no connect in Windows.
@@ -203,6 +210,10 @@ class Connections(Sockets):
         flags = (0 if listener.inheritable else _CLOEXEC) | (0 if blocking else _NONBLOCK)
         listener.waiters.append(None)
         try:
+            if HOOKED:
+                from winsock.base.inet import hooks
+
+                hooks.wait(self, listener, select.POLLIN, "WSPAccept")
             descriptor, peer = raw.accept(listener.handle, flags)
             while descriptor == -_EINTR or (descriptor in (-errno.EAGAIN, -errno.EWOULDBLOCK) and blocking):
                 # SO_RCVTIMEO ends receives, not accepts

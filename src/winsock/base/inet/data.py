@@ -8,6 +8,7 @@ through the raw calls with the caller's own arguments.
 from __future__ import annotations
 
 import errno
+import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,6 +44,7 @@ from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
+from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
@@ -82,7 +84,7 @@ class Data(Sockets):
         WSAEINVAL, WSAEFAULT, WSAENOTSOCK.
         """
         record = SOCKETS.get(s)
-        if record is None or flags or overlapped is not None or len(buffers) != 1:
+        if record is None or flags or overlapped is not None or len(buffers) != 1 or HOOKED:
             return self._send(s, buffers, flags, None, overlapped, "WSPSend")
         buffer = buffers[0]
         send = record.send
@@ -95,7 +97,7 @@ class Data(Sockets):
     def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
         """The socket object's own method, for one of our sockets (`winsock.spi.provider.SendsDirectly`)."""
         record = SOCKETS.get(s)
-        if record is None:
+        if record is None or HOOKED:
             return None
         record.host_object()
         return record.send
@@ -106,7 +108,7 @@ class Data(Sockets):
         if record is None:
             raise _closed()
         if isinstance(outcome, OSError):
-            return self._after_send_error(record, (buffer,), _NOSIGNAL, None, outcome)
+            return self.after_send_error(record, (buffer,), _NOSIGNAL, None, outcome)
         if isinstance(outcome, _NO_BUFFER):
             raise _no_buffer(outcome) from None
         if isinstance(outcome, Exception):
@@ -175,10 +177,15 @@ class Data(Sockets):
             raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
 
     def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
+        if HOOKED:
+            from winsock.base.inet import hooks
+
+            if hooks.is_hooked() and record.blocking:
+                return hooks.send(self, record, buffers, host_flags, to)
         try:
             count = record.sendmsg(buffers, (), host_flags, to and tuple(to))
         except OSError as error:
-            return self._after_send_error(record, buffers, host_flags, to, error)
+            return self.after_send_error(record, buffers, host_flags, to, error)
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
         return self._send_rest(record, buffers, host_flags, count) if record.stream and record.blocking else count
@@ -196,9 +203,10 @@ class Data(Sockets):
                 break
         return sent
 
-    def _after_send_error(
+    def after_send_error(
         self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None, error: OSError
     ) -> int:
+        """Send once more where that helps, or raise what the error is in Winsock."""
         number = error.errno or errno.EIO
         if number == errno.ECONNREFUSED and not record.stream:
             # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
@@ -231,6 +239,7 @@ class Data(Sockets):
             or overlapped is not None
             or len(buffers) != 1
             or record.receiving_ended
+            or HOOKED
         ):
             return self._receive(s, buffers, flags, overlapped, "WSPRecv")[:2]
         waiters, receive = record.waiters, record.recv_into
@@ -308,6 +317,10 @@ class Data(Sockets):
         self, record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int
     ) -> tuple[int, int, Sockaddr | None]:
         """Receive on one of our sockets: (count, the kernel's flags, source)."""
+        if HOOKED and not host_flags & int(socket.MSG_OOB):
+            from winsock.base.inet import hooks
+
+            hooks.wait(self, record, select.POLLIN, "WSPRecv", socket.SO_RCVTIMEO)
         return _receive_own(record, buffers, host_flags)
 
     def _receive_adopted(

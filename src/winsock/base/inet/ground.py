@@ -6,13 +6,14 @@ import errno
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAEINTR, WinsockError
+from winsock.abi.errors import WSAEINPROGRESS, WSAEINTR, WSAEINVAL, WinsockError
+from winsock.spi.blocking import ASKING
 from winsock.spi.provider import Provider, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.base.inet.own import OwnSocket
-    from winsock.spi.upcalls import Upcalls
+    from winsock.spi.upcalls import BlockingCallback, Upcalls
 
 
 class Ground(Provider):
@@ -39,22 +40,49 @@ class Ground(Provider):
     def ask_after_interrupt(self, function: str) -> None:
         """A signal came: go on, unless this thread's blocking callback says that the call was cancelled."""
         callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)
-        if callback is None:
-            return
+        if callback is not None and not ask(callback, context):
+            raise cancelled(function)
+
+    def WSPCancelBlockingCall(self) -> None:
+        """Let the call of this thread fail with WSAEINTR, whose blocking callback runs; WSAEINVAL where none does.
+
+        Source: lpwspcancelblockingcall.
+        """
         thread = get_ident()
-        outermost = thread not in HOOKED
-        HOOKED.add(thread)
-        try:
-            goes_on = callback(context)
-        finally:
-            if outermost:
-                HOOKED.discard(thread)
-        if not goes_on:
-            raise WinsockError(WSAEINTR, f"{function} was cancelled", errno=errno.EINTR)
+        if thread not in ASKING:
+            raise WinsockError(WSAEINVAL, "no blocking call of this thread is waiting")
+        CANCELLED.add(thread)
 
 
-HOOKED: set[int] = set()
-"""The threads whose blocking callback is running: a call of ours waits for its answer."""
+CANCELLED: set[int] = set()
+"""Threads that have cancelled the call which asks their callback."""
+
+
+def ask(callback: BlockingCallback, context: object) -> bool:
+    """Run this thread's blocking callback; whether the call goes on."""
+    thread = get_ident()
+    outermost = thread not in ASKING
+    ASKING.add(thread)
+    try:
+        goes_on = callback(context)
+    finally:
+        if outermost:
+            ASKING.discard(thread)
+    if thread in CANCELLED:
+        CANCELLED.discard(thread)
+        return False
+    return goes_on
+
+
+def cancelled(function: str) -> WinsockError:
+    """The error of a call that was cancelled."""
+    return WinsockError(WSAEINTR, f"{function} was cancelled", errno=errno.EINTR)
+
+
+def refuse_nested() -> None:
+    """Raises WSAEINPROGRESS inside a blocking callback: a call of this thread waits for its answer."""
+    if ASKING and get_ident() in ASKING:
+        raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
 
 
 def refuse_overlapped(function: str, record: OwnSocket | None, overlapped: object) -> None:

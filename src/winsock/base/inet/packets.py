@@ -13,7 +13,6 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
-from threading import get_ident
 from typing import NamedTuple
 
 from winsock import host
@@ -21,7 +20,6 @@ from winsock.abi.constants import AF_INET, AF_INET6, SOCK_RAW, WSA_FLAG_NO_HANDL
 from winsock.abi.errors import (
     WSAEACCES,
     WSAEADDRNOTAVAIL,
-    WSAEINPROGRESS,
     WSAEINVAL,
     WSAEPROTONOSUPPORT,
     WinsockError,
@@ -32,7 +30,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw
 from winsock.base.inet.connections import ZEROS
 from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
-from winsock.base.inet.ground import HOOKED
+from winsock.base.inet.ground import refuse_nested
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
 from winsock.base.inet.sockets import require_inet
@@ -71,8 +69,7 @@ class Packets(Inet):
         Raises WSAEACCES where this process lacks the right, WSAEPROTONOSUPPORT for protocol 0, and what other sockets
         do.
         """
-        if HOOKED and get_ident() in HOOKED:
-            raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+        refuse_nested()
         if protocol_info is not None and protocol_info.dwProviderReserved:
             return self.open_duplicate(protocol_info, flags)
         number = check_kind(self.info, af, type, protocol, protocol_info)

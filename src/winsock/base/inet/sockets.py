@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import struct
-from threading import get_ident
 
 from winsock import host
 from winsock.abi.constants import (
@@ -22,7 +21,6 @@ from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
     WSAEFAULT,
-    WSAEINPROGRESS,
     WSAEINVAL,
     WSAEISCONN,
     WSAENOTCONN,
@@ -35,9 +33,10 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
-from winsock.base.inet.ground import HOOKED, Ground
+from winsock.base.inet.ground import Ground, refuse_nested
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.host import make
+from winsock.spi.blocking import ASKING, HOOKED
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
@@ -66,8 +65,8 @@ class Sockets(Ground):
         a blocking callback, WSAEMFILE, WSAENOBUFS, WSAENETDOWN.
         """
         info = self.info
-        if HOOKED and get_ident() in HOOKED:
-            raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+        if ASKING:
+            refuse_nested()
         if protocol_info is not info or (af, type, protocol) not in self.names:
             if protocol_info is not None and protocol_info.dwProviderReserved:
                 return self.open_duplicate(protocol_info, flags)
@@ -190,6 +189,8 @@ class Sockets(Ground):
 
         Raises WSAENOTSOCK.
         """
+        if HOOKED:
+            refuse_nested()
         record = SOCKETS.pop(s, None)
         if record is not None:
             record.closed = True

@@ -11,12 +11,14 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
 
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.spi.blocking import HOOKED
 
 READ, WRITE, EXCEPT = 1, 2, 4
 
@@ -53,11 +55,20 @@ class Waiting(Ground):
         for record in records.values():
             record.waiters.append(None)
         try:
+            if HOOKED:
+                self._ask_while_waiting(lambda pause: bool(_wait(wanted, records, pause)), timeout)
+                timeout = 0 if get_ident() in HOOKED else timeout
             ready = _wait(wanted, records, timeout)
         finally:
             for record in records.values():
                 record.waiters.pop()
         return _chosen(ready, readfds, READ), _chosen(ready, writefds, WRITE), _chosen(ready, exceptfds, EXCEPT)
+
+    def _ask_while_waiting(self, ready: Callable[[float], bool], timeout: float | None) -> None:
+        from winsock.base.inet import hooks
+
+        if hooks.is_hooked():
+            hooks.wait_for_some(self, ready, timeout)
 
 
 def _wanted(
