@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.byte_chains import CHAINS, Chain, nothing_passed
+from tests.e2e.byte_chains import CHAINS, Chain, chain, nothing_passed
 from tests.e2e.depot import content, flows_told
 from tests.e2e.harness import (
     LOCALHOST,
@@ -185,13 +185,21 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
     return outcome
 
 
-@pytest.mark.parametrize("through", CHAINS)
+BETWEEN = {
+    "flipped": chain("Flip", "Pass", witnesses=["pass"]),
+    "framed": chain("Frame", "Pass", witnesses=["pass"]),
+}
+"""Chains that only understand each other: on the wire are other bytes, or more of them."""
+ALL = {**CHAINS, **BETWEEN}
+
+
+@pytest.mark.parametrize("through", ALL)
 @pytest.mark.parametrize("name", PAIRS)
 def test_both_ends(name: str, through: str, plain: Callable[[str], Outcome], tmp_path: Path) -> None:
-    chain = CHAINS[through]
-    ran = run(PAIRS[name](tmp_path), chain)
+    layers = ALL[through]
+    ran = run(PAIRS[name](tmp_path), layers)
     assert ran.same == plain(name).same
-    for witness in chain.witnesses:
+    for witness in layers.witnesses:
         near = flows_told(ran.client, witness, "connect")
         far = flows_told(ran.server, witness, "accept")
         assert Counter(near) == Counter(flow.turned for flow in far)
