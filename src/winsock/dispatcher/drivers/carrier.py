@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import chain, repeat
+from mmap import mmap
 from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SO_OOBINLINE, SOL_SOCKET, TCP_NODELAY, socket
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
@@ -34,10 +35,10 @@ _PAUSES_S = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25)
 
 
 class _Room(threading.local):
-    """A buffer for each thread, because nothing in it is kept."""
+    """A buffer for each thread, because nothing in it is kept. Mapped, so that only what is used takes memory."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(bytearray(SMALL))
+        self.buffer = memoryview(mmap(-1, SMALL))
 
 
 _room = _Room()
