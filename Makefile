@@ -47,6 +47,7 @@ docs: $(BIN)/winsock
 bench: $(BIN)/pytest
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python benchmarks/supervised.py
+	$(BIN)/python benchmarks/relay.py
 	$(BIN)/python benchmarks/in_process.py
 
 soak: $(BIN)/pytest
