@@ -18,7 +18,6 @@ in the very moment of joining, the kernel tells whose socket our end has met.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import select
@@ -45,9 +44,9 @@ _MAPPED = "::ffff:"
 _PATIENCE_S = 2.0
 """The longest that what is left of an earlier connection (TIME_WAIT) stands between a door and a program's port."""
 _PAUSE_S = 0.02
-_SO_ATTACH_FILTER = 26
-_HEAR_NOTHING = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0), 8)
-"""A socket filter of one instruction, which keeps nothing of any packet."""
+_LEAST_HOPS = {AF_INET: (socket.IPPROTO_IP, 21), AF_INET6: (socket.IPPROTO_IPV6, 73)}
+"""IP_MINTTL and IPV6_MINHOPCOUNT: what comes with fewer hops left than that is not heard."""
+_MOST_HOPS = 255
 
 
 class Way(NamedTuple):
@@ -170,8 +169,7 @@ def turn_away(way: Way, name: Sockaddr) -> None:
     """Let the connect fail of what waits at the door under this name."""
     target = addresses.pack(way.door.target(name))
     with way.door.make_end() as deaf:
-        filter = struct.pack("HxxxxxxQ", 1, ctypes.addressof(_HEAR_NOTHING))
-        deaf.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter)
+        deaf.setsockopt(*_LEAST_HOPS[way.door.family], _MOST_HOPS)
         host.connect(deaf.fileno(), target)
     with way.door.make_end() as newcomer:
         host.connect(newcomer.fileno(), target)
