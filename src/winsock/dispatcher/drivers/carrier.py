@@ -24,7 +24,8 @@ from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane, ask
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
 
-IN, URGENT, OUT, DEAD = select.POLLIN, select.POLLPRI, select.POLLOUT, select.POLLERR | select.POLLHUP
+IN, URGENT, OUT = select.POLLIN, select.POLLPRI, select.POLLOUT
+DEAD = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _UNWATCHED = -1
 
 PATIENCE_S = 1.0
