@@ -31,7 +31,9 @@ def test_connects_answer_as_the_kernel_does(build: Build, case: str, chain: str)
 def test_a_relayed_connect_that_fails_late_tells_a_reader_of_a_reset(build: Build) -> None:
     """The one difference: SO_ERROR and connect tell the true error, read and write what the kernel has."""
     program = build("nonblocking", "-pthread")
-    expected = bare(program, "error_by_read").stdout.replace(b"read tells: -1 ECONNREFUSED", b"read tells: -1 ECONNRESET")
+    expected = bare(program, "error_by_read").stdout.replace(
+        b"read tells: -1 ECONNREFUSED", b"read tells: -1 ECONNRESET"
+    )
     assert supervised(program, "error_by_read", options=CHAINS["bytes"]).stdout == expected
 
 
