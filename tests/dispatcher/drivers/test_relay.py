@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from fcntl import ioctl
 from struct import unpack
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +25,14 @@ from tests.dispatcher.drivers.ends import (
     wait_dead,
 )
 from tests.dispatcher.drivers.machines import Counting
-from winsock.abi.errors import WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEHOSTUNREACH, WinsockError
+from winsock.abi.errors import (
+    WSAECONNABORTED,
+    WSAECONNREFUSED,
+    WSAECONNRESET,
+    WSAEHOSTUNREACH,
+    WSAENOBUFS,
+    WinsockError,
+)
 from winsock.dispatcher.drivers import lane, pipes, relay
 from winsock.dispatcher.drivers.pipes import Pipes
 from winsock.spi.stats import Stats
@@ -109,6 +117,24 @@ def test_many_small_pieces_go_out_together() -> None:
         connection.program.sendall(data)
         connection.program.shutdown(socket.SHUT_WR)
         assert read_all(connection.peer) == data
+
+
+def test_many_small_pieces_for_a_slow_reader() -> None:
+    class Slicing(StreamLayer):
+        def outgoing(self, data: bytes) -> None:
+            for at in range(0, len(data), 1000):
+                self.send_out(data[at : at + 1000])
+
+    piece = bytes(range(251)) * 1000
+    with relayed(Slicing()) as connection:
+        connection.program.setblocking(False)
+        writable = select.poll()
+        writable.register(connection.program, select.POLLOUT)
+        sent = bytearray()
+        while writable.poll(50):
+            sent += piece[: connection.program.send(piece)]
+        connection.program.close()
+        assert read_all(connection.peer) == sent
 
 
 @pytest.mark.parametrize("swell", [1, 100])
@@ -546,6 +572,22 @@ def test_a_program_that_closed_with_bytes_unread_is_no_orderly_end() -> None:
         connection.program.close()
         connection.relay.program_closed()
         read_until_reset(connection.peer)
+
+
+def test_without_a_thread_nothing_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise WinsockError(WSAENOBUFS)
+
+    monkeypatch.setattr(relay, "_POOL", SimpleNamespace(perform=refuse))
+    near, program = ends.connected_pair()
+    with near, program:
+        work = relay.Relay(near.fileno(), near.fileno(), ends.pipeline([]), lambda _: None)
+        with pytest.raises(WinsockError) as raised:
+            work.start()
+        assert raised.value.winerror == WSAENOBUFS
+        assert work not in relay.LIVE
+        near.sendall(b"still open")
+        assert program.recv(100) == b"still open"
 
 
 def test_drain_counts_what_still_runs() -> None:
