@@ -287,6 +287,8 @@ class RootedSocket(StreamSocket):
         return len(data)
 
     def _check_sender(self) -> None:
+        if self.role == BRANCH:
+            raise WinsockError(WSAEOPNOTSUPP, "s: the root's socket for one leaf sends nothing; the root does")
         if self.role == ROOT:
             if not self.branches:
                 raise WinsockError(WSAENOTCONN, "s: no leaf has joined")
@@ -294,8 +296,6 @@ class RootedSocket(StreamSocket):
                 raise WinsockError(WSAESHUTDOWN, "s: sending was shut down")
         else:
             self.check_sending()
-        if self.role == BRANCH:
-            raise WinsockError(WSAEOPNOTSUPP, "s: the root's socket for one leaf sends nothing; the root does")
         if not self.may_send:
             raise WinsockError(WSAEACCES, "s: the socket joined as a receiver only")
 
@@ -381,7 +381,7 @@ class RootedSocket(StreamSocket):
         """The session is over."""
         if self.connection is not None:
             self._close_connection(self.connection)
-        self.state, self.failure = BROKEN, WSAEDISCON
+        self.state, self.failure = BROKEN, WSAECONNABORTED
         self.happened(FD_CLOSE)
 
     def resized(self) -> None:
