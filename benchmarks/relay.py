@@ -31,6 +31,7 @@ IPERF_S = 2
 SERVER_PORT = 15211
 SOCAT_PORT = 15212
 ROUND_TRIPS = 5_000
+UPLOAD_MIB = 1024
 
 
 class Way(NamedTuple):
@@ -56,6 +57,9 @@ def main() -> None:
         program = str(Path(folder) / "pingpong")
         subprocess.run(["cc", "-O2", "-o", program, HERE / "programs" / "pingpong.c"], check=True)
         pingpong(rounds, program)
+        program = str(Path(folder) / "upload")
+        subprocess.run(["cc", "-O2", "-o", program, HERE / "programs" / "upload.c"], check=True)
+        upload(rounds, program)
 
 
 # --- the ways --------------------------------------------------------------------------------------------------------
@@ -164,6 +168,25 @@ def pingpong(rounds: int, program: str) -> None:
         added = sorted(figure - base for figure, base in zip(figures[name], bare, strict=True))
         rows.append(Row(f"{name} adds, us", f"{median(added):.1f} ({added[0]:.1f} to {added[-1]:.1f})", wanted))
     show("A round trip of one byte through one byte layer", rows)
+
+
+def upload(rounds: int, program: str) -> None:
+    """What a program sends after a connect that did not block, against one that did, through a reading layer."""
+    with running([program]) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        before = [*RUN, f"{HERE / 'passing.py'}:Reading", "--"]
+
+        def run(how: str) -> float:
+            command = [*before, program, port, str(UPLOAD_MIB), how]
+            return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+        figures = alternate({how: (lambda how=how: run(how)) for how in ("wait", "block")}, rounds)
+    rows = [
+        Row("after a blocking connect, MB/s", f"{median(figures['block']):.0f}"),
+        Row("after one that does not block", ratio_spread(figures["wait"], figures["block"]), "at least 0.9"),
+    ]
+    show(f"An upload of {UPLOAD_MIB} MiB through a reading layer", rows)
 
 
 def _microseconds(command: list[str]) -> float:
