@@ -24,13 +24,14 @@ from winsock.abi.errors import from_errno
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 ID = GUID.parse("{2f0f5f3a-8a1e-4a55-9a39-2d1f0c5b7a10}")
+PROTOCOL = 77  # a number of its own: 0 is that of the local streams which are built in
 INFO = WSAPROTOCOL_INFO(
     dwServiceFlags1=winsock.XP1_GUARANTEED_DELIVERY | winsock.XP1_GUARANTEED_ORDER | winsock.XP1_IFS_HANDLES,
-    dwProviderFlags=winsock.PFL_MATCHES_PROTOCOL_ZERO,
     iAddressFamily=winsock.AF_UNIX,
     iMinSockAddr=2,
     iMaxSockAddr=110,
     iSocketType=winsock.SOCK_STREAM,
+    iProtocol=PROTOCOL,
     szProtocol="local streams",
 )
 HOW = {winsock.SD_RECEIVE: socket.SHUT_RD, winsock.SD_SEND: socket.SHUT_WR, winsock.SD_BOTH: socket.SHUT_RDWR}
@@ -186,12 +187,12 @@ def main(folder: str) -> None:
         for info in winsock.WSAEnumProtocols():
             print(f"{info.dwCatalogEntryId}  {info.szProtocol}")
         path = os.path.join(folder, "meeting-point")
-        listener = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, 0)
+        listener = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, PROTOCOL)
         winsock.bind(listener, path)
         winsock.listen(listener, 1)
         server = threading.Thread(target=answer, args=(listener,))
         server.start()
-        client = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, 0)
+        client = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, PROTOCOL)
         winsock.connect(client, path)
         winsock.send(client, b"anybody there?")
         print(f"the answer: {winsock.recv(client, 100).decode()}")

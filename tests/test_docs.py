@@ -180,6 +180,8 @@ def test_control_codes_answer_as_the_map_says(row: ioctls.Ioctl, sockets: list[i
     assert found is not None
     if found.host == "refused":
         assert answers(WSAIoctl, sockets, row.code, bytes(64), ROOM) == {name_of(row.error)}
+    elif found.note == "connected sockets of AF_UNIX":
+        assert answers(WSAIoctl, sockets, row.code, b"", 4) == {"WSAEOPNOTSUPP"}
     elif found.note.startswith("raw sockets"):
         assert answers(WSAIoctl, sockets, row.code, bytes(4), ROOM) == {"WSAENOPROTOOPT"}
     elif found.overlapped:

@@ -704,7 +704,7 @@ def is_asleep(thread: threading.Thread) -> bool:
 
 def test_the_catalog_is_shown_ep_02_ep_05_ep_06(world: World) -> None:
     infos = sockets.WSAEnumProtocols()
-    assert [info.dwCatalogEntryId for info in infos] == [1001, 1002, 1003, 1004]
+    assert [info.dwCatalogEntryId for info in infos][:4] == [1001, 1002, 1003, 1004]
     assert all(info.szProtocol and info.chain_length == 1 and info.iVersion == 2 for info in infos)
     assert {info.dwServiceFlags1 for info in infos if info.iProtocol == IPPROTO_UDP} == {0x20609}
     assert [info.iProtocol for info in sockets.WSAEnumProtocols([IPPROTO_UDP])] == [IPPROTO_UDP, IPPROTO_UDP]

@@ -12,6 +12,7 @@ from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
 CATALOG = Catalog()
 TCP4, UDP4, TCP6, UDP6 = (entry.info.dwCatalogEntryId for entry in BUILTIN[:4])
 INET, RAW = BUILTIN[:4], BUILTIN[4:6]
+UNIX = next(entry.info.dwCatalogEntryId for entry in BUILTIN if entry.info.iAddressFamily == c.AF_UNIX)
 A, B = LayerSpec("a", "a:A"), LayerSpec("b", "b:B", "options")
 
 
@@ -46,6 +47,17 @@ def test_the_entries_of_raw_sockets_are_the_documented_ones_raw_013() -> None:
         assert info.dwServiceFlags1 == 0x20609
         assert (info.ProviderId, info.iMaxSockAddr) == (like.info.ProviderId, like.info.iMaxSockAddr)
         assert info.dwMessageSize == 65467
+
+
+def test_the_entry_of_local_streams_is_the_documented_one() -> None:
+    info = CATALOG.find(UNIX).info
+    assert (info.szProtocol, info.iSocketType, info.iProtocol) == ("AF_UNIX", c.SOCK_STREAM, 0)
+    assert (info.iMinSockAddr, info.iMaxSockAddr, info.dwMessageSize) == (2, 110, 0)
+    assert info.dwServiceFlags1 == 0x20026
+    assert str(info.ProviderId) == "{a00943d9-9c2e-4633-9b59-0057a3160994}"
+    assert CATALOG.find(UNIX) in CATALOG.visible()
+    assert matched(c.AF_UNIX, c.SOCK_STREAM, 0) == matched(c.AF_UNIX, 0, 0) == UNIX
+    assert refused(c.AF_UNIX, c.SOCK_DGRAM, 0) == "WSAESOCKTNOSUPPORT"
 
 
 def test_what_the_fields_of_the_built_in_entries_say() -> None:
@@ -120,7 +132,7 @@ def test_the_hosts_number_of_a_family_is_refused_with_a_hint() -> None:
 
 def test_zero_matches_only_entries_that_say_so() -> None:
     """SOCK-011."""
-    strict = [CatalogEntry(entry.info._replace(dwProviderFlags=0), entry.path) for entry in BUILTIN]
+    strict = [CatalogEntry(entry.info._replace(dwProviderFlags=0), entry.path) for entry in INET]
     with pytest.raises(e.WinsockError) as caught:
         Catalog(strict).match(c.AF_INET, c.SOCK_STREAM, 0)
     assert caught.value.name == "WSAEPROTONOSUPPORT"
@@ -138,7 +150,7 @@ def test_a_range_of_protocols_matches() -> None:
 
 def test_matches_holds_every_entry_in_order() -> None:
     found = CATALOG.matches(c.AF_UNSPEC, c.SOCK_STREAM, 0)
-    assert [entry.info.dwCatalogEntryId for entry in found] == [TCP4, TCP6]
+    assert [entry.info.dwCatalogEntryId for entry in found] == [TCP4, TCP6, UNIX]
 
 
 def test_find_knows_ids_and_providers() -> None:
@@ -193,6 +205,7 @@ class TestLayers:
 
     def test_what_is_hidden_is_not_covered(self) -> None:
         assert self.catalog.match(c.AF_INET, c.SOCK_RAW, c.IPPROTO_ICMP) is RAW[0]
+        assert self.catalog.match(c.AF_UNIX, c.SOCK_STREAM, 0) is CATALOG.find(UNIX)
 
     def test_providers_have_ids_of_their_own(self) -> None:
         layered = [entry.info.ProviderId for entry in self.catalog if entry.info.chain_length != 1]

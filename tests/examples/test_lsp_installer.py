@@ -16,9 +16,10 @@ from tests.examples import sample
 from tests.examples.sample import IFS_ID, NON_IFS_ID, PROVIDER, TCP, UDP, UDP6
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog.entries import BUILTIN, Catalog
+from winsock.catalog.install import bases
 
 BASES = [entry.info.dwCatalogEntryId for entry in BUILTIN]
-SHOWN = [entry.info.dwCatalogEntryId for entry in Catalog().visible()]
+COVERED = [entry.info.dwCatalogEntryId for entry in bases(Catalog())]
 RAW = next(entry.info.dwCatalogEntryId for entry in BUILTIN if entry.info.iSocketType == winsock.SOCK_RAW)
 IFS = winsock.XP1_IFS_HANDLES
 
@@ -232,7 +233,7 @@ class TestFact06:
         shown = sample.run("-p", "-v", "-c", "6").out
         for field in WSAPROTOCOL_INFO._fields:
             assert shown.count(f"        {field}: ") == len(BASES)
-        assert shown.count("path: winsock.base.inet:Inet") == len(BASES)
+        assert shown.count("path: winsock.base.") == len(BASES)
 
     def test_fact_06_f_removes_every_layer(self, tmp_path: Path) -> None:
         sample.install("-i", "-a")
@@ -326,7 +327,7 @@ class TestFact07:
     def test_fact_07_all_in_one_call(self, called: list[str], catalogs: str, function: str) -> None:
         layer = sample.install("--at-once", "-i", "-a", "-c", catalogs)
         assert self.changes(called) == {function}
-        assert {info.ProtocolChain.ChainEntries for info in entries_of(layer)} == {(layer, base) for base in SHOWN}
+        assert {info.ProtocolChain.ChainEntries for info in entries_of(layer)} == {(layer, base) for base in COVERED}
         with sample.started() as world:
             client, server = world.connected()
             winsock.send(client, b"bytes")
@@ -368,7 +369,7 @@ class TestFact09:
         for base, entry_id in outer.items():
             inner = sample.over(lower, base)
             assert sample.chain_of(entry_id) == (upper, inner, base)
-            assert sample.known()[entry_id].szProtocol.startswith("sample non_ifs over [sample ifs over [MSAFD")
+            assert sample.known()[entry_id].szProtocol.startswith("sample non_ifs over [sample ifs over [")
         assert list(sample.known())[: len(BASES)] == list(outer.values())  # what programs get is the same entry
 
     def test_fact_09_under_several_of_them_too(self, tmp_path: Path) -> None:

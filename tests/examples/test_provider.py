@@ -19,6 +19,7 @@ from winsock.dispatcher.records import records
 
 FIRST = BUILTIN[-1].info.dwCatalogEntryId + 1
 FILE = EXAMPLES / "provider.py"
+PROTOCOL = resolve(f"{FILE}:PROTOCOL")
 
 
 def test_it_runs_as_it_stands(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def connected(path: str) -> tuple[int, int]:
-    listener, client = (winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, 0) for _ in range(2))
+    listener, client = (winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, PROTOCOL) for _ in range(2))
     winsock.bind(listener, path)
     winsock.listen(listener, 1)
     assert winsock.select(0, [listener], None, None, 0) == ([], [], [])
@@ -74,7 +75,7 @@ def test_bytes_go_both_ways_and_end(path: str) -> None:
 
 
 def test_sockets_tell_what_they_are(path: str) -> None:
-    s = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, 0)
+    s = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, PROTOCOL)
     assert winsock.getsockopt(s, winsock.SOL_SOCKET, winsock.SO_PROTOCOL_INFO) == records[s].entry.info
     assert "local streams" in records[s].entry.info.szProtocol
 
@@ -92,7 +93,7 @@ def test_sockets_tell_what_they_are(path: str) -> None:
     ],
 )
 def test_errors_are_winsocks(path: str, call: object, error: str) -> None:
-    s = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, 0)
+    s = winsock.socket(winsock.AF_UNIX, winsock.SOCK_STREAM, PROTOCOL)
     assert callable(call)
     with pytest.raises(winsock.WinsockError) as caught:
         call(s, path)

@@ -162,9 +162,9 @@ ROWS: tuple[Ioctl, ...] = (
     _refused("SIO_QUERY_WFP_ALE_ENDPOINT_HANDLE", "", "ULONG64", _NO_WFP),
     _refused("SIO_SOCKET_USAGE_NOTIFICATION", "bytes", "", _NO_WFP),
     # Families without a provider
-    _refused("SIO_AF_UNIX_GETPEERPID", "", "DWORD", _NO_FAMILY),
-    _refused("SIO_AF_UNIX_SETBINDPARENTPATH", "bytes", "", _NO_FAMILY),
-    _refused("SIO_AF_UNIX_SETCONNPARENTPATH", "bytes", "", _NO_FAMILY),
+    _emulated("SIO_AF_UNIX_GETPEERPID", "", "DWORD", "connected sockets of AF_UNIX"),
+    _refused("SIO_AF_UNIX_SETBINDPARENTPATH", "bytes", "", "no page says what it takes"),
+    _refused("SIO_AF_UNIX_SETCONNPARENTPATH", "bytes", "", "no page says what it takes"),
     _refused("SIO_GET_NUMBER_OF_ATM_DEVICES", "", "DWORD", _NO_FAMILY),
     _refused("SIO_GET_ATM_ADDRESS", "DWORD", "ATM_ADDRESS", _NO_FAMILY),
     _refused("SIO_ASSOCIATE_PVC", "bytes", "", _NO_FAMILY),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
-    BASE_PROTOCOL,
+    AF_UNIX,
     IPPROTO_TCP,
     IPPROTO_UDP,
     LAYERED_PROTOCOL,
@@ -117,7 +117,7 @@ class Catalog:
         return self.matches(af, type, protocol)[0]
 
     def with_layers(self, specs: Sequence[LayerSpec]) -> Catalog:
-        """This catalog with the layers, the first uppermost, over every base protocol that is not hidden.
+        """This catalog with the layers, the first uppermost, over every base protocol that layers usually cover.
 
         First come the chains, one for each base protocol, then the layers' hidden entries, then what was there.
         Raises WSANO_RECOVERY for more layers than a chain can hold (MAX_PROTOCOL_CHAIN), WSAEINVAL where there is no
@@ -125,7 +125,7 @@ class Catalog:
         """
         if not specs:
             return self
-        bases = [entry for entry in self.visible() if entry.info.chain_length == BASE_PROTOCOL]
+        bases = [entry for entry in self.entries if layering.is_usually_covered(entry.info)]
         if not bases:
             raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
         first = self.next_id
@@ -150,6 +150,7 @@ _TCP_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE
 _UDP_FLAGS = (
     XP1_CONNECTIONLESS | XP1_MESSAGE_ORIENTED | XP1_SUPPORT_BROADCAST | XP1_SUPPORT_MULTIPOINT | XP1_IFS_HANDLES
 )
+_LOCAL_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_IFS_HANDLES
 _MESSAGE_SIZE = 65467
 
 
@@ -157,12 +158,16 @@ class _Family(NamedTuple):
     """What the entries of one address family have in common."""
 
     number: int
-    address_size: int
+    least_address: int
+    most_address: int
     provider: GUID
+    path: str
 
 
-_IPV4 = _Family(AF_INET, 16, GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192")))
-_IPV6 = _Family(AF_INET6, 28, GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4")))
+_INET = "winsock.base.inet:Inet"
+_IPV4 = _Family(AF_INET, 16, 16, GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192")), _INET)
+_IPV6 = _Family(AF_INET6, 28, 28, GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4")), _INET)
+_UNIX = _Family(AF_UNIX, 2, 110, layering.UNIX_PROVIDER, "winsock.base.unix:Unix")
 
 _TCP = WSAPROTOCOL_INFO(dwServiceFlags1=_TCP_FLAGS, iSocketType=SOCK_STREAM, iProtocol=IPPROTO_TCP)
 _UDP = WSAPROTOCOL_INFO(
@@ -175,6 +180,7 @@ _RAW = WSAPROTOCOL_INFO(
     iProtocolMaxOffset=255,
     dwMessageSize=_MESSAGE_SIZE,
 )
+_LOCAL = WSAPROTOCOL_INFO(dwServiceFlags1=_LOCAL_FLAGS, iSocketType=SOCK_STREAM)
 
 
 def _base(entry_id: int, name: str, family: _Family, protocol: WSAPROTOCOL_INFO) -> CatalogEntry:
@@ -184,11 +190,11 @@ def _base(entry_id: int, name: str, family: _Family, protocol: WSAPROTOCOL_INFO)
         ProviderId=family.provider,
         dwCatalogEntryId=entry_id,
         iAddressFamily=family.number,
-        iMaxSockAddr=family.address_size,
-        iMinSockAddr=family.address_size,
+        iMaxSockAddr=family.most_address,
+        iMinSockAddr=family.least_address,
         szProtocol=name,
     )
-    return CatalogEntry(info, "winsock.base.inet:Inet")
+    return CatalogEntry(info, family.path)
 
 
 BUILTIN: tuple[CatalogEntry, ...] = (
@@ -198,5 +204,6 @@ BUILTIN: tuple[CatalogEntry, ...] = (
     _base(1004, "MSAFD Tcpip [UDP/IPv6]", _IPV6, _UDP),
     _base(1005, "MSAFD Tcpip [RAW/IP]", _IPV4, _RAW),
     _base(1006, "MSAFD Tcpip [RAW/IPv6]", _IPV6, _RAW),
+    _base(1007, "AF_UNIX", _UNIX, _LOCAL),
 )
 """What there is where nothing was installed."""

@@ -242,10 +242,10 @@ def uppermost(catalog: Catalog) -> list[CatalogEntry]:
 
 
 def bases(catalog: Catalog) -> list[CatalogEntry]:
-    """The first base protocol of every family, type and protocol; the hidden ones, as raw sockets, are not shown."""
+    """The first base protocol of every family, type and protocol that layers usually cover."""
     found: dict[tuple[int, int, int], CatalogEntry] = {}
-    for entry in catalog.visible():
-        if entry.info.chain_length == BASE_PROTOCOL:
+    for entry in catalog:
+        if layering.is_usually_covered(entry.info):
             found.setdefault(layering.kind_of(entry.info), entry)
     return list(found.values())
 

@@ -32,6 +32,19 @@ Infos = Mapping[int, WSAPROTOCOL_INFO]
 """Entry id -> its description."""
 
 
+UNIX_PROVIDER = GUID(0xA00943D9, 0x9C2E, 0x4633, bytes.fromhex("9b590057a3160994"))
+"""Of the sockets that never leave this host."""
+
+
+def is_usually_covered(info: WSAPROTOCOL_INFO) -> bool:
+    """Whether a layer over everything covers it: base protocols of the network, but for the hidden raw ones."""
+    return (
+        info.chain_length == BASE_PROTOCOL
+        and not info.dwProviderFlags & PFL_HIDDEN
+        and info.ProviderId != UNIX_PROVIDER
+    )
+
+
 def infos_of(entries: Iterable[CatalogEntry]) -> Infos:
     """The descriptions by their ids."""
     return {entry.info.dwCatalogEntryId: entry.info for entry in entries}

@@ -88,6 +88,17 @@ class Connections(Sockets):
         if isinstance(name, SockaddrOther) and name.family == AF_UNSPEC:
             self._forget_peer(record)
             return
+        self.check_target(record, name)
+        earlier = record.phase
+        error = self.connect_while_interrupted(record, name)
+        if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
+            # The kernel told how the last attempt ended. Winsock starts another.
+            earlier = own.FAILED
+            error = self.connect_while_interrupted(record, name)
+        self._note_outcome(record, name, earlier, error)
+
+    def check_target(self, record: OwnSocket, name: Sockaddr) -> None:
+        """Whether a stream can connect there; raises WSAEFAULT, WSAEAFNOSUPPORT, WSAEINVAL, WSAEADDRNOTAVAIL."""
         address = require_inet(self.info, name)
         if record.phase == own.LISTENING:
             raise WinsockError(WSAEINVAL, "s: a listening socket cannot connect")
@@ -95,15 +106,9 @@ class Connections(Sockets):
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
         if record.group is not None:
             record.group.check_host(address.host)
-        earlier = record.phase
-        error = self._connect_while_interrupted(record, name)
-        if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
-            # The kernel told how the last attempt ended. Winsock starts another.
-            earlier = own.FAILED
-            error = self._connect_while_interrupted(record, name)
-        self._note_outcome(record, name, earlier, error)
 
-    def _connect_while_interrupted(self, record: OwnSocket, name: Sockaddr) -> int:
+    def connect_while_interrupted(self, record: OwnSocket, name: Sockaddr) -> int:
+        """Connect, whatever signals come; 0 or an errno."""
         record.waiters.append(None)
         try:
             if HOOKED:

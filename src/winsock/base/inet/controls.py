@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NamedTuple
 
@@ -91,6 +91,9 @@ _LONGEST_MESSAGE = 65536
 class Controls(Ground):
     """WSPIoctl."""
 
+    control_rows: Mapping[int, Row]
+    """The codes that this kind of sockets has."""
+
     def WSPIoctl(
         self,
         s: int,
@@ -108,7 +111,7 @@ class Controls(Ground):
         WSAEINVAL, WSAEWOULDBLOCK, WSAENOTSOCK.
         """
         refuse_overlapped("WSPIoctl", SOCKETS.get(s), overlapped)
-        row = _ROWS.get(code)
+        row = self.control_rows.get(code)
         if row is None:
             raise _refusal(code)
         if self.info.iSocketType not in row.types:
@@ -275,7 +278,9 @@ _MESSAGES = (SOCK_DGRAM, SOCK_RAW)
 _ALL = (*_STREAMS, *_MESSAGES)
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """One control code."""
+
     perform: _Performer | str
     """A function, or "module:function" of this package."""
     in_size: int
@@ -297,48 +302,55 @@ class _Row(NamedTuple):
         return found
 
 
-_ROWS: dict[int, _Row] = {
-    FIONBIO: _Row(_set_blocking, _DWORD.size, 0),
-    FIONREAD: _Row(_readable_bytes, 0, _DWORD.size),
-    SIOCATMARK: _Row(_at_mark, 0, _DWORD.size, _STREAMS),
-    SIO_BASE_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
-    SIO_BSP_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
-    SIO_BSP_HANDLE_POLL: _Row(_base_handle, 0, _HANDLE.size),
-    SIO_BSP_HANDLE_SELECT: _Row(_base_handle, 0, _HANDLE.size),
-    SIO_QUERY_TARGET_PNP_HANDLE: _Row(_base_handle, 0, _HANDLE.size),
+COMMON_ROWS: dict[int, Row] = {
+    FIONBIO: Row(_set_blocking, _DWORD.size, 0),
+    FIONREAD: Row(_readable_bytes, 0, _DWORD.size),
+    SIOCATMARK: Row(_at_mark, 0, _DWORD.size, _STREAMS),
+    SIO_BASE_HANDLE: Row(_base_handle, 0, _HANDLE.size),
+    SIO_BSP_HANDLE: Row(_base_handle, 0, _HANDLE.size),
+    SIO_BSP_HANDLE_POLL: Row(_base_handle, 0, _HANDLE.size),
+    SIO_BSP_HANDLE_SELECT: Row(_base_handle, 0, _HANDLE.size),
+    SIO_QUERY_TARGET_PNP_HANDLE: Row(_base_handle, 0, _HANDLE.size),
+}
+"""What sockets of any family have."""
+
+_ROWS: dict[int, Row] = {
+    **COMMON_ROWS,
     # Addresses and routes
-    SIO_ADDRESS_LIST_QUERY: _Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER),
-    SIO_ADDRESS_LIST_SORT: _Row(
+    SIO_ADDRESS_LIST_QUERY: Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER),
+    SIO_ADDRESS_LIST_SORT: Row(
         "address_lists:sort", _ADDRESS_LIST_HEADER, _ADDRESS_LIST_HEADER, header=_ADDRESS_LIST_HEADER
     ),
-    SIO_ADDRESS_LIST_CHANGE: _Row("changes:addresses", 0, 0),
-    SIO_ROUTING_INTERFACE_QUERY: _Row("address_lists:route_to", _SOCKADDR_IN_SIZE, None),
-    SIO_ROUTING_INTERFACE_CHANGE: _Row("changes:routes", _SOCKADDR_IN_SIZE, 0),
-    SIO_GET_INTERFACE_LIST: _Row("address_lists:interface_list", 0, 0),
-    SIO_GET_BROADCAST_ADDRESS: _Row("address_lists:broadcast_address", 0, _SOCKADDR_IN_SIZE, _MESSAGES),
-    SIO_INDEX_BIND: _Row(_bind_to_interface, _DWORD.size, 0),
-    SIO_UCAST_IF: _Row(_send_at_interface, _DWORD.size, 0),
+    SIO_ADDRESS_LIST_CHANGE: Row("changes:addresses", 0, 0),
+    SIO_ROUTING_INTERFACE_QUERY: Row("address_lists:route_to", _SOCKADDR_IN_SIZE, None),
+    SIO_ROUTING_INTERFACE_CHANGE: Row("changes:routes", _SOCKADDR_IN_SIZE, 0),
+    SIO_GET_INTERFACE_LIST: Row("address_lists:interface_list", 0, 0),
+    SIO_GET_BROADCAST_ADDRESS: Row("address_lists:broadcast_address", 0, _SOCKADDR_IN_SIZE, _MESSAGES),
+    SIO_INDEX_BIND: Row(_bind_to_interface, _DWORD.size, 0),
+    SIO_UCAST_IF: Row(_send_at_interface, _DWORD.size, 0),
     # TCP
-    SIO_KEEPALIVE_VALS: _Row(_keep_alive, _KEEPALIVE.size, 0, _STREAMS),
-    SIO_TCP_INFO: _Row(_tcp_info, _DWORD.size, tcp_info.LAYOUT.size, _STREAMS),
-    SIO_LOOPBACK_FAST_PATH: _Row(_accept_silently, _DWORD.size, 0, _STREAMS, elsewhere=WSAEOPNOTSUPP),
-    SIO_IDEAL_SEND_BACKLOG_QUERY: _Row(
+    SIO_KEEPALIVE_VALS: Row(_keep_alive, _KEEPALIVE.size, 0, _STREAMS),
+    SIO_TCP_INFO: Row(_tcp_info, _DWORD.size, tcp_info.LAYOUT.size, _STREAMS),
+    SIO_LOOPBACK_FAST_PATH: Row(_accept_silently, _DWORD.size, 0, _STREAMS, elsewhere=WSAEOPNOTSUPP),
+    SIO_IDEAL_SEND_BACKLOG_QUERY: Row(
         _ideal_backlog, 0, _DWORD.size, _STREAMS, header=_DWORD.size, elsewhere=WSAEOPNOTSUPP
     ),
     # Datagrams and groups
-    SIO_UDP_CONNRESET: _Row(_report_resets, 1, 0, _DATAGRAMS),
-    SIO_MULTIPOINT_LOOPBACK: _Row("multicast:loopback", 1, 0, _MESSAGES),
-    SIO_MULTICAST_SCOPE: _Row("multicast:scope", _DWORD.size, 0, _MESSAGES),
-    SIO_INDEX_MCASTIF: _Row("multicast:interface", _DWORD.size, 0, _MESSAGES),
-    SIO_INDEX_ADD_MCAST: _Row("multicast:join_at", 8, 0, _MESSAGES),
-    SIO_INDEX_DEL_MCAST: _Row("multicast:leave_at", 8, 0, _MESSAGES),
-    SIO_SET_MULTICAST_FILTER: _Row("multicast:set_filter", _IP_MSFILTER_SIZE, 0, _MESSAGES),
-    SIO_GET_MULTICAST_FILTER: _Row("multicast:get_filter", 8, _IP_MSFILTER_SIZE, _MESSAGES),
-    SIOCSMSFILTER: _Row("multicast:set_group_filter", _GROUP_FILTER_SIZE, 0, _MESSAGES),
-    SIOCGMSFILTER: _Row("multicast:get_group_filter", 136, _GROUP_FILTER_SIZE, _MESSAGES),
+    SIO_UDP_CONNRESET: Row(_report_resets, 1, 0, _DATAGRAMS),
+    SIO_MULTIPOINT_LOOPBACK: Row("multicast:loopback", 1, 0, _MESSAGES),
+    SIO_MULTICAST_SCOPE: Row("multicast:scope", _DWORD.size, 0, _MESSAGES),
+    SIO_INDEX_MCASTIF: Row("multicast:interface", _DWORD.size, 0, _MESSAGES),
+    SIO_INDEX_ADD_MCAST: Row("multicast:join_at", 8, 0, _MESSAGES),
+    SIO_INDEX_DEL_MCAST: Row("multicast:leave_at", 8, 0, _MESSAGES),
+    SIO_SET_MULTICAST_FILTER: Row("multicast:set_filter", _IP_MSFILTER_SIZE, 0, _MESSAGES),
+    SIO_GET_MULTICAST_FILTER: Row("multicast:get_filter", 8, _IP_MSFILTER_SIZE, _MESSAGES),
+    SIOCSMSFILTER: Row("multicast:set_group_filter", _GROUP_FILTER_SIZE, 0, _MESSAGES),
+    SIOCGMSFILTER: Row("multicast:get_group_filter", 136, _GROUP_FILTER_SIZE, _MESSAGES),
     # Packets
-    SIO_RCVALL: _Row("sniffing:receive_all", 0, 0, _RAW),
-    SIO_RCVALL_MCAST: _Row("sniffing:receive_multicast", 0, 0, _RAW),
-    SIO_RCVALL_IGMPMCAST: _Row("sniffing:receive_igmp", 0, 0, _RAW),
-    SIO_ABSORB_RTRALERT: _Row(_absorb_router_alerts, 1, 0, _RAW),
+    SIO_RCVALL: Row("sniffing:receive_all", 0, 0, _RAW),
+    SIO_RCVALL_MCAST: Row("sniffing:receive_multicast", 0, 0, _RAW),
+    SIO_RCVALL_IGMPMCAST: Row("sniffing:receive_igmp", 0, 0, _RAW),
+    SIO_ABSORB_RTRALERT: Row(_absorb_router_alerts, 1, 0, _RAW),
 }
+
+Controls.control_rows = _ROWS

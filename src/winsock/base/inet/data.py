@@ -22,6 +22,7 @@ from winsock.abi.constants import (
     MSG_WAITALL,
     SD_RECEIVE,
     SD_SEND,
+    XP1_EXPEDITED_DATA,
 )
 from winsock.abi.errors import (
     WSAECONNABORTED,
@@ -173,7 +174,7 @@ class Data(Sockets):
             raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what a send does not know")
         if flags & MSG_PARTIAL:
             raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} sends no partial messages (MSG_PARTIAL)")
-        if flags & MSG_OOB and self.datagrams:
+        if flags & MSG_OOB and not self.info.dwServiceFlags1 & XP1_EXPEDITED_DATA:
             raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
 
     def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
@@ -303,7 +304,7 @@ class Data(Sockets):
     def _check_receive_flags(self, flags: int, record: OwnSocket | None) -> None:
         if flags & ~_RECEIVE_FLAGS:
             raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what a receive does not know")
-        if flags & MSG_OOB and self.datagrams:
+        if flags & MSG_OOB and not self.info.dwServiceFlags1 & XP1_EXPEDITED_DATA:
             raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
         if not flags & MSG_WAITALL:
             return

@@ -79,7 +79,7 @@ class Options(Ground):
         Raises WSAENOPROTOOPT for an option that there is not, WSAEINVAL for an unknown level, WSAENOTCONN,
         WSAENOTSOCK (lpwspgetsockopt).
         """
-        row = self._row(level, optname)
+        row = self.find_option(level, optname)
         record = SOCKETS.get(s)
         special = _EMULATED.get((row.level, row.optname))
         if special is not None and (record is not None or row.host == "emulated"):
@@ -93,7 +93,7 @@ class Options(Ground):
 
         Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK (lpwspsetsockopt).
         """
-        row = self._row(level, optname)
+        row = self.find_option(level, optname)
         _check_length(row, value)
         record = SOCKETS.get(s)
         special = _EMULATED.get((row.level, row.optname))
@@ -104,7 +104,8 @@ class Options(Ground):
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be set{row.note and ': ' + row.note}")
         self._set_host(s, row, value)
 
-    def _row(self, level: int, optname: int) -> options.Option:
+    def find_option(self, level: int, optname: int) -> options.Option:
+        """The row of an option that this kind of sockets may have; raises WSAEINVAL, WSAENOPROTOOPT."""
         row = options.find(level, optname)
         if row is None:
             if level not in _LEVELS:
