@@ -148,7 +148,7 @@ def arrived(packet: Packet) -> None:
     """A segment has reached its host."""
     host, segment = packet.link.target, packet.segment
     if packet.link.blocked or not host.is_up:
-        host.network.drop(packet.slot, packet.source, packet.target, segment, "cut off")
+        host.network.tell(packet.slot, packet.source, packet.target, segment, "cut off")
         return
     connection = host.connections.get(segment.key)
     if connection is not None:

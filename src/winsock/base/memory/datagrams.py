@@ -307,7 +307,7 @@ def _arrived(packet: Packet) -> None:
     link, slot, source, target, data = packet
     host = link.target
     if link.blocked or not host.is_up:
-        host.network.drop(slot, source, target, len(data), "cut off")
+        host.network.tell(slot, source, target, len(data), "cut off")
         return
     ports = host.ports[slot]
     found = ports.exact.get(target) or ports.wild.get(target[1])
@@ -316,7 +316,7 @@ def _arrived(packet: Packet) -> None:
         return
     why_not = cast(DatagramSocket, found[0]).take(source, data)
     if why_not:
-        host.network.drop(slot, source, target, len(data), why_not)
+        host.network.tell(slot, source, target, len(data), why_not)
 
 
 def _arrived_for_many(packet: tuple[Packet, DatagramSocket | None]) -> None:
@@ -324,7 +324,7 @@ def _arrived_for_many(packet: tuple[Packet, DatagramSocket | None]) -> None:
     (link, slot, source, target, data), deaf = packet
     host = link.target
     if link.blocked or not host.is_up:
-        host.network.drop(slot, source, target, len(data), "cut off")
+        host.network.tell(slot, source, target, len(data), "cut off")
         return
     if target.host == BROADCAST:
         found = host.ports[slot].wild.get(target.port, [])
@@ -339,7 +339,7 @@ def _arrived_for_many(packet: tuple[Packet, DatagramSocket | None]) -> None:
 def _tell_sender(host: Host, packet: Packet) -> None:
     """Nobody is at the port: say so, by a packet that gets lost like any other."""
     _, slot, source, target, data = packet
-    host.network.drop(slot, source, target, len(data), "nobody there")
+    host.network.tell(slot, source, target, len(data), "nobody there")
     back = host.network.between(host, packet[0].source)
     if back is not None:
         host.network.carry(back, slot, target, source, "nobody there", _HEADER, _found_nobody, packet)

@@ -68,7 +68,7 @@ class Network:
         """Of every link that has none of its own."""
         self.simulation = Simulation() if simulation is None else simulation
         self.clock = self.simulation.clock
-        self.trace: list[tuple[object, ...]] | None = [] if trace else None
+        self.trace: list[tuple[float | str, ...]] | None = [] if trace else None
         """(time, what, ...), as `transcript` spells it; None where nothing is recorded."""
         self.hosts: list[Host] = []
         self.address_book: dict[str, Host] = {}
@@ -76,6 +76,8 @@ class Network:
         """By handle."""
         self.place = _Place()
         self.provider_id = GUID(next(_numbers), 0x6D65, 0x6D6F, b"winsock\0")
+        self._ways: dict[tuple[int, InetAddress, InetAddress], str] = {}
+        """From where to where, as the trace spells it."""
         self._links: dict[tuple[Host, Host], Link] = {}
         self._cut: set[tuple[Host, Host]] = set()
         self._partitions: list[list[Link]] = []
@@ -239,28 +241,30 @@ class Network:
         """Put a packet on its way: `arrived(packet)` is called when, and as often as, it arrives."""
         clock = self.clock
         if link.blocked or not link.source.is_up:
-            self.drop(slot, origin, target, what, "cut off")
+            self.tell(slot, origin, target, what, "cut off")
             return
         arrivals = (clock.time + link.latency,) if link.plain else link.arrivals(clock.time, size)
         for arrival in arrivals:
             heappush(clock.agenda, (arrival, next(clock.order), arrived, packet))
         if self.trace is not None:
-            fate: tuple[object, ...] = ("arrives", *arrivals) if arrivals else ("lost",)
-            told = what if type(what) is int else str(what)
-            self.trace.append((clock.time, PROTOCOLS[slot].name, origin, ">", target, told, *fate))
+            fate: tuple[float | str, ...] = ("arrives", *arrivals) if arrivals else ("lost",)
+            self.tell(slot, origin, target, what, *fate)
 
-    def drop(self, slot: int, origin: InetAddress, target: InetAddress, what: object, why: str) -> None:
-        """A packet ends here."""
-        if self.trace is not None:
-            told = what if type(what) is int else str(what)
-            self.note(PROTOCOLS[slot].name, origin, ">", target, told, why)
+    # The record: plain numbers and text, so that a long one costs the garbage collector nothing.
 
-    # The record.
-
-    def note(self, *words: object) -> None:
+    def note(self, *words: float | str) -> None:
         """Record something."""
         if self.trace is not None:
             self.trace.append((self.clock.time, *words))
+
+    def tell(self, slot: int, origin: InetAddress, target: InetAddress, what: object, *fate: float | str) -> None:
+        """Record what became of a packet."""
+        if self.trace is None:
+            return
+        way = self._ways.get((slot, origin, target))
+        if way is None:
+            way = self._ways[slot, origin, target] = f"{PROTOCOLS[slot].name} {origin} > {target}"
+        self.trace.append((self.clock.time, way, what if isinstance(what, int) else str(what), *fate))
 
     def transcript(self) -> str:
         """The trace as text, a line each; times in seconds."""
