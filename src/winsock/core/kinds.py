@@ -80,7 +80,7 @@ def check_kind(
         raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}")
     if type not in types:
         raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that this provider has")
-    if protocol == 0 and not _matches_zero(info):
+    if protocol == 0 and not matches_zero(info):
         raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
     protocol = given.iProtocol if protocol in _ANY else protocol
     if protocol != info.iProtocol:
@@ -108,5 +108,6 @@ def check_flags(info: WSAPROTOCOL_INFO, flags: int) -> None:
             raise WinsockError(WSAEINVAL, f"flags: the {plane.name} plane of {info.szProtocol} has no root")
 
 
-def _matches_zero(info: WSAPROTOCOL_INFO) -> bool:
+def matches_zero(info: WSAPROTOCOL_INFO) -> bool:
+    """Whether protocol 0 means the entry's own."""
     return bool(info.dwProviderFlags & PFL_MATCHES_PROTOCOL_ZERO) or info.iProtocol == 0

@@ -11,7 +11,8 @@ from tests.refusals import refused
 from winsock.abi import options
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, ErrorCode
 from winsock.abi.options import Linger
-from winsock.base.inet.option_values import CODECS, linger, number
+from winsock.base.inet.option_values import CODECS
+from winsock.core.option_numbers import linger, number
 from winsock.spi.provider import OptionValue
 
 

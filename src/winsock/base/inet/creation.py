@@ -1,4 +1,4 @@
-"""What may be asked of a new socket: its family, type and protocol, and its flags.
+"""What may be asked of a new socket: its family, type and protocol. Its flags: `core.kinds`.
 
 A provider is asked for each of the three by number, by 0 (any; for the protocol only where the entry says that zero
 matches) or by FROM_PROTOCOL_INFO. WSPSocket sees at a glance whether it is meant (`names_of`); the checks here say why
@@ -11,60 +11,26 @@ from __future__ import annotations
 
 import socket
 from itertools import product
-from typing import NamedTuple
 
-from winsock.abi.constants import (
-    FROM_PROTOCOL_INFO,
-    PFL_MATCHES_PROTOCOL_ZERO,
-    SOCK_DGRAM,
-    SOCK_STREAM,
-    WSA_FLAG_MULTIPOINT_C_LEAF,
-    WSA_FLAG_MULTIPOINT_C_ROOT,
-    WSA_FLAG_MULTIPOINT_D_LEAF,
-    WSA_FLAG_MULTIPOINT_D_ROOT,
-    WSA_FLAG_NO_HANDLE_INHERIT,
-    WSA_FLAG_OVERLAPPED,
-    XP1_MULTIPOINT_CONTROL_PLANE,
-    XP1_MULTIPOINT_DATA_PLANE,
-    XP1_SUPPORT_MULTIPOINT,
-)
+from winsock.abi.constants import FROM_PROTOCOL_INFO, SOCK_DGRAM, SOCK_STREAM
 from winsock.abi.errors import (
     WSAEAFNOSUPPORT,
-    WSAEINVAL,
     WSAEPROTONOSUPPORT,
     WSAEPROTOTYPE,
     WSAESOCKTNOSUPPORT,
     WinsockError,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.core.kinds import matches_zero
 
 _ANY = (0, FROM_PROTOCOL_INFO)
 _TYPES = (SOCK_STREAM, SOCK_DGRAM)
 _PROTOCOLS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
 
-class _Plane(NamedTuple):
-    """One of the two sides of a multipoint session: who is in it, and what is sent."""
-
-    name: str
-    root: int
-    leaf: int
-    rooted: int
-    """The XP1 flag of a protocol whose plane has a root."""
-
-
-_PLANES = (
-    _Plane("control", WSA_FLAG_MULTIPOINT_C_ROOT, WSA_FLAG_MULTIPOINT_C_LEAF, XP1_MULTIPOINT_CONTROL_PLANE),
-    _Plane("data", WSA_FLAG_MULTIPOINT_D_ROOT, WSA_FLAG_MULTIPOINT_D_LEAF, XP1_MULTIPOINT_DATA_PLANE),
-)
-_MULTIPOINT = sum(plane.root | plane.leaf for plane in _PLANES)
-SIMPLE_FLAGS = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT
-"""The flags that every protocol takes."""
-
-
 def names_of(info: WSAPROTOCOL_INFO) -> frozenset[tuple[int, int, int]]:
     """All the ways to ask for the entry's own protocol by (family, type, protocol)."""
-    protocols = (info.iProtocol, FROM_PROTOCOL_INFO, *((0,) if _matches_zero(info) else ()))
+    protocols = (info.iProtocol, FROM_PROTOCOL_INFO, *((0,) if matches_zero(info) else ()))
     return frozenset(product((info.iAddressFamily, *_ANY), (info.iSocketType, *_ANY), protocols))
 
 
@@ -81,7 +47,7 @@ def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given:
         raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
     if type not in (info.iSocketType, *_TYPES):
         raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that TCP and UDP have")
-    if protocol == 0 and not _matches_zero(info):
+    if protocol == 0 and not matches_zero(info):
         raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
     protocol = given.iProtocol if protocol in _ANY else protocol
     if not info.iProtocol <= protocol <= info.iProtocol + info.iProtocolMaxOffset:
@@ -90,25 +56,3 @@ def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given:
     if type != info.iSocketType:
         raise WinsockError(WSAEPROTOTYPE, f"type: {type} is not the type of {info.szProtocol}")
     return protocol
-
-
-def check_flags(info: WSAPROTOCOL_INFO, flags: int) -> None:
-    """Raises WSAEINVAL for flags that the protocol does not offer, or that do not go together.
-
-    A multipoint socket is root or leaf in each plane, and a root only where the protocol's plane is rooted.
-    """
-    if flags & ~(SIMPLE_FLAGS | _MULTIPOINT):
-        raise WinsockError(WSAEINVAL, f"flags: {flags:#x} holds what {info.szProtocol} does not offer")
-    if not flags & _MULTIPOINT:
-        return
-    if not info.dwServiceFlags1 & XP1_SUPPORT_MULTIPOINT:
-        raise WinsockError(WSAEINVAL, f"flags: {info.szProtocol} has no multipoint sessions")
-    for plane in _PLANES:
-        if bool(flags & plane.root) == bool(flags & plane.leaf):
-            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} is not exactly one of {plane.name} root and leaf")
-        if flags & plane.root and not info.dwServiceFlags1 & plane.rooted:
-            raise WinsockError(WSAEINVAL, f"flags: the {plane.name} plane of {info.szProtocol} has no root")
-
-
-def _matches_zero(info: WSAPROTOCOL_INFO) -> bool:
-    return bool(info.dwProviderFlags & PFL_MATCHES_PROTOCOL_ZERO) or info.iProtocol == 0

@@ -10,9 +10,10 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, ErrorCode, WinsockError
+from winsock.abi.errors import WSAEFAULT, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet.addresses import HOST_FAMILIES
+from winsock.core.option_numbers import linger, number
 from winsock.spi.provider import OptionValue
 
 _INT = struct.Struct("=i")
@@ -31,30 +32,6 @@ class Codec(NamedTuple):
     """Bytes that the kernel needs."""
     encode: Callable[[OptionValue], bytes]
     decode: Callable[[bytes], OptionValue]
-
-
-def number(value: OptionValue) -> int:
-    """The int of a value, which may be given as the bytes of a DWORD; WSAEINVAL and WSAEFAULT where it is none."""
-    if isinstance(value, int):
-        if -0x80000000 <= value <= 0xFFFFFFFF:
-            return value
-        raise WinsockError(WSAEINVAL, f"optval: {value} does not fit 32 bits")
-    if isinstance(value, bytes):
-        if not value:
-            raise WinsockError(WSAEFAULT, "optval: there are no bytes")
-        return int(_WINDOWS_DWORD.unpack(value[:4].ljust(4, b"\0"))[0])
-    raise WinsockError(WSAEFAULT, f"optval: {value!r} is no number")
-
-
-def linger(value: OptionValue) -> Linger:
-    """The two numbers of a linger value, also given as a plain tuple or as Windows' bytes."""
-    if isinstance(value, bytes) and len(value) >= _WINDOWS_LINGER.size:
-        value = _WINDOWS_LINGER.unpack_from(value)
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise WinsockError(WSAEFAULT, f"optval: {value!r} is no Linger(onoff, seconds)")
-    if not 0 <= value[1] <= 0xFFFF:
-        raise WinsockError(WSAEINVAL, f"optval: {value[1]} seconds do not fit 16 bits")
-    return Linger(*value)
 
 
 def _encode_number(value: OptionValue) -> bytes:

@@ -1,7 +1,7 @@
 """WSPGetSockOpt and WSPSetSockOpt, driven by the rows of `winsock.abi.options`.
 
 A row whose answer is the host's goes to the kernel with its twin's numbers. A row that is emulated has its two
-functions in `_EMULATED`. On an adopted handle both do what the program would have done itself, and nothing more.
+functions in `EMULATED`. On an adopted handle both do what the program would have done itself, and nothing more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from winsock.abi import options
@@ -24,6 +24,7 @@ from winsock.abi.constants import (
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPPROTO_TCP,
+    IPPROTO_UDP,
     IPV6_MTU_DISCOVER,
     IPV6_USER_MTU,
     IPV6_V6ONLY,
@@ -49,9 +50,10 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, 
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.option_values import CODECS, linger, number
+from winsock.base.inet.option_values import CODECS
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import is_bound
+from winsock.core.option_numbers import linger, number
 from winsock.spi import calling
 from winsock.spi.provider import OptionValue
 
@@ -73,6 +75,11 @@ _HOST_SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", 15)
 class Options(Ground):
     """WSPGetSockOpt and WSPSetSockOpt."""
 
+    option_levels: Collection[int] = (SOL_SOCKET, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_IP, IPPROTO_IPV6)
+    """The levels at which this kind of sockets has options."""
+    emulated: Mapping[tuple[int, int], Emulated]
+    """(level, option) -> what it reads and sets, where the kernel's own option does not do."""
+
     def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
         """The value of an option, in the type of its row; SO_ERROR is an `ErrorCode`, and reading it clears it.
 
@@ -81,7 +88,7 @@ class Options(Ground):
         """
         row = self.find_option(level, optname)
         record = SOCKETS.get(s)
-        special = _EMULATED.get((row.level, row.optname))
+        special = self.emulated.get((row.level, row.optname))
         if special is not None and (record is not None or row.host == "emulated"):
             return special.get(self, s, record)
         if row.host == "refused" or not row.get:
@@ -96,7 +103,7 @@ class Options(Ground):
         row = self.find_option(level, optname)
         _check_length(row, value)
         record = SOCKETS.get(s)
-        special = _EMULATED.get((row.level, row.optname))
+        special = self.emulated.get((row.level, row.optname))
         if special is not None and special.set is not None and (record is not None or row.host == "emulated"):
             special.set(self, s, record, value)
             return
@@ -111,6 +118,8 @@ class Options(Ground):
             if level not in _LEVELS:
                 raise WinsockError(WSAEINVAL, f"level: {level:#x} is no level of options")
             raise WinsockError(WSAENOPROTOOPT, f"optname: {optname:#x} is no option of level {level:#x}")
+        if level not in self.option_levels and row.host != "refused":
+            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
         if self.datagrams and (level, row.optname) in _STREAMS_ONLY:
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
         return row
@@ -384,35 +393,39 @@ def _require_ipv6(provider: Options) -> None:
         raise WinsockError(WSAENOPROTOOPT, "optname: IPV6_USER_MTU is for IPv6 only")
 
 
-class _Emulated(NamedTuple):
+class Emulated(NamedTuple):
+    """What an emulated option reads and sets."""
+
     get: Callable[[Options, int, OwnSocket | None], OptionValue]
     set: Callable[[Options, int, OwnSocket | None, OptionValue], None] | None = None
 
 
-_EMULATED: dict[tuple[int, int], _Emulated] = {
-    (SOL_SOCKET, SO_DEBUG): _Emulated(_get_debug, _set_debug),
-    (SOL_SOCKET, SO_REUSEADDR): _Emulated(_get_reuse, _set_reuse),
-    (SOL_SOCKET, SO_EXCLUSIVEADDRUSE): _Emulated(_get_exclusive, _set_exclusive),
-    (SOL_SOCKET, SO_DONTROUTE): _Emulated(_get_dont_route, _set_dont_route),
-    (SOL_SOCKET, SO_DONTLINGER): _Emulated(_get_dont_linger, _set_dont_linger),
-    (SOL_SOCKET, SO_GROUP_ID): _Emulated(_get_group),
-    (SOL_SOCKET, SO_GROUP_PRIORITY): _Emulated(_get_group_priority, _set_group_priority),
-    (SOL_SOCKET, SO_MAX_MSG_SIZE): _Emulated(_get_message_size),
-    (SOL_SOCKET, SO_PROTOCOL_INFOA): _Emulated(_get_protocol_info),
-    (SOL_SOCKET, SO_PROTOCOL_INFOW): _Emulated(_get_protocol_info),
-    (SOL_SOCKET, SO_CONNECT_TIME): _Emulated(_get_connect_time),
-    (SOL_SOCKET, PVD_CONFIG): _Emulated(_get_configuration, _set_configuration),
-    (IPPROTO_TCP, TCP_MAXRT): _Emulated(_get_max_retransmit, _set_max_retransmit),
-    (IPPROTO_IP, IP_DONTFRAGMENT): _Emulated(_get_dont_fragment, _set_dont_fragment),
-    (IPPROTO_IP, IP_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
-    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): _Emulated(_get_discover, _set_discover),
-    (IPPROTO_IPV6, IPV6_USER_MTU): _Emulated(_get_user_mtu, _set_user_mtu),
+EMULATED: dict[tuple[int, int], Emulated] = {
+    (SOL_SOCKET, SO_DEBUG): Emulated(_get_debug, _set_debug),
+    (SOL_SOCKET, SO_REUSEADDR): Emulated(_get_reuse, _set_reuse),
+    (SOL_SOCKET, SO_EXCLUSIVEADDRUSE): Emulated(_get_exclusive, _set_exclusive),
+    (SOL_SOCKET, SO_DONTROUTE): Emulated(_get_dont_route, _set_dont_route),
+    (SOL_SOCKET, SO_DONTLINGER): Emulated(_get_dont_linger, _set_dont_linger),
+    (SOL_SOCKET, SO_GROUP_ID): Emulated(_get_group),
+    (SOL_SOCKET, SO_GROUP_PRIORITY): Emulated(_get_group_priority, _set_group_priority),
+    (SOL_SOCKET, SO_MAX_MSG_SIZE): Emulated(_get_message_size),
+    (SOL_SOCKET, SO_PROTOCOL_INFOA): Emulated(_get_protocol_info),
+    (SOL_SOCKET, SO_PROTOCOL_INFOW): Emulated(_get_protocol_info),
+    (SOL_SOCKET, SO_CONNECT_TIME): Emulated(_get_connect_time),
+    (SOL_SOCKET, PVD_CONFIG): Emulated(_get_configuration, _set_configuration),
+    (IPPROTO_TCP, TCP_MAXRT): Emulated(_get_max_retransmit, _set_max_retransmit),
+    (IPPROTO_IP, IP_DONTFRAGMENT): Emulated(_get_dont_fragment, _set_dont_fragment),
+    (IPPROTO_IP, IP_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_USER_MTU): Emulated(_get_user_mtu, _set_user_mtu),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
-    (SOL_SOCKET, SO_LINGER): _Emulated(_get_linger, _set_linger),
-    (SOL_SOCKET, SO_ERROR): _Emulated(_get_error, _set_error),
-    (SOL_SOCKET, SO_OOBINLINE): _Emulated(_get_oob_inline, _set_oob_inline),
-    (IPPROTO_IP, IP_HDRINCL): _Emulated(_get_header, _set_header),
-    (IPPROTO_IP, IP_TOS): _Emulated(_get_type_of_service, _set_type_of_service),
-    (IPPROTO_IPV6, IPV6_V6ONLY): _Emulated(_get_v6_only, _set_v6_only),
+    (SOL_SOCKET, SO_LINGER): Emulated(_get_linger, _set_linger),
+    (SOL_SOCKET, SO_ERROR): Emulated(_get_error, _set_error),
+    (SOL_SOCKET, SO_OOBINLINE): Emulated(_get_oob_inline, _set_oob_inline),
+    (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
+    (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
+    (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),
 }
 """(level, option) -> what it reads and sets; without a second function it cannot be set."""
+
+Options.emulated = EMULATED

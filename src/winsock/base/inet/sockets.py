@@ -32,9 +32,10 @@ from winsock.abi.errors import (
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
-from winsock.base.inet.creation import SIMPLE_FLAGS, check_flags, check_kind
+from winsock.base.inet.creation import check_kind
 from winsock.base.inet.ground import Ground, refuse_nested
 from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
 from winsock.spi.blocking import ASKING, HOOKED
 
