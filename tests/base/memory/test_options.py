@@ -14,6 +14,7 @@ from winsock.abi.errors import (
     WSAEINVAL,
     WSAENOPROTOOPT,
     WSAENOTCONN,
+    WSAENOTSOCK,
     WSAEOPNOTSUPP,
     ErrorCode,
 )
@@ -212,6 +213,9 @@ def test_which_address_a_destination_sees(land: Land) -> None:
 def test_what_makes_no_sense_here(land: Land) -> None:
     with land:
         s = land.stream(land.alice)
-        refused(WSAEOPNOTSUPP, lambda: table(s).WSPDuplicateSocket(s, 1))
-        refused(WSAEOPNOTSUPP, lambda: table(s).WSPGetOverlappedResult(s, object(), False))
-        refused(WSAEOPNOTSUPP, lambda: table(s).WSPGetQOSByName(s, "G711"))
+        refused(WSAEINVAL, lambda: table(s).WSPDuplicateSocket(s, 1))
+        refused(WSAEINVAL, lambda: table(s).WSPGetOverlappedResult(s, object(), False))
+        refused(WSAEINVAL, lambda: table(s).WSPGetQOSByName(s, "G711"))
+        assert table(s).WSPGetQOSByName(s, "") == []
+        for call in (table(s).WSPDuplicateSocket, table(s).WSPGetQOSByName):
+            refused(WSAENOTSOCK, lambda call=call: call(99999, 1))  # type: ignore[misc]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
-from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
@@ -12,7 +9,7 @@ from winsock.base.inet import raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS
-from winsock.core import dotted
+from winsock.spi.address_text import read, text_of
 
 
 class Names(Ground):
@@ -39,7 +36,7 @@ class Names(Ground):
             raise WinsockError(WSAEINVAL, f"address: {address!r} is no address of {self.info.szProtocol}")
         pack(address)
         assert isinstance(address, (SockaddrIn, SockaddrIn6))
-        return str(address) if address.port else _host(address)
+        return text_of(address)
 
     def WSPStringToAddress(
         self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
@@ -50,7 +47,7 @@ class Names(Ground):
             raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
         if not isinstance(text, str):
             raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
-        address = _READERS[address_family](text)
+        address = read(text, address_family)
         if address is None:
             raise WinsockError(WSAEINVAL, f"text: {text!r} is no address of {self.info.szProtocol}")
         return address
@@ -65,45 +62,3 @@ class Names(Ground):
         """A layer that hands out our own function lets its own entry come down here, so the family decides."""
         if protocol_info is not None and protocol_info.iAddressFamily != self.info.iAddressFamily:
             raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is of another family")
-
-
-def _host(address: SockaddrIn | SockaddrIn6) -> str:
-    if isinstance(address, SockaddrIn6) and address.scope_id:
-        return f"{address.host}%{address.scope_id}"
-    return address.host
-
-
-def _read_in(text: str) -> Sockaddr | None:
-    host, colon, port_text = text.partition(":")
-    packed = dotted.parse(host)
-    port = _port(port_text) if colon else 0
-    if packed is None or port is None:
-        return None
-    return SockaddrIn(socket.inet_ntop(socket.AF_INET, packed), port)
-
-
-def _read_in6(text: str) -> Sockaddr | None:
-    port: int | None = 0
-    if text.startswith("["):
-        text, bracket, port_text = text[1:].partition("]")
-        if not bracket or (port_text and not port_text.startswith(":")):
-            return None
-        port = _port(port_text[1:]) if port_text else 0
-    host, percent, scope = text.partition("%")
-    if port is None or (percent and not scope.isdecimal()):
-        return None
-    try:
-        canonical = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
-    except (OSError, ValueError):
-        return None
-    return SockaddrIn6(canonical, port, 0, int(scope or "0"))
-
-
-def _port(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    port = int(text)
-    return port if port <= 0xFFFF else None
-
-
-_READERS = {AF_INET: _read_in, AF_INET6: _read_in6}

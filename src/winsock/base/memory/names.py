@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
-
-from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.memory.ground import Ground
+from winsock.spi.address_text import read, text_of
 
 
 class Names(Ground):
@@ -31,8 +28,7 @@ class Names(Ground):
         if address.family != self.protocol.family or not isinstance(address, (SockaddrIn, SockaddrIn6)):
             raise WinsockError(WSAEINVAL, f"address: {address!r} is no address of {self.protocol.name}")
         address.pack()
-        text = str(address)
-        return text if address.port else text.removesuffix(":0").strip("[]")
+        return text_of(address)
 
     def WSPStringToAddress(
         self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
@@ -43,47 +39,18 @@ class Names(Ground):
             raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.protocol.name}")
         if not isinstance(text, str):
             raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
-        address = _READERS[address_family](text)
+        address = read(text, address_family)
         if address is None:
             raise WinsockError(WSAEINVAL, f"text: {text!r} is no address of {self.protocol.name}")
         return address
 
+    def WSPGetQOSByName(self, s: int, name: str) -> list[str]:
+        """The names of all templates, for an empty name; WSAEINVAL for any other (lpwspgetqosbyname)."""
+        self.socket(s)
+        if name:
+            raise WinsockError(WSAEINVAL, f"name: {name!r} is no template of quality of service; there are none")
+        return []
+
     def _check_info(self, protocol_info: WSAPROTOCOL_INFO | None) -> None:
         if protocol_info is not None and protocol_info.iAddressFamily != self.protocol.family:
             raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is of another family")
-
-
-def _read_in(text: str) -> SockaddrIn | None:
-    host, colon, port_text = text.partition(":")
-    packed = _packed(socket.AF_INET, host)
-    port = _port(port_text) if colon else 0
-    return None if packed is None or port is None else SockaddrIn(socket.inet_ntoa(packed), port)
-
-
-def _read_in6(text: str) -> SockaddrIn6 | None:
-    port: int | None = 0
-    if text.startswith("["):
-        text, bracket, rest = text[1:].partition("]")
-        port = _port(rest[1:]) if rest.startswith(":") else None if rest or not bracket else 0
-    host, _, scope = text.partition("%")
-    packed = _packed(socket.AF_INET6, host)
-    if packed is None or port is None or not (scope or "0").isdecimal():
-        return None
-    return SockaddrIn6(socket.inet_ntop(socket.AF_INET6, packed), port, 0, int(scope or "0"))
-
-
-def _packed(family: int, host: str) -> bytes | None:
-    try:
-        return socket.inet_pton(family, host)
-    except (OSError, ValueError):
-        return None
-
-
-def _port(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    port = int(text)
-    return port if port <= 0xFFFF else None
-
-
-_READERS: dict[int, Callable[[str], Sockaddr | None]] = {AF_INET: _read_in, AF_INET6: _read_in6}

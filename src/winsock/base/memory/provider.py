@@ -133,6 +133,11 @@ class Memory(Waiting, Names, Options, Controls):
             self.network.sockets.pop(s, None)
         self.upcalls.WPUCloseSocketHandle(s)
 
+    def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
+        """A simulated socket is this process's alone: WSAEINVAL (lpwspduplicatesocket)."""
+        self.socket(s)
+        raise WinsockError(WSAEINVAL, f"process_id: {process_id} cannot have a socket of a network in this process")
+
     def WSPBind(self, s: int, name: Sockaddr) -> None:
         """Take a local address, which must be the host's; port 0 means any (lpwspbind).
 
@@ -301,6 +306,11 @@ class Memory(Waiting, Names, Options, Controls):
         `.flags` where a message was longer.
         """
         return self.WSPRecvFrom(s, buffers, flags, overlapped)[:2]  # type: ignore[index]
+
+    def WSPGetOverlappedResult(self, s: int, overlapped: object, wait: bool) -> tuple[int, int]:
+        """No operation goes by an overlapped structure here: WSAEINVAL (lpwspgetoverlappedresult)."""
+        self.socket(s)
+        raise WinsockError(WSAEINVAL, "overlapped: no operation of this socket goes by it")
 
     def WSPRecvFrom(
         self,
