@@ -6,7 +6,7 @@ import socket as host
 
 import pytest
 
-from tests.base.memory.land import ALICE, AS_LEAF, BOB, Land, address, nonblocking, refused, table
+from tests.base.memory.land import ALICE, AS_LEAF, BOB, Land, address, nonblocking, refused
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
@@ -44,15 +44,17 @@ from winsock.abi.errors import (
     WSAECONNRESET,
     WSAEDESTADDRREQ,
     WSAEINVAL,
+    WSAEISCONN,
     WSAEMSGSIZE,
     WSAENOTCONN,
     WSAEOPNOTSUPP,
+    WSAEPROTONOSUPPORT,
     WSAESHUTDOWN,
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
 )
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, SockaddrOther
-from winsock.api import options, sockets, transfer, waiting
+from winsock.api import multipoint, options, sockets, transfer, waiting
 from winsock.base.memory import Host
 
 GROUP = "239.1.2.3"
@@ -325,7 +327,9 @@ def test_whether_a_leaf_hears_itself(land: Land, loops: int, here: list[bytes]) 
 def _joined(land: Land, at: Host, flags: int) -> int:
     with at:
         s = sockets.WSASocket(AF_INET, SOCK_DGRAM, 0, None, 0, AS_LEAF)
-    assert table(s).WSPJoinLeaf(s, SockaddrIn(GROUP, 7), None, None, None, None, flags) == s  # MPT-008
+    sockets.bind(s, ("0.0.0.0", 7))
+    assert multipoint.WSAJoinLeaf(s, (GROUP, 7), None, None, None, None, flags) == s  # MPT-008
+    assert sockets.getpeername(s) == SockaddrIn(GROUP, 7)
     return s
 
 
@@ -333,7 +337,7 @@ def test_leaves_of_a_session_without_a_root(land: Land) -> None:  # MPT-021, MPT
     with land:
         one, other = _joined(land, land.alice, JL_BOTH), _joined(land, land.bob, JL_BOTH)
         stranger = land.datagram(land.bob)
-        transfer.sendto(one, b"from a member", 0, (GROUP, 7))
+        transfer.send(one, b"from a member")
         assert [received(land, s) for s in (one, other)] == [[b"from a member"]] * 2
         transfer.sendto(stranger, b"from outside", 0, (GROUP, 7))  # MPT-022
         assert [received(land, s) for s in (one, other)] == [[b"from outside"]] * 2
@@ -342,22 +346,25 @@ def test_leaves_of_a_session_without_a_root(land: Land) -> None:  # MPT-021, MPT
 def test_leaves_of_one_direction(land: Land) -> None:  # MPT-040
     with land:
         talker, listener = _joined(land, land.alice, JL_SENDER_ONLY), _joined(land, land.bob, JL_RECEIVER_ONLY)
-        transfer.sendto(talker, b"x", 0, (GROUP, 7))
+        transfer.send(talker, b"x")
         assert [received(land, s) for s in (talker, listener)] == [[], [b"x"]]
-        refused(WSAEACCES, lambda: transfer.sendto(listener, b"x", 0, (GROUP, 7)))
+        refused(WSAENOTCONN, lambda: transfer.send(listener, b"x"))
 
 
 def test_what_is_no_join(land: Land) -> None:  # MPT-006, MPT-039
     with land:
-        plain, leaf = land.datagram(land.alice), _joined(land, land.alice, JL_BOTH)
+        with land.alice:
+            leaf = sockets.WSASocket(AF_INET, SOCK_DGRAM, 0, None, 0, AS_LEAF)
 
-        def join(s: int, group: str, flags: int = JL_BOTH) -> int:
-            return table(s).WSPJoinLeaf(s, SockaddrIn(group, 7), None, None, None, None, flags)
+        def join(s: int, group: str, flags: int = JL_BOTH, data: bytes | None = None) -> int:
+            return multipoint.WSAJoinLeaf(s, (group, 7), data, None, None, None, flags)
 
-        refused(WSAEINVAL, lambda: join(plain, GROUP))
-        refused(WSAEINVAL, lambda: join(leaf, "239.9.9.9", 0))
-        refused(WSAEINVAL, lambda: join(leaf, BOB))
-        refused(WSAEADDRNOTAVAIL, lambda: join(leaf, GROUP))
+        refused(WSAEINVAL, lambda: join(land.datagram(land.alice), GROUP))
+        refused(WSAEINVAL, lambda: join(leaf, GROUP, 0))
+        refused(WSAEADDRNOTAVAIL, lambda: join(leaf, BOB))
+        refused(WSAEPROTONOSUPPORT, lambda: join(leaf, GROUP, JL_BOTH, b"hello"))
+        join(leaf, GROUP)
+        refused(WSAEISCONN, lambda: join(leaf, "239.9.9.9"))  # MPT-012
 
 
 def test_groups_of_ipv6(land: Land) -> None:

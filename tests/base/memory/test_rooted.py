@@ -44,7 +44,7 @@ from winsock.abi.errors import (
     WSAEWOULDBLOCK,
 )
 from winsock.abi.sockaddr import SockaddrIn
-from winsock.api import events, options, sockets, transfer, waiting
+from winsock.api import events, multipoint, options, sockets, transfer, waiting
 from winsock.base.memory import Host
 from winsock.base.memory.protocols import ROOTED
 
@@ -58,7 +58,7 @@ def land() -> Land:
 
 
 def join(s: int, name: SockaddrIn, flags: int = JL_BOTH, caller_data: bytes | None = None) -> int:
-    return table(s).WSPJoinLeaf(s, name, caller_data, None, None, None, flags)
+    return multipoint.WSAJoinLeaf(s, name, caller_data, None, None, None, flags)
 
 
 def root_of(land: Land) -> int:

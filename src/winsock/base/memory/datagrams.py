@@ -28,7 +28,9 @@ from winsock.abi.errors import (
     WSAECONNRESET,
     WSAEDESTADDRREQ,
     WSAEINVAL,
+    WSAEISCONN,
     WSAEMSGSIZE,
+    WSAEPROTONOSUPPORT,
     WSAESHUTDOWN,
     WinsockError,
     name_of,
@@ -40,7 +42,6 @@ from winsock.base.memory.sockets import (
     check_receive_flags,
     check_send_flags,
     scatter,
-    with_port,
 )
 from winsock.core.states import BOUND, CONNECTED, DATAGRAMS, NEW
 from winsock.spi.provider import WriteBuffer
@@ -81,8 +82,8 @@ class DatagramSocket(Socket):
     """SIO_MULTIPOINT_LOOPBACK: it receives what it sends to a group of its own."""
     scope: int = 1
     """SIO_MULTICAST_SCOPE: 0 keeps multicasts on this host."""
-    may_receive: bool = True
-    may_send: bool = True
+    session: InetAddress | None = None
+    """The group that it joined as a leaf."""
 
     def __init__(self, provider: Memory, host: Host, flags: int) -> None:
         super().__init__(provider, host, flags)
@@ -119,14 +120,14 @@ class DatagramSocket(Socket):
         self.local = self.bind_for(name)
         if self.peer != name:
             self._forget_queue()
-        self.peer = name
+        self.peer = self.destination = name
         self.state = self.life.after(self.state, "connect")
         self.happened(FD_CONNECT)
         self.happened(FD_WRITE)
         return b""
 
     def forget_peer(self) -> None:
-        self.peer = None
+        self.peer = self.destination = None
         self._forget_queue()
         self.local = self.claim
         self.state = NEW if self.claim is None else BOUND
@@ -156,18 +157,32 @@ class DatagramSocket(Socket):
             self.host.groups.pop(group, None)
 
     def join(self, name: InetAddress, caller_data: bytes, flags: int) -> Socket:
-        """Join the group of an address: its data plane has no root, so the socket itself is the leaf."""
+        """Join the group of an address, to send, to receive or both: there is no root, and the socket is the leaf."""
         if not self.flags & WSA_FLAG_MULTIPOINT_C_LEAF:
             raise WinsockError(WSAEINVAL, "s: the socket was not made for multipoint sessions")
         if flags not in (JL_SENDER_ONLY, JL_RECEIVER_ONLY, JL_BOTH):
             raise WinsockError(WSAEINVAL, f"flags: {flags} is none of JL_SENDER_ONLY, JL_RECEIVER_ONLY, JL_BOTH")
+        if not is_multicast(name.host):
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no group")
+        if self.state == CONNECTED:
+            raise WinsockError(WSAEISCONN, "s: the socket is a member of a session, or connected")
+        if caller_data:
+            raise WinsockError(WSAEPROTONOSUPPORT, f"caller_data: {self.protocol.name} carries no connect data")
         if self.claim is None:
-            self.claim_address(with_port(type(name)(ANY[":" in name.host], 0), name.port))
-            self.state = BOUND
-        self.may_send, self.may_receive = flags != JL_RECEIVER_ONLY, flags != JL_SENDER_ONLY
-        self.join_group(name.host)
+            self.claim_address(type(name)(ANY[":" in name.host], 0))
+        if flags != JL_SENDER_ONLY:
+            self.join_group(name.host)
+        self.destination = name if flags != JL_RECEIVER_ONLY else None
+        self.session, self.state = name, CONNECTED
         self.happened(FD_CONNECT)
+        self.happened(FD_WRITE)
         return self
+
+    def peer_name(self) -> InetAddress:
+        self.life.after(self.state, "peer")
+        named = self.peer or self.session
+        assert named is not None
+        return named
 
     # Sending.
 
@@ -177,7 +192,7 @@ class DatagramSocket(Socket):
             check_send_flags(flags, self.protocol.name, partial=False)
         if self.sending_ended:
             raise WinsockError(WSAESHUTDOWN, "s: sending was shut down")
-        target = to or self.peer
+        target = to or self.destination
         if target is None:
             raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")
         if len(data) > _MOST_BYTES:
@@ -210,8 +225,6 @@ class DatagramSocket(Socket):
                 raise WinsockError(WSAEACCES, "to: the broadcast address needs SO_BROADCAST")
             hosts = self.network.hosts
         else:
-            if not self.may_send:
-                raise WinsockError(WSAEACCES, "s: the socket joined its session as a receiver only")
             hosts = [host for host in self.network.hosts if target.host in host.groups]
             if self.scope == 0:
                 hosts = [host for host in hosts if host is self.host]
@@ -332,7 +345,7 @@ def _arrived_for_many(packet: tuple[Packet, DatagramSocket | None]) -> None:
         members = host.groups.get(target.host, [])
         found = [member for member in members if member.claim is not None and member.claim.port == target.port]
     for socket in cast("list[DatagramSocket]", list(found)):
-        if socket is not deaf and socket.may_receive:
+        if socket is not deaf:
             socket.take(source, data)
 
 

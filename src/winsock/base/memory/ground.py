@@ -6,16 +6,26 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEFAULT, WSAEINTR, WSAEINVAL, WSAENETDOWN, WSAENOTSOCK, WinsockError
+from winsock.abi.errors import (
+    WSAEAFNOSUPPORT,
+    WSAEFAULT,
+    WSAEINPROGRESS,
+    WSAEINTR,
+    WSAEINVAL,
+    WSAENETDOWN,
+    WSAENOTSOCK,
+    WinsockError,
+)
 from winsock.base.memory.ports import InetAddress
 from winsock.base.memory.sockets import Socket, normal
+from winsock.spi.blocking import ASKING
 from winsock.spi.provider import Provider, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.base.memory.network import Network
     from winsock.base.memory.protocols import Protocol
-    from winsock.spi.upcalls import Upcalls
+    from winsock.spi.upcalls import BlockingCallback, Upcalls
 
 HOOK_S = 0.001
 """How often, in simulated time, a blocking callback is asked."""
@@ -30,10 +40,6 @@ class Ground(Provider):
     protocol: Protocol
     slot: int
     """Which of the protocols it is."""
-
-    def __init__(self) -> None:
-        self._blocked: dict[int, bool] = {}
-        """The threads whose blocking callback is running -> whether their call was cancelled."""
 
     def socket(self, s: int) -> Socket:
         """The socket of a handle, whose host is up. Raises WSAENOTSOCK, WSAENETDOWN."""
@@ -65,6 +71,7 @@ class Ground(Provider):
     def wait(self, ready: Callable[[], bool], until: float | None, what: str) -> bool:
         """Wait, and ask this thread's blocking callback meanwhile. False where the time is up; WSAEINTR."""
         simulation = self.network.simulation
+        refuse_nested()
         callback, context = self.upcalls.WPUQueryBlockingCallback(self.info.dwCatalogEntryId)
         if callback is None:
             return simulation.wait(ready, until, what)
@@ -72,32 +79,44 @@ class Ground(Provider):
         while not ready():
             if until is not None and until <= clock.time:
                 return False
-            self._ask_callback(callback, context, what)
+            if not _goes_on(callback, context):
+                raise WinsockError(WSAEINTR, f"the wait was cancelled: {what}")
             step = clock.time + HOOK_S
             simulation.wait(ready, step if until is None else min(step, until), what)
         return True
-
-    def _ask_callback(self, callback: Callable[[object], bool], context: object, what: str) -> None:
-        thread = get_ident()
-        nested = thread in self._blocked
-        self._blocked[thread] = False
-        try:
-            goes_on = callback(context)
-            cancelled = self._blocked.get(thread, False)
-        finally:
-            if not nested:
-                self._blocked.pop(thread, None)
-        if cancelled or not goes_on:
-            raise WinsockError(WSAEINTR, f"the wait was cancelled: {what}")
 
     def WSPCancelBlockingCall(self) -> None:
         """Cancel the call of this thread that asks its blocking callback; WSAEINVAL where there is none.
 
         Source: nc-ws2spi-lpwspcancelblockingcall.
         """
-        if get_ident() not in self._blocked:
+        if get_ident() not in ASKING:
             raise WinsockError(WSAEINVAL, "no blocking call of this thread is waiting")
-        self._blocked[get_ident()] = True
+        _cancelled.add(get_ident())
+
+
+_cancelled: set[int] = set()
+"""Threads that have cancelled the call which asks their callback."""
+
+
+def _goes_on(callback: BlockingCallback, context: object) -> bool:
+    """Run this thread's blocking callback; whether the call goes on."""
+    thread = get_ident()
+    ASKING.add(thread)
+    try:
+        goes_on = callback(context)
+    finally:
+        ASKING.discard(thread)
+    if thread in _cancelled:
+        _cancelled.discard(thread)
+        return False
+    return goes_on
+
+
+def refuse_nested() -> None:
+    """Raises WSAEINPROGRESS inside a blocking callback: a call of this thread waits for its answer."""
+    if ASKING and get_ident() in ASKING:
+        raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
 
 
 def refuse_overlapped(function: str, overlapped: object) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET, AF_UNSPEC, SD_BOTH, SD_RECEIVE, SD_SEND, WINSOCK_VERSION
 from winsock.abi.errors import (
-    WSAEINPROGRESS,
     WSAEINVAL,
     WSAENOPROTOOPT,
     WSAENOTCONN,
@@ -27,6 +26,7 @@ from winsock.abi.errors import (
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrOther
 from winsock.base.memory.controls import Controls
 from winsock.base.memory.creation import KINDS, check_flags, check_kind
+from winsock.base.memory.ground import refuse_nested
 from winsock.base.memory.names import Names
 from winsock.base.memory.network import networks
 from winsock.base.memory.options import Options
@@ -47,7 +47,6 @@ class Memory(Waiting, Names, Options, Controls):
     """One protocol of a simulated network."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._uses = 0
         self._starting = threading.Lock()
         self._table: ProcTable | None = None
@@ -103,8 +102,7 @@ class Memory(Waiting, Names, Options, Controls):
         WSAENETDOWN where its network is down.
         """
         with self.network.entered():
-            if get_ident() in self._blocked:
-                raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+            refuse_nested()
             check_kind(self.info, af, type, protocol, protocol_info)
             check_flags(self.info, flags)
             if g:
@@ -258,7 +256,7 @@ class Memory(Waiting, Names, Options, Controls):
             socket = self._sockets.get(s)
             if socket is None or socket.is_down or overlapped is not None:
                 socket = self.socket_for(s, "WSPSend", overlapped)
-            if socket.peer is None and socket.is_connectionless:
+            if socket.is_connectionless and socket.destination is None:
                 raise WinsockError(WSAENOTCONN, "s: the socket is not connected; a datagram needs an address")
             return socket.send(gathered(buffers), flags, None)
 

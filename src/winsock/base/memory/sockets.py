@@ -65,6 +65,8 @@ class Socket:
     state: str = NEW
     local: InetAddress | None = None
     peer: InetAddress | None = None
+    destination: InetAddress | None = None
+    """Of datagrams: where they go if nothing else is said."""
     claim: InetAddress | None = None
     """What it was entered under in the table of ports."""
     blocking: bool = True
