@@ -225,6 +225,13 @@ class Simulation:
         with self.lock:
             self.wait(lambda: False, self.clock.time + seconds, f"{seconds} s to pass")
 
+    def after_fork(self) -> None:
+        """In a child there is this thread alone, and nobody holds the lock."""
+        self.lock = threading.RLock()
+        self.last = 0
+        for those in (self._waiting, self._running, self._suspects, self._away, self._spawned, self._failures):
+            those.clear()
+
     # Threads of our own.
 
     def spawn(self, body: Callable[[], object], name: str) -> None:

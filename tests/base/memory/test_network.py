@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 
 import pytest
@@ -27,6 +28,7 @@ from winsock.abi.errors import (
     WSAENETDOWN,
     WSAENETUNREACH,
     WSAENOBUFS,
+    WSAENOTSOCK,
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
     WSASYSNOTREADY,
@@ -394,3 +396,24 @@ def test_a_network_may_be_used_again() -> None:
             blocking(sockets.socket(AF_INET, SOCK_STREAM, 0))
         assert network.sockets == {}
         assert network.hosts[0].sockets == set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_has_no_sockets_of_its_parent() -> None:
+    with Land() as land:
+        client, server = land.connected()
+        land.bob.spawn(lambda: refused(WSAEINTR, lambda: transfer.recv(server, 1)))
+        child = os.fork()
+        if child == 0:
+            try:
+                refused(WSAENOTSOCK, lambda: transfer.send(client, b"x"))
+                assert land.alice.sockets == set()
+                one, other = land.datagram(land.alice), land.datagram(land.bob, 7)
+                transfer.sendto(one, b"anew", 0, (BOB, 7))
+                assert transfer.recvfrom(other, 10)[0] == b"anew"
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        land.network.at(land.network.now + 1.0, sockets.closesocket, server)
+        land.network.run()

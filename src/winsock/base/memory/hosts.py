@@ -90,15 +90,20 @@ class Host:
         with self.network.entered():
             self.network.note("crash", self.name)
             self.is_up = False
-            for ports in self.ports:
-                ports.clear()
-            self.connections.clear()
-            self.ended.clear()
-            self.groups.clear()
-            for socket in list(self.sockets):
+            lost = list(self.sockets)
+            self.forget()
+            for socket in lost:
                 socket.crashed()
-            self.sockets.clear()
-            self.reserved_bytes = 0
+
+    def forget(self) -> None:
+        """Know nothing of any socket or connection any more."""
+        for ports in self.ports:
+            ports.clear()
+        self.connections.clear()
+        self.ended.clear()
+        self.groups.clear()
+        self.sockets.clear()
+        self.reserved_bytes = 0
 
     def restart(self) -> None:
         """Up again, with nothing that there was before; the handles of before are good for closing only."""

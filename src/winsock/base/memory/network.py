@@ -10,6 +10,7 @@ host; where nothing was said it is the first host of the network.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -287,6 +288,20 @@ class Network:
 def entries(network: Network, first_id: int = _FIRST_ID) -> Sequence[CatalogEntry]:
     """The catalog entries of a network: `winsock.started(catalog=Catalog([*BUILTIN, *entries(network)]))`."""
     return network.entries(first_id)
+
+
+def _after_fork() -> None:
+    """In a child a simulated socket is the parent's, and its handle a descriptor only; the network may be used anew."""
+    for network in list(networks.values()):
+        network.simulation.after_fork()
+        network.clock.agenda.clear()
+        network.sockets.clear()
+        for host in network.hosts:
+            host.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _names(hosts: Iterable[Host]) -> str:
