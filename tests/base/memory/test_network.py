@@ -11,6 +11,7 @@ import pytest
 from tests.base.memory.land import ALICE, BOB, Land, address, blocking, going_on, nonblocking, refused
 from winsock.abi.constants import (
     AF_INET,
+    AF_INET6,
     IPPROTO_TCP,
     SO_BROADCAST,
     SO_RCVBUF,
@@ -417,3 +418,13 @@ def test_a_child_has_no_sockets_of_its_parent() -> None:
         assert os.waitpid(child, 0)[1] == 0
         land.network.at(land.network.now + 1.0, sockets.closesocket, server)
         land.network.run()
+
+
+def test_a_host_without_an_address_of_the_family_reaches_nobody_and_keeps_nothing() -> None:
+    with Land() as land:
+        old = land.network.host("10.0.0.3")
+        with old:
+            s = sockets.socket(AF_INET6, SOCK_STREAM, 0)
+        refused(WSAEADDRNOTAVAIL, lambda: sockets.connect(s, ("fd00::1", 80)))
+        assert all(not ports.exact and not ports.wild for ports in old.ports)
+        sockets.bind(s, ("::1", 80))

@@ -149,12 +149,13 @@ class Socket:
 
     def bind_for(self, target: InetAddress) -> InetAddress:
         """The address by which a target sees us; a socket without any gets one. WSAEADDRNOTAVAIL, WSAENOBUFS."""
+        if self.local is not None and self.local.host not in ANY:
+            return self.local
+        source = self.host.source_for(target)
         if self.local is None:
             self.claim_address(type(target)(ANY[target.family != SockaddrIn.family], 0))
         assert self.local is not None
-        if self.local.host in ANY:
-            return type(target)(self.host.source_for(target), self.local.port)
-        return self.local
+        return type(target)(source, self.local.port)
 
     def name(self) -> InetAddress:
         """The local address; WSAEINVAL where there is none."""

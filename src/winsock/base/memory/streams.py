@@ -227,12 +227,11 @@ class StreamSocket(ListeningSocket):
             try:
                 self.wait_for_room(1)
             except WinsockError as error:
-                if len(rest) == len(data) or error.winerror not in (WSAEWOULDBLOCK, WSAETIMEDOUT, WSAEINTR):
-                    raise
-                if error.winerror == WSAEINTR:
+                if len(rest) < len(data) and error.winerror in (WSAEWOULDBLOCK, WSAETIMEDOUT):
+                    break
+                if len(rest) < len(data) and error.winerror == WSAEINTR:
                     self._damaged()
-                    raise
-                break
+                raise
             taken = self.channel.write(self.network.clock.time, rest)
             rest = rest[taken:]
             self.connection_now.flush()
