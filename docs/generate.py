@@ -73,6 +73,27 @@ LEVELS = {
 HOST_LEVELS = {0: "IPPROTO_IP", 1: "SOL_SOCKET", 6: "IPPROTO_TCP", 17: "IPPROTO_UDP", 41: "IPPROTO_IPV6"}
 
 
+FAMILIES = {
+    constants.AF_INET: "AF_INET",
+    constants.AF_INET6: "AF_INET6",
+    constants.AF_UNIX: "AF_UNIX",
+    constants.AF_HYPERV: "AF_HYPERV",
+}
+TYPES = {constants.SOCK_STREAM: "SOCK_STREAM", constants.SOCK_DGRAM: "SOCK_DGRAM", constants.SOCK_RAW: "SOCK_RAW"}
+
+_RAW_NOTE = "hidden; needs CAP_NET_RAW, without it WSAEACCES; a protocol must be named"
+PROTOCOL_NOTES = {
+    (constants.AF_INET, constants.SOCK_RAW): _RAW_NOTE,
+    (constants.AF_INET6, constants.SOCK_RAW): _RAW_NOTE,
+    (constants.AF_UNIX, constants.SOCK_STREAM): "a close with SO_LINGER 0 resets only where data is unread",
+    (constants.AF_HYPERV, constants.SOCK_STREAM): (
+        "over AF_VSOCK; a service is HV_GUID_VSOCK_TEMPLATE with a port. The tests of transfer need the kernel's "
+        "vsock loopback (`winsock doctor`), and have run nowhere yet; between machines nothing is tested"
+    ),
+}
+"""What is to be known of a protocol, by family and type."""
+
+
 NO_ENGINE = """
 There are no overlapped operations yet: a function that is given an overlapped structure answers WSAEOPNOTSUPP.
 """
@@ -142,7 +163,7 @@ def status(call: Call, live: dict[str, Live]) -> str:
 def map_text() -> str:
     """docs/map.md."""
     live = live_functions()
-    sections = [map_head(live)]
+    sections = [map_head(live), protocol_section()]
     sections += [function_section(part, live) for part in PARTS]
     sections += [flag_section(), *option_sections(), ioctl_section(), error_section(), names_section()]
     return "\n\n".join(sections) + "\n"
@@ -179,6 +200,22 @@ at once with EBADF, until `winsock.as_file` makes it a file for good; a stream t
 only the functions of Winsock work on it. An entry with such handles never carries XP1_IFS_HANDLES.
 
 {table(("Part", "There", "On Windows"), counts)}"""
+
+
+def protocol_section() -> str:
+    """The base protocols of the catalog."""
+    entries = importlib.import_module("winsock.catalog.entries").BUILTIN
+    rows = [
+        (
+            str(info.dwCatalogEntryId),
+            info.szProtocol,
+            FAMILIES[info.iAddressFamily],
+            TYPES[info.iSocketType],
+            PROTOCOL_NOTES.get((info.iAddressFamily, info.iSocketType), ""),
+        )
+        for info in (entry.info for entry in entries)
+    ]
+    return "## Protocols\n\n" + table(("Entry", "Protocol", "Family", "Type", "Note"), rows)
 
 
 def function_section(part: str, live: dict[str, Live]) -> str:

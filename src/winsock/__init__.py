@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO as WSAPROTOCOL_INFO
     from winsock.abi.protocol_info import WSAPROTOCOLCHAIN as WSAPROTOCOLCHAIN
     from winsock.abi.sockaddr import Sockaddr as Sockaddr
+    from winsock.abi.sockaddr import SockaddrHv as SockaddrHv
     from winsock.abi.sockaddr import SockaddrIn as SockaddrIn
     from winsock.abi.sockaddr import SockaddrIn6 as SockaddrIn6
     from winsock.abi.sockaddr import SockaddrOther as SockaddrOther
@@ -77,6 +78,7 @@ _NAMES = {
     "ProcTable": "winsock.spi.provider",
     "Provider": "winsock.spi.provider",
     "Sockaddr": "winsock.abi.sockaddr",
+    "SockaddrHv": "winsock.abi.sockaddr",
     "SockaddrIn": "winsock.abi.sockaddr",
     "SockaddrIn6": "winsock.abi.sockaddr",
     "SockaddrOther": "winsock.abi.sockaddr",

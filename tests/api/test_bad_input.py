@@ -157,6 +157,8 @@ BAD["to"] = BAD["name"][1:]  # None is for connected sockets
 
 BAD_FOR = {
     ("WSAGetQOSByName", "name"): wrong((None, 7, object()), "WSAEFAULT") + wrong(("text",), "WSAEINVAL"),
+    ("WSAAddressToString", "address"): wrong((None, 7.5, object(), 7, (), ("127.0.0.1", "x")), "WSAEFAULT")
+    + wrong((SockaddrOther(77, bytes(14)),), "WSAEINVAL"),  # a text is a path
 }
 """What is bad for one function only."""
 

@@ -70,6 +70,14 @@ def world() -> Iterator[World]:
         yield world
 
 
+def hyperv_socket() -> int:
+    try:
+        s: int = winsock.socket(c.AF_HYPERV, c.SOCK_STREAM, c.HV_PROTOCOL_RAW)
+    except WinsockError as error:
+        pytest.skip(f"this host has no AF_VSOCK: {error}")
+    return s
+
+
 def socket_for(row: Option, world: World) -> int:
     """One that the option is for."""
     if row.level == c.IPPROTO_IPV6:
@@ -81,6 +89,8 @@ def socket_for(row: Option, world: World) -> int:
     if row.level in (c.IPPROTO_UDP, c.IPPROTO_IP, c.IPPROTO_IPV6) or row.name in OF_DATAGRAMS:
         s: int = winsock.socket(world.family, c.SOCK_DGRAM, 0)
         return s
+    if row.level == c.HV_PROTOCOL_RAW:
+        return hyperv_socket()
     return world.stream()
 
 

@@ -12,7 +12,7 @@ from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
 CATALOG = Catalog()
 TCP4, UDP4, TCP6, UDP6 = (entry.info.dwCatalogEntryId for entry in BUILTIN[:4])
 INET, RAW = BUILTIN[:4], BUILTIN[4:6]
-UNIX = next(entry.info.dwCatalogEntryId for entry in BUILTIN if entry.info.iAddressFamily == c.AF_UNIX)
+UNIX, HYPERV = (entry.info.dwCatalogEntryId for entry in BUILTIN[6:])
 A, B = LayerSpec("a", "a:A"), LayerSpec("b", "b:B", "options")
 
 
@@ -58,6 +58,17 @@ def test_the_entry_of_local_streams_is_the_documented_one() -> None:
     assert CATALOG.find(UNIX) in CATALOG.visible()
     assert matched(c.AF_UNIX, c.SOCK_STREAM, 0) == matched(c.AF_UNIX, 0, 0) == UNIX
     assert refused(c.AF_UNIX, c.SOCK_DGRAM, 0) == "WSAESOCKTNOSUPPORT"
+
+
+def test_the_entry_of_hyper_v_sockets_is_the_documented_one() -> None:
+    info = CATALOG.find(HYPERV).info
+    assert (info.szProtocol, info.iSocketType, info.iProtocol) == ("Hyper-V RAW", c.SOCK_STREAM, c.HV_PROTOCOL_RAW)
+    assert (info.iMinSockAddr, info.iMaxSockAddr, info.dwMessageSize) == (36, 36, 0)
+    assert info.dwServiceFlags1 == 0x20026
+    assert str(info.ProviderId) == "{1234191b-4bf7-4ca7-86e0-dfd7c32b5445}"
+    assert matched(c.AF_HYPERV, c.SOCK_STREAM, c.HV_PROTOCOL_RAW) == HYPERV
+    assert refused(c.AF_HYPERV, c.SOCK_DGRAM, c.HV_PROTOCOL_RAW) == "WSAESOCKTNOSUPPORT"
+    assert refused(c.AF_HYPERV, c.SOCK_STREAM, 77) == "WSAEPROTONOSUPPORT"
 
 
 def test_what_the_fields_of_the_built_in_entries_say() -> None:
@@ -150,7 +161,7 @@ def test_a_range_of_protocols_matches() -> None:
 
 def test_matches_holds_every_entry_in_order() -> None:
     found = CATALOG.matches(c.AF_UNSPEC, c.SOCK_STREAM, 0)
-    assert [entry.info.dwCatalogEntryId for entry in found] == [TCP4, TCP6, UNIX]
+    assert [entry.info.dwCatalogEntryId for entry in found] == [TCP4, TCP6, UNIX, HYPERV]
 
 
 def test_find_knows_ids_and_providers() -> None:

@@ -26,7 +26,7 @@ def status(*, capabilities: int = 0, nnp: int = 0, mode: int = 0, filters: int =
     return STATUS.format(capabilities=capabilities, nnp=nnp, mode=mode, filters=filters)
 
 
-GOOD = Facts("6.12.0-arch1", status(), None, "1", "1", GOOD_TRIAL, 0, errno.EFAULT)
+GOOD = Facts("6.12.0-arch1", status(), None, "1", "1", GOOD_TRIAL, 0, errno.EFAULT, 0)
 
 
 def verdict(facts: Facts, name: str) -> Check:
@@ -114,6 +114,9 @@ def test_what_was_tried_worked() -> None:
         (GOOD._replace(fast_open=None), "TCP fast open", None, "off for clients"),
         (GOOD, "MPTCP", None, "EPROTONOSUPPORT"),
         (GOOD._replace(mptcp=None), "MPTCP", None, "off"),
+        (GOOD, "vsock loopback", None, "there"),
+        (GOOD._replace(vsock=errno.EADDRNOTAVAIL), "vsock loopback", None, "modprobe vsock_loopback"),
+        (GOOD._replace(vsock=errno.EAFNOSUPPORT), "vsock loopback", None, "EAFNOSUPPORT"),
     ],
 )
 def test_a_fact_has_its_verdict(facts: Facts, name: str, works: bool | None, said: str) -> None:

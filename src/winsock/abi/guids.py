@@ -88,3 +88,15 @@ def SVCID_UDP(port: int) -> GUID:
 def SVCID_NETWARE(sap_id: int) -> GUID:
     """The service class of a NetWare service."""
     return GUID(0x000B0000 | sap_id, 0, 0, SVCID_HOSTNAME.Data4)
+
+
+# Virtual machines, for addresses of AF_HYPERV (hvsocket.h)
+HV_GUID_ZERO = GUID_NULL
+HV_GUID_WILDCARD = GUID_NULL
+HV_GUID_BROADCAST = GUID(0xFFFFFFFF, 0xFFFF, 0xFFFF, bytes.fromhex("ffffffffffffffff"))
+HV_GUID_CHILDREN = GUID(0x90DB8B89, 0x0D35, 0x4F79, bytes.fromhex("8ce949ea0ac8b7cd"))
+HV_GUID_LOOPBACK = GUID(0xE0E16197, 0xDD56, 0x4A10, bytes.fromhex("91955ee7a155a838"))
+HV_GUID_PARENT = GUID(0xA42E7CDA, 0xD03F, 0x480C, bytes.fromhex("9cc2a4de20abb878"))
+HV_GUID_SILOHOST = GUID(0x36BD0C5C, 0x7276, 0x4223, bytes.fromhex("88ba7d03b654c568"))
+HV_GUID_VSOCK_TEMPLATE = GUID(0, 0xFACB, 0x11E6, bytes.fromhex("bd5864006a7986d3"))
+"""Of the services that Linux knows: Data1 is the port."""

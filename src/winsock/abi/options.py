@@ -322,10 +322,10 @@ ROWS: tuple[Option, ...] = (
             "IPX_IMMEDIATESPXACK",
         )
     ),
-    *(
-        _refused(HV_PROTOCOL_RAW, name, _NO_FAMILY)
-        for name in ("HVSOCKET_CONNECT_TIMEOUT", "HVSOCKET_CONTAINER_PASSTHRU", "HVSOCKET_CONNECTED_SUSPEND")
-    ),
+    # Hyper-V sockets
+    _emulated(HV_PROTOCOL_RAW, "HVSOCKET_CONNECT_TIMEOUT", "dword", "rw", "milliseconds; sockets of AF_HYPERV"),
+    _refused(HV_PROTOCOL_RAW, "HVSOCKET_CONTAINER_PASSTHRU", "there are no containers of Windows", "dword"),
+    _refused(HV_PROTOCOL_RAW, "HVSOCKET_CONNECTED_SUSPEND", "virtual machines are not suspended here", "dword"),
     *(
         _refused(SOL_IRLMP, name, _NO_FAMILY)
         for name in (

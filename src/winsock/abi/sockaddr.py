@@ -4,7 +4,8 @@ A value is a named tuple with plain text in it: cheap, frozen, equal to the tupl
 `family` is Windows' number (AF_INET6 is 23). No value is checked when it is made; `pack` and `coerce` check, because
 they stand where an address comes in from somebody else.
 
-Sources: sockaddr_in, sockaddr_in6 (ws2def.h, ws2ipdef.h) and sockaddr_un (afunix.h) of the Windows SDK.
+Sources: sockaddr_in, sockaddr_in6 (ws2def.h, ws2ipdef.h), sockaddr_un (afunix.h) and SOCKADDR_HV (hvsocket.h) of the
+Windows SDK.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import struct
 from struct import Struct
 from typing import NamedTuple, TypeAlias
 
-from winsock.abi.constants import AF_CCITT, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, UNIX_PATH_MAX
+from winsock.abi.constants import AF_CCITT, AF_HYPERV, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, UNIX_PATH_MAX
 from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEFAULT, WinsockError
+from winsock.abi.guids import GUID
 
 _FAMILY = Struct("<H")
 _PORT = Struct(">H")
@@ -26,6 +28,7 @@ _SCOPE = Struct("<I")
 IN_SIZE = 16
 IN6_SIZE = 28
 UN_SIZE = 2 + UNIX_PATH_MAX
+HV_SIZE = 36
 
 
 class _In(NamedTuple):
@@ -108,6 +111,28 @@ class SockaddrUn(_Un):
         return packed if name[:1] == b"\0" else packed.ljust(UN_SIZE, b"\0")
 
 
+class _Hv(NamedTuple):
+    vm_id: GUID
+    service_id: GUID
+
+
+class SockaddrHv(_Hv):
+    """A service of a virtual machine, each by its GUID (AF_HYPERV)."""
+
+    __slots__ = ()
+    family = AF_HYPERV
+
+    def __str__(self) -> str:
+        return f"{self.vm_id}:{self.service_id}"
+
+    def pack(self) -> bytes:
+        """The 36 bytes of SOCKADDR_HV; WSAEFAULT where a part is no GUID."""
+        try:
+            return _FAMILY.pack(AF_HYPERV) + bytes(2) + self.vm_id.pack() + self.service_id.pack()
+        except (AttributeError, struct.error):
+            raise WinsockError(WSAEFAULT, f"{tuple(self)!r} are not two GUIDs") from None
+
+
 class SockaddrOther(NamedTuple):
     """An address of a family that has no value of its own: the bytes after the family."""
 
@@ -122,7 +147,7 @@ class SockaddrOther(NamedTuple):
         return _FAMILY.pack(self.family) + self.data
 
 
-Sockaddr: TypeAlias = SockaddrIn | SockaddrIn6 | SockaddrUn | SockaddrOther
+Sockaddr: TypeAlias = SockaddrIn | SockaddrIn6 | SockaddrUn | SockaddrHv | SockaddrOther
 
 
 def unpack(data: bytes | bytearray | memoryview) -> Sockaddr:
@@ -152,7 +177,12 @@ def _unpack_un(data: bytes) -> Sockaddr:
     return SockaddrUn(name if name[:1] == b"\0" and name.strip(b"\0") else os.fsdecode(name.split(b"\0", 1)[0]))
 
 
-_READERS = {AF_INET: _unpack_in, AF_INET6: _unpack_in6, AF_UNIX: _unpack_un}
+def _unpack_hv(data: bytes) -> Sockaddr:
+    _require(data, HV_SIZE, "SOCKADDR_HV")
+    return SockaddrHv(GUID.unpack(data[4:20]), GUID.unpack(data[20:36]))
+
+
+_READERS = {AF_INET: _unpack_in, AF_INET6: _unpack_in6, AF_UNIX: _unpack_un, AF_HYPERV: _unpack_hv}
 
 
 def coerce(value: object, family: int = AF_UNSPEC) -> Sockaddr:
@@ -162,7 +192,7 @@ def coerce(value: object, family: int = AF_UNSPEC) -> Sockaddr:
     is the wildcard and "<broadcast>" the broadcast address; a name is for getaddrinfo. WSAEFAULT if the value is no
     address of the family, WSAEAFNOSUPPORT if the family has no such form.
     """
-    if isinstance(value, (SockaddrIn, SockaddrIn6, SockaddrUn, SockaddrOther)):
+    if isinstance(value, (SockaddrIn, SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther)):
         return value
     if family == AF_UNSPEC:
         family = _guess(value)
@@ -209,7 +239,19 @@ def _make_un(value: object) -> Sockaddr:
     return address
 
 
-_MAKERS = {AF_INET: _make_in, AF_INET6: _make_in6, AF_UNIX: _make_un}
+def _make_hv(value: object) -> Sockaddr:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise WinsockError(WSAEFAULT, f"an address of a virtual machine is a tuple of two GUIDs, not {value!r}")
+    try:
+        vm_id, service_id = (GUID.parse(part) if isinstance(part, str) else part for part in value)
+    except ValueError as error:
+        raise WinsockError(WSAEFAULT, str(error)) from None
+    address = SockaddrHv(vm_id, service_id)
+    address.pack()
+    return address
+
+
+_MAKERS = {AF_INET: _make_in, AF_INET6: _make_in6, AF_UNIX: _make_un, AF_HYPERV: _make_hv}
 
 
 def _host_and_port(value: object, most: int) -> tuple[str, int, *tuple[int, ...]]:

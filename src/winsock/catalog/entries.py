@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from winsock.abi.constants import (
+    AF_HYPERV,
     AF_INET,
     AF_INET6,
     AF_UNIX,
+    HV_PROTOCOL_RAW,
     IPPROTO_TCP,
     IPPROTO_UDP,
     LAYERED_PROTOCOL,
@@ -168,6 +170,7 @@ _INET = "winsock.base.inet:Inet"
 _IPV4 = _Family(AF_INET, 16, 16, GUID(0xE70F1AA0, 0xAB8B, 0x11CF, bytes.fromhex("8ca300805f48a192")), _INET)
 _IPV6 = _Family(AF_INET6, 28, 28, GUID(0xF9EAB0C0, 0x26D4, 0x11D0, bytes.fromhex("bbbf00aa006c34e4")), _INET)
 _UNIX = _Family(AF_UNIX, 2, 110, layering.UNIX_PROVIDER, "winsock.base.unix:Unix")
+_HYPERV = _Family(AF_HYPERV, 36, 36, layering.HYPERV_PROVIDER, "winsock.base.hyperv:HyperV")
 
 _TCP = WSAPROTOCOL_INFO(dwServiceFlags1=_TCP_FLAGS, iSocketType=SOCK_STREAM, iProtocol=IPPROTO_TCP)
 _UDP = WSAPROTOCOL_INFO(
@@ -205,5 +208,6 @@ BUILTIN: tuple[CatalogEntry, ...] = (
     _base(1005, "MSAFD Tcpip [RAW/IP]", _IPV4, _RAW),
     _base(1006, "MSAFD Tcpip [RAW/IPv6]", _IPV6, _RAW),
     _base(1007, "AF_UNIX", _UNIX, _LOCAL),
+    _base(1008, "Hyper-V RAW", _HYPERV, _LOCAL._replace(iProtocol=HV_PROTOCOL_RAW)),
 )
 """What there is where nothing was installed."""

@@ -33,15 +33,15 @@ Infos = Mapping[int, WSAPROTOCOL_INFO]
 
 
 UNIX_PROVIDER = GUID(0xA00943D9, 0x9C2E, 0x4633, bytes.fromhex("9b590057a3160994"))
-"""Of the sockets that never leave this host."""
+HYPERV_PROVIDER = GUID(0x1234191B, 0x4BF7, 0x4CA7, bytes.fromhex("86e0dfd7c32b5445"))
+_LOCAL = (UNIX_PROVIDER, HYPERV_PROVIDER)
+"""Of the sockets that never leave this machine."""
 
 
 def is_usually_covered(info: WSAPROTOCOL_INFO) -> bool:
     """Whether a layer over everything covers it: base protocols of the network, but for the hidden raw ones."""
     return (
-        info.chain_length == BASE_PROTOCOL
-        and not info.dwProviderFlags & PFL_HIDDEN
-        and info.ProviderId != UNIX_PROVIDER
+        info.chain_length == BASE_PROTOCOL and not info.dwProviderFlags & PFL_HIDDEN and info.ProviderId not in _LOCAL
     )
 
 

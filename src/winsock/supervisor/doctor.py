@@ -31,6 +31,7 @@ CAP_SYS_ADMIN = 21
 
 TRIAL_MS = 500
 _SO_COOKIE = 57
+_VSOCK_LOOPBACK = 1  # VMADDR_CID_LOCAL, which the module socket has not everywhere
 _REPORT = struct.Struct("=ii")
 _PROOF = 77
 """What the trial answers to the trapped call; the kernel itself would not."""
@@ -66,6 +67,7 @@ class Facts(NamedTuple):
     trial: Trial
     notice: int
     io_uring: int
+    vsock: int
 
     def field(self, name: str) -> str | None:
         """A line of /proc/self/status."""
@@ -125,6 +127,7 @@ def look() -> Facts:
         trial=try_supervising(),
         notice=_errno_of(_await_notice),
         io_uring=_errno_of(lambda: kernel.libc().call("io_uring_setup", 1, 0)),
+        vsock=_errno_of(_bind_vsock),
     )
 
 
@@ -143,6 +146,12 @@ def _errno_of(attempt: Callable[[], object]) -> int:
     except OSError as error:
         return error.errno or errno.EIO
     return 0
+
+
+def _bind_vsock() -> None:
+    """Take a port of vsock at the address by which a machine reaches itself."""
+    with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as s:
+        s.bind((_VSOCK_LOOPBACK, socket.VMADDR_PORT_ANY))
 
 
 def _await_notice() -> None:
@@ -415,6 +424,14 @@ def _mptcp(facts: Facts) -> Check:
     return Check("MPTCP", None, "on", "programs under winsock run get EPROTONOSUPPORT for it, and fall back to TCP")
 
 
+def _vsock(facts: Facts) -> Check:
+    name = "vsock loopback"
+    if not facts.vsock:
+        return Check(name, None, "there")
+    advice = "sockets of AF_HYPERV do not reach this machine itself; as root: modprobe vsock_loopback"
+    return Check(name, None, f"not there: {_reason(facts.vsock)}", advice)
+
+
 def _reason(number: int) -> str:
     return f"{errno.errorcode.get(number, number)} ({os.strerror(number)})"
 
@@ -432,4 +449,5 @@ _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _io_uring,
     _fast_open,
     _mptcp,
+    _vsock,
 )

@@ -10,14 +10,14 @@ import socket
 from functools import lru_cache
 from struct import Struct
 
-from winsock.abi.constants import AF_INET6
+from winsock.abi.constants import AF_HYPERV, AF_INET6
 from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.abi.sockaddr import unpack as unpack_windows
 
-HOST_FAMILIES = {AF_INET6: int(socket.AF_INET6)}
+HOST_FAMILIES = {AF_INET6: int(socket.AF_INET6), AF_HYPERV: int(getattr(socket, "AF_VSOCK", 40))}
 """Families whose number the host spells differently."""
-_WINDOWS_FAMILIES = {host: windows for windows, host in HOST_FAMILIES.items()}
+_WINDOWS_FAMILIES = {int(socket.AF_INET6): AF_INET6}  # addresses of AF_VSOCK are not AF_HYPERV's
 
 _FAMILY = Struct("=H")
 _IN = Struct("!2sH4s8x")

@@ -175,6 +175,10 @@ class Connections(Sockets):
         record.phase = own.NEW
         record.bound = record.claim is not None
 
+    def spelled(self, address: Sockaddr) -> Sockaddr:
+        """An address that the kernel told, as this family's are spelled."""
+        return address
+
     def WSPAccept(
         self, s: int, condition: Callable[..., int] | None = None, callback_data: object = None
     ) -> tuple[int, Sockaddr | None]:
@@ -232,6 +236,7 @@ class Connections(Sockets):
         if descriptor < 0:
             raise _accept_error(listener, -descriptor)
         assert peer is not None
+        peer = self.spelled(peer)
         accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable, overlapped=listener.overlapped)
         accepted.oob_inline = listener.oob_inline
         accepted.was_accepted = True
@@ -249,7 +254,7 @@ class Connections(Sockets):
         callback_data: object,
     ) -> None:
         """Let the application decide; returns where it accepts."""
-        callee = raw.getsockname(listener.handle)
+        callee = self.spelled(raw.getsockname(listener.handle))
         try:
             answer = condition(peer, None, None, None, callee, None, 0, callback_data)
         except BaseException:

@@ -13,14 +13,12 @@ import os
 import socket
 import struct
 
-from winsock.abi import options
 from winsock.abi.constants import SIO_AF_UNIX_GETPEERPID, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
     WSAEFAULT,
     WSAEINVAL,
-    WSAENOPROTOOPT,
     WSAENOTCONN,
     WinsockError,
     from_errno,
@@ -43,6 +41,8 @@ _NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EROFS)
 
 class Unix(Inet):
     """AF_UNIX, SOCK_STREAM."""
+
+    option_levels = (SOL_SOCKET,)
 
     def WSPBind(self, s: int, name: Sockaddr) -> None:
         """Make a file of that path, or take an abstract name (lpwspbind).
@@ -116,13 +116,6 @@ class Unix(Inet):
     ) -> int:
         """There are no sessions: WSAEINVAL."""
         raise WinsockError(WSAEINVAL, "s: local streams have no multipoint sessions")
-
-    def find_option(self, level: int, optname: int) -> options.Option:
-        """The row of an option, of which there are those of all sockets; WSAENOPROTOOPT, WSAEINVAL."""
-        row = super().find_option(level, optname)
-        if level != SOL_SOCKET:
-            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
-        return row
 
 
 def require_path(name: object) -> SockaddrUn:
