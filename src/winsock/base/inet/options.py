@@ -101,8 +101,9 @@ class Options(Ground):
         Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK (lpwspsetsockopt).
         """
         row = self.find_option(level, optname)
-        _check_length(row, value)
         record = SOCKETS.get(s)
+        if record is not None:
+            _check_length(row, value)
         special = self.emulated.get((row.level, row.optname))
         if special is not None and special.set is not None and (record is not None or row.host == "emulated"):
             special.set(self, s, record, value)
