@@ -6,6 +6,7 @@ It finds what belongs to a handle by WPUQuerySocketHandleContext alone, as the p
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 import threading
@@ -19,6 +20,7 @@ from winsock.abi.constants import AF_INET, FIONBIO, SD_SEND, SO_LINGER, SOCK_DGR
 from winsock.abi.errors import WSAEOPNOTSUPP, WinsockError, from_errno
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
+from winsock.api import sockets
 from winsock.dispatcher import loader, process
 from winsock.dispatcher.records import serving
 from winsock.dispatcher.redirector import as_file
@@ -129,8 +131,6 @@ class Stranger(Provider):
         exceptfds: Sequence[int] | None,
         timeout: float | None,
     ) -> tuple[list[int], list[int], list[int]]:
-        import select
-
         reads, writes = ({self.context(s).sock: s for s in handles or ()} for handles in (readfds, writefds))
         found = select.select(list(reads), list(writes), [], timeout)
         return [reads[sock] for sock in found[0]], [writes[sock] for sock in found[1]], []
@@ -250,3 +250,64 @@ def read_all(source: int | socket.socket) -> bytes:
     while part := os.read(source, 65536) if isinstance(source, int) else source.recv(65536):
         parts.append(part)
     return b"".join(parts)
+
+
+def run(*bodies: Callable[[], object]) -> list[object]:
+    """Each in a thread of its own, all at once; what they answer, or raise."""
+    answers: list[object] = [None] * len(bodies)
+
+    def call(index: int) -> None:
+        try:
+            answers[index] = bodies[index]()
+        except Exception as error:
+            answers[index] = error
+
+    threads = [threading.Thread(target=call, args=(index,), daemon=True) for index in range(len(bodies))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+    return answers
+
+
+def receive_exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = sock.recv(count - len(data))
+        assert part, f"the stream ended after {len(data)} bytes"
+        data += part
+    return data
+
+
+def errno_of(call: Callable[[], object]) -> int | None:
+    try:
+        call()
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def is_connected(s: int) -> bool:
+    try:
+        sockets.getpeername(s)
+    except WinsockError:
+        return False
+    return True
+
+
+def is_hung_up(s: int) -> bool:
+    poller = select.poll()
+    poller.register(s, 0)
+    return bool(poller.poll(0))
+
+
+def read_exactly(descriptor: int, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        if not os.get_blocking(descriptor):
+            select.select([descriptor], [], [], SECONDS)
+        part = os.read(descriptor, count - len(data))
+        assert part, f"the stream ended after {len(data)} bytes"
+        data += part
+    return data

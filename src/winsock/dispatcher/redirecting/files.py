@@ -12,6 +12,7 @@ that, which leaves nothing to tell. Then we look now and then whether the number
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import socket
 import struct
@@ -184,8 +185,8 @@ class File(Events):
             self.pump.provider_closed()
         self.let_go()
 
-    def leave_to_parent(self) -> None:
-        """In a forked child: what remains is a descriptor."""
+    def detach(self) -> None:
+        """Let go of the number, and leave it open."""
         self.sock.detach()
 
     def _wait_until_lost(self) -> None:
@@ -240,15 +241,19 @@ class File(Events):
 
 
 def make(record: Made) -> None:
-    """Make a direct handle a file; raises WSAEMFILE, WSAENOBUFS, and then it is as it was."""
+    """Make a direct handle a file; raises WSAENOTSOCK, WSAEMFILE, WSAENOBUFS, and then it is as it was."""
     try:
         given, ours = near.pair()
     except OSError as error:
-        raise from_errno(error.errno or 0, f"no file to be had: {error.strerror}") from None
-    with given:
-        file = _put_in_place(record, given, ours)
+        raise from_errno(error.errno or errno.ETIMEDOUT, f"no file to be had: {error}") from None
+    file = None
+    try:
+        with given:
+            file = _put_in_place(record, given, ours)
+    finally:
+        if file is None:
+            ours.close()
     if file is None:
-        ours.close()
         return
     try:
         file.start()
@@ -264,6 +269,8 @@ def _put_in_place(record: Made, given: socket.socket, ours: Near) -> File | None
     with records.renewing:
         if record.file is not None:
             return None
+        if not record.is_current():
+            raise records.not_a_socket(record.handle)
         os.set_blocking(given.fileno(), record.blocking)
         os.dup2(given.fileno(), record.handle, inheritable=os.get_inheritable(record.handle))
         file = File(record, ours)
@@ -278,7 +285,7 @@ def _take_back(record: Made, file: File) -> None:
     """Undo it: nothing has gone through the file yet."""
     with records.renewing:
         stand_in = made.placeholder()
-        file.leave_to_parent()
+        file.detach()
         os.dup2(stand_in, record.handle, inheritable=os.get_inheritable(record.handle))
         os.close(stand_in)
         record.identity = identity(record.handle)
@@ -322,7 +329,7 @@ def _after_fork() -> None:
         one.near.leave_to_parent()
         record = one.far.record
         if isinstance(record, Made) and record.file is not None:
-            record.file.leave_to_parent()
+            record.file.detach()
     pump.running.clear()
 
 
