@@ -163,7 +163,7 @@ NOT_CARRIED = {
     "class Mine(Layer):\n    def WSPRecv(self, *arguments): pass\n": "overrides WSPRecv",
     "class Mine(Layer):\n    def WSPSendTo(self, *arguments): pass\n": "overrides WSPSendTo",
     "class Mine(Layer):\n    def WSPRecvFrom(self, *arguments): pass\n": "overrides WSPRecvFrom",
-    "class Mine(Layer):\n    def outgoing(self, data): return data.upper()\n": "wants the bytes",
+    "class Mine(Layer):\n    def outgoing(self, data): return data.upper()\n": "is no winsock.StreamLayer",
     "class Mine(Layer):\n    enforces = True\n    def connecting(self, address): pass\n": "enforces = True",
 }
 
