@@ -57,7 +57,7 @@ def waits(descriptor: int) -> tuple[threading.Thread, list[str]]:
         watch.wait_for_change(descriptor)
         told.append("changed")
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread, told
 
@@ -124,6 +124,26 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.Monk
     thread, told = waits(descriptor)
     for folder in ("a", "a/b", "a/b/c"):
         (tmp_path / folder).mkdir(mode=0o700)
+    change()
+    thread.join(20)
+    os.close(descriptor)
+    assert told == ["changed"]
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_folder_that_appears_during_a_look(look: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after it was found missing and the nearest one watched instead: nothing that this tells may be taken."""
+    monkeypatch.setenv("WINSOCK_CATALOG", str(tmp_path / "a" / "catalog.sqlite"))
+    watched, looks = watch._watch, iter(range(1, 99))
+
+    def meanwhile(descriptor: int, what: watch._Watch) -> None:
+        watched(descriptor, what)
+        if next(looks) == look:
+            (tmp_path / "a").mkdir(mode=0o700)
+
+    monkeypatch.setattr(watch, "_watch", meanwhile)
+    descriptor = watch.open_notification()
+    thread, told = waits(descriptor)
     change()
     thread.join(20)
     os.close(descriptor)

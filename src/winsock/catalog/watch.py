@@ -68,12 +68,16 @@ def wait_for_change(descriptor: int) -> None:
 
 
 def _look(descriptor: int, watch: _Watch) -> int:
-    """The catalog's number now. Events that are left come from later changes: the look comes after the taking."""
+    """The catalog's number now. What comes after the taking leaves the descriptor readable: nothing is taken unseen.
+
+    Another place to watch means another look: what appeared in it before it was watched has told nobody.
+    """
     while True:
-        _watch(descriptor, watch)
         _drain(descriptor)
+        place = watch.place
+        _watch(descriptor, watch)
         generation = store.read().generation
-        if generation == watch.generation:
+        if (place, watch.generation) == (watch.place, generation):
             return generation
         watch.generation = generation
 
