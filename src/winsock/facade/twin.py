@@ -23,12 +23,13 @@ from typing import Any
 
 from winsock.abi.constants import FIONBIO, WSA_FLAG_NO_HANDLE_INHERIT
 from winsock.abi.errors import WinsockError
+from winsock.base.inet.native import make_native
 from winsock.dispatcher import handles, loader, process, records
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import Record
 from winsock.facade.addresses import FAMILIES, from_winsock, to_winsock
-from winsock.facade.native import base_of, make_native
 from winsock.facade.through import Through, as_host_errors, check_control, check_room
+from winsock.spi.handles import base_handle
 from winsock.spi.layer import overridden
 from winsock.spi.provider import FUNCTIONS
 
@@ -82,7 +83,7 @@ class socket(host.socket):  # noqa: N801
         if record.made:
             self._kind = kind
             self._io_refs, self._closed = 0, False  # what the host's class would have set
-            make_native(base_of(record), info.iAddressFamily)
+            make_native(base_handle(record.table, record.handle), info.iAddressFamily)
         else:
             make_native(handle, info.iAddressFamily)
             super().__init__(*kind, fileno=handle)
@@ -276,7 +277,8 @@ class socket(host.socket):  # noqa: N801
         if self._record is None or not self._record.made:
             yield self
             return
-        below = host.SocketType(int(self.family), int(self.type), self.proto, base_of(self._record))
+        handle = base_handle(self._record.table, self._record.handle)
+        below = host.SocketType(int(self.family), int(self.type), self.proto, handle)
         try:
             yield below
         finally:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET, AF_INET6, SOCK_RAW
 from winsock.abi.errors import WinsockError
-from winsock.base.inet import own, raw
+from winsock.base.inet.native import make_native
 from winsock.dispatcher import handles, loader, records
 from winsock.dispatcher.records import Record
 from winsock.supervisor.lease import Kind
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 _NO_HANDLE = -1
 _USUAL = tuple(Kind(domain, *rest) for domain in (2, 10) for rest in ((1, 6), (2, 17)))
 _WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
-_IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 
 
 class Chains:
@@ -73,7 +71,7 @@ class Chains:
         assert chain is not None
         info = chain.entry.info
         handle = chain.table.WSPSocket(info.iAddressFamily, info.iSocketType, info.iProtocol, info, 0, 0)
-        _make_plain(handle, info.iAddressFamily)
+        make_native(handle, info.iAddressFamily)
         return handle, records.find(handle)
 
     def layers(self) -> list[Layer]:
@@ -85,11 +83,3 @@ class Chains:
         entry = self.entry_for(kind)
         chain = self._opened[kind] = None if entry is None else loader.open_chain(entry)
         return chain
-
-
-def _make_plain(handle: int, family: int) -> None:
-    """Our socket becomes the program's, which was written for this kernel: undo what Windows would have otherwise."""
-    own.forget(handle)
-    if family == AF_INET6:
-        with open("/proc/sys/net/ipv6/bindv6only", "rb", 0) as file:
-            raw.setsockopt(handle, _IPPROTO_IPV6, _IPV6_V6ONLY, struct.pack("=i", int(file.read())))

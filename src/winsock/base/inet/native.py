@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import socket as host
+import socket
+import struct
 
-from winsock.abi.constants import AF_INET6, SIO_BASE_HANDLE
-from winsock.base.inet import own
-from winsock.dispatcher.records import Record
+from winsock.abi.constants import AF_INET6
+from winsock.base.inet import own, raw
 
 _HOST_DEFAULT = "/proc/sys/net/ipv6/bindv6only"
-
-
-def base_of(record: Record) -> int:
-    """The handle at the end of the chain."""
-    answer = record.table.WSPIoctl(record.handle, SIO_BASE_HANDLE, None, 8)
-    return int.from_bytes(answer, "little")
+_INT = struct.Struct("=i")
 
 
 def make_native(handle: int, family: int) -> None:
-    """A new handle of the inet provider becomes the host's own kind of socket; others are left as they are."""
-    if own.forget(handle) is None or family != AF_INET6:
+    """A new handle of this provider becomes the host's own kind of socket; others are left as they are."""
+    if handle not in own.SOCKETS:
         return
+    if family == AF_INET6:
+        raw.setsockopt(handle, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, _INT.pack(_only_ipv6()))
+    own.forget(handle)
+
+
+def _only_ipv6() -> int:
+    """What the host gives a new IPv6 socket."""
     try:
         with open(_HOST_DEFAULT, "rb", 0) as file:
-            only = int(file.read())
+            return int(file.read())
     except OSError:
-        only = 0
-    plain = host.SocketType(host.AF_INET6, host.SOCK_STREAM, 0, handle)
-    try:
-        plain.setsockopt(host.IPPROTO_IPV6, host.IPV6_V6ONLY, only)
-    finally:
-        plain.detach()
+        return 0
