@@ -59,7 +59,8 @@ def test_what_fails_at_once_is_told_a_little_later(build: Build) -> None:
     plain = bare(program, "unreachable").stdout.decode().splitlines()
     ran = supervised(program, "unreachable", options=MIXED).stdout.decode().splitlines()
     assert (plain[2], ran[2]) == ("not waiting: -1 ENETUNREACH", "not waiting: -1 EINPROGRESS")
-    assert (ran[0], ran[6:]) == (plain[0], plain[6:])
+    after = plain.index("IPv6: -1 ENETUNREACH")  # what is told in between hangs on the moment
+    assert (ran[0], ran[ran.index(plain[after]) :]) == (plain[0], plain[after:])
 
 
 def test_every_byte_goes_through_its_functions(build: Build) -> None:

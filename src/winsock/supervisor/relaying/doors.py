@@ -7,9 +7,10 @@ on its way to the real peer, for as long as the real peer takes. Then an end of 
 with the one event that a connect brings. No lease is needed for that.
 
 To turn it away instead, such an end sends its SYN and is gone before it hears the answer: the program's socket is now
-in SYN_RECV, which nobody sees. A second end sends a SYN of its own; the program's kernel objects, in words that make no
-sense to a newcomer, whose kernel therefore resets the connection. That is one event as well, the one of a refused
-connect. The error is ECONNRESET, and what a program is told instead is not decided here.
+in SYN_RECV, which getpeername alone tells from SYN_SENT, for a moment. A second end sends a SYN of its own; the
+program's kernel objects, in words that make no sense to a newcomer, whose kernel therefore resets the connection. That
+is one event as well, the one of a refused connect. The error is ECONNRESET, and what a program is told instead is not
+decided here.
 
 Nothing is ever accepted, so a stranger who connects to the door waits there in vain; and nobody of another user can
 bind to it, which he must to answer a program's SYN. Should the program's socket go away and its port become another's
