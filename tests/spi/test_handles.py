@@ -235,6 +235,38 @@ class TestHandles:
         assert code_of(lambda: chain.table.WSPListen(s, 5)) == "WSAENOTSOCK"
         assert code_of(lambda: chain.table.WSPCloseSocket(s)) == "WSAENOTSOCK"
 
+    def test_of_two_threads_that_close_a_handle_one_closes_what_is_below(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The other comes too late while the first is still at it, and the number below may be another's by then."""
+        chain = opened(Own)
+        s = new_socket(chain)
+        closed: list[int] = []
+        codes: list[str] = []
+
+        def close(lower: int) -> None:
+            closed.append(lower)
+            if len(closed) == 1:
+                codes.append(code_of(lambda: chain.table.WSPCloseSocket(s)))
+            socket.close(lower)
+
+        expected = [own(chain).lower(s)]
+        monkeypatch.setattr(own(chain).next, "WSPCloseSocket", close)
+        chain.table.WSPCloseSocket(s)
+        assert (closed, codes) == (expected, ["WSAENOTSOCK"])
+
+    def test_a_close_that_fails_below_leaves_the_handle_as_it_was(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        chain = opened(Own)
+        s = new_socket(chain)
+        lower = own(chain).lower(s)
+
+        def refuse(_: int) -> None:
+            raise e.WinsockError(e.WSAEINPROGRESS)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(own(chain).next, "WSPCloseSocket", refuse)
+            assert code_of(lambda: chain.table.WSPCloseSocket(s)) == "WSAEINPROGRESS"
+        assert own(chain).lower(s) == lower
+        chain.table.WSPCloseSocket(s)
+
     def test_a_handle_closed_behind_our_back_ends_when_its_number_is_taken(self) -> None:
         chain = opened(Own)
         s = new_socket(chain)

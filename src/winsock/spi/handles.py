@@ -173,10 +173,14 @@ class NonIfsLayer(Layer):
         return s if leaf == root.lower else self.make_handle(leaf, inheritable=root.inheritable)
 
     def WSPCloseSocket(self, s: int) -> None:
-        context = self.context(s)
-        if context.made:
-            self.upcalls.release_handle(context.lower)
-        self._close_below(s, context.lower)
+        context = self.claim(s)
+        try:
+            if context.made:
+                self.upcalls.release_handle(context.lower)
+            self._close_below(s, context.lower)
+        except BaseException:
+            self._contexts.setdefault(s, context)
+            raise
         self.forget(context)
 
     def WSPSelect(
@@ -225,6 +229,16 @@ class NonIfsLayer(Layer):
         return super().WSPIoctl(lower, code, in_buffer, out_size, overlapped, completion_routine, thread_id)
 
     # What is behind them.
+
+    def claim(self, s: int) -> Any:
+        """The context of a handle that is to be closed, for one caller alone; raises WSAENOTSOCK.
+
+        Of two threads that close a handle one comes late, and the handle below may have the number of another's then.
+        """
+        context = self.context(s)
+        if self._contexts.pop(s, None) is not context:
+            raise _not_a_socket(s)
+        return context
 
     def forget(self, context: Context) -> None:
         """End a handle whose lower one is closed, or goes on without it."""

@@ -218,6 +218,7 @@ class Direct(Asking, NonIfsLayer):
             super().WSPCloseSocket(s)
             wake(base)  # who waits at a descriptor keeps its file open
             return
+        self.claim(s)
         if handle.made:
             self.upcalls.release_handle(handle.lower)
         handle.connection.close()

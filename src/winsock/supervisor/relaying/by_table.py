@@ -7,6 +7,7 @@ then the redirector's pump carries the bytes between the program's socket and th
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,9 @@ class ByTable:
         self._name = name
         self._settled = settled
         self._pump: Pump | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        """Whether the outer socket was closed before there was a pump to do it."""
         self._sent = self._received = 0
 
     def start(self) -> None:
@@ -73,10 +77,9 @@ class ByTable:
 
     def abort(self) -> None:
         """Nobody wants the connection any more."""
-        if self._pump is not None:
+        if not self._close():
+            assert self._pump is not None
             self._pump.abort()
-        else:
-            self._close()
 
     def program_closed(self) -> None:
         """The program has closed its socket."""
@@ -95,16 +98,22 @@ class ByTable:
         except WinsockError as error:
             failed = error
         near = self._settled(failed)
-        if near is not None:
-            self._carry(near)
+        if near is None:
+            self._close()
+        elif self._carry(near):
             return
-        self._close()
         self._ended(failed)
 
-    def _carry(self, near: int) -> None:
-        self._pump = Pump(near, self._counting(), self._connection.outer, self._ended)
-        self._pump.hold = self._look
-        self._pump.start()
+    def _carry(self, near: int) -> bool:
+        """Whether the bytes are carried from now on; no, where the outer socket was closed meanwhile."""
+        with self._lock:
+            if self._closed:
+                os.close(near)
+                return False
+            pump = self._pump = Pump(near, self._counting(), self._connection.outer, self._ended)
+        pump.hold = self._look
+        pump.start()
+        return True
 
     def _counting(self) -> ProcTable:
         """The table below, which counts what goes through it."""
@@ -135,11 +144,18 @@ class ByTable:
         finally:
             calling.local.describe = None
 
-    def _close(self) -> None:
-        try:
-            self._connection.owner.close_outer(self._connection.outer)
-        except WinsockError:
-            pass  # somebody was quicker
+    def _close(self) -> bool:
+        """Close the outer socket where no pump has it: once, because its number may be another's then."""
+        with self._lock:
+            if self._pump is not None:
+                return False
+            first, self._closed = not self._closed, True
+        if first:
+            try:
+                self._connection.owner.close_outer(self._connection.outer)
+            except WinsockError:
+                pass
+        return True
 
     def _ended(self, error: WinsockError | None) -> None:
         connection = self._connection
