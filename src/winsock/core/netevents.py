@@ -13,6 +13,7 @@ Sources: nf-winsock2-wsaeventselect, "Remarks"; nc-ws2spi-lpwspenumnetworkevents
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from winsock.abi.constants import (
@@ -51,6 +52,15 @@ class NetworkEvents(NamedTuple):
 
     lNetworkEvents: int
     iErrorCode: tuple[int, ...]
+
+    def lparams(self) -> Iterator[int]:
+        """WSAMAKESELECTREPLY of each: what a window is told, the event with its error above it."""
+        for bit, error in enumerate(self.iErrorCode):
+            if self.lNetworkEvents >> bit & 1:
+                yield error << 16 | 1 << bit
+
+
+NO_EVENTS = NetworkEvents(0, (0,) * FD_MAX_EVENTS)
 
 
 class Recorder:

@@ -101,11 +101,9 @@ class ChainUpcalls(Upcalls):
         _find_event()(event).silence()
 
     def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
-        from winsock.overlapped.messages import MessageQueue
+        from winsock.overlapped.selecting import the_window
 
-        if not isinstance(window, MessageQueue):
-            raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
-        window.post(message, wparam, lparam)
+        the_window(window).post(message, wparam, lparam)
 
     def WPUFDIsSet(self, s: int, fdset: Collection[int] | None) -> bool:
         return fdset is not None and s in fdset

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import FD_ALL_EVENTS, FD_MAX_EVENTS, WSA_INVALID_EVENT
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.base.memory.ground import Ground
 from winsock.base.memory.selection import Selection
 from winsock.base.memory.sockets import Socket
-from winsock.core.netevents import NetworkEvents
-from winsock.overlapped import events as event_objects
-from winsock.overlapped.messages import MessageQueue
+from winsock.core.netevents import NO_EVENTS, NetworkEvents
+from winsock.overlapped.selecting import check_mask, the_event, the_event_to_reset, the_window
 
 if TYPE_CHECKING:
     from winsock.base.memory.network import Network
-    from winsock.overlapped.events import Event
+    from winsock.overlapped.messages import MessageQueue
 
 
 class Waiting(Ground):
@@ -45,7 +43,7 @@ class Waiting(Ground):
         with self.network.entered():
             selection = self._selection(s, events)
             if events:
-                selection.select(_event(event), events, lambda _: self.upcalls.WPUSetEvent(event))
+                selection.select(the_event(event), events, lambda _: self.upcalls.WPUSetEvent(event))
             else:
                 selection.cancel()
 
@@ -56,10 +54,9 @@ class Waiting(Ground):
         """
         with self.network.entered():
             socket = self.socket(s)
-            to_reset = None if event in (None, WSA_INVALID_EVENT) else _event(event)
+            to_reset = the_event_to_reset(event)
             self.network.clock.run_due()
-            none = NetworkEvents(0, (0,) * FD_MAX_EVENTS)
-            found = none if socket.selection is None else socket.selection.take()
+            found = NO_EVENTS if socket.selection is None else socket.selection.take()
             if to_reset is not None:
                 to_reset.silence()
             return found
@@ -71,38 +68,27 @@ class Waiting(Ground):
         """
         with self.network.entered():
             self.socket(s)
-            if not isinstance(window, MessageQueue):
-                raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
+            queue = the_window(window)
             selection = self._selection(s, events)
             if events:
-                selection.select(window, events, self._poster(window, message))
+                selection.select(queue, events, self._poster(queue, message))
             else:
                 selection.cancel()
 
     def _poster(self, window: MessageQueue, message: int) -> Callable[[Selection], None]:
         def post(selected: Selection) -> None:
-            found = selected.take()
-            for bit, error in enumerate(found.iErrorCode):
-                if found.lNetworkEvents >> bit & 1:
-                    self.upcalls.WPUPostMessage(window, message, selected.socket.handle, error << 16 | 1 << bit)
+            for lparam in selected.take().lparams():
+                self.upcalls.WPUPostMessage(window, message, selected.socket.handle, lparam)
 
         return post
 
     def _selection(self, s: int, events: int) -> Selection:
         socket = self.socket(s)
-        if events & ~FD_ALL_EVENTS:
-            raise WinsockError(WSAEINVAL, f"events: {events:#x} holds what is no network event")
+        check_mask(events)
         socket.blocking = False
         if socket.selection is None:
             socket.selection = Selection(socket)
         return socket.selection
-
-
-def _event(handle: object) -> Event:
-    try:
-        return event_objects.find(handle)
-    except WinsockError:
-        raise WinsockError(WSAEINVAL, f"event: {handle!r} is no event object of this process") from None
 
 
 # WSPSelect.

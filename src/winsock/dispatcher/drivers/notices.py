@@ -14,16 +14,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import (
-    FD_ALL_EVENTS,
     FD_CLOSE,
     FD_CONNECT,
     FD_READ,
     FD_WRITE,
     SO_ERROR,
     SOL_SOCKET,
-    WSA_INVALID_EVENT,
 )
-from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.core.netevents import NetworkEvents, Recorder
 from winsock.spi.stats import known
 
@@ -43,14 +40,13 @@ class Asked(NamedTuple):
 
     def check(self) -> None:
         """Raises WSAEINVAL for an event object, a window or a mask that is none."""
-        from winsock.overlapped.messages import MessageQueue
+        from winsock.overlapped.selecting import check_mask, the_event, the_window
 
-        if self.events & ~FD_ALL_EVENTS:
-            raise WinsockError(WSAEINVAL, f"events: {self.events:#x} holds what is no network event")
-        if self.message is not None and not isinstance(self.target, MessageQueue):
-            raise WinsockError(WSAEINVAL, f"window: {self.target!r} is no MessageQueue")
-        if self.message is None and self.events:
-            _check_event(self.target)
+        check_mask(self.events)
+        if self.message is not None:
+            the_window(self.target)
+        elif self.events:
+            the_event(self.target)
 
 
 class Notices:
@@ -79,10 +75,8 @@ class Notices:
             self._upcalls.WPUSetEvent(target)
 
         def post() -> None:
-            found = self._recorder.take()
-            for bit, error in enumerate(found.iErrorCode):
-                if found.lNetworkEvents >> bit & 1:
-                    self._upcalls.WPUPostMessage(target, message or 0, self._s, error << 16 | 1 << bit)
+            for lparam in self._recorder.take().lparams():
+                self._upcalls.WPUPostMessage(target, message or 0, self._s, lparam)
 
         self._tell = set_event if message is None else post
         if self._recorder.select(events):
@@ -90,11 +84,12 @@ class Notices:
 
     def take(self, event: object) -> NetworkEvents:
         """WSAEnumNetworkEvents; raises WSAEINVAL for an event object that is none."""
-        if event in (None, WSA_INVALID_EVENT):
-            return self._recorder.take()
-        _check_event(event)
+        from winsock.overlapped.selecting import the_event_to_reset
+
+        to_reset = the_event_to_reset(event)
         found = self._recorder.take()
-        self._upcalls.WPUResetEvent(event)
+        if to_reset is not None:
+            self._upcalls.WPUResetEvent(event)
         return found
 
     def received(self) -> None:
@@ -137,15 +132,6 @@ class Notices:
         self._readable = readable
         if connection.no_more:
             self._recorder.happened(FD_CLOSE, error)
-
-
-def _check_event(event: object) -> None:
-    from winsock.overlapped import events
-
-    try:
-        events.find(event)
-    except WinsockError as error:
-        raise WinsockError(WSAEINVAL, error.strerror) from None
 
 
 def _told_below(connection: Connection) -> int:

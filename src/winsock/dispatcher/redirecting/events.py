@@ -12,18 +12,16 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import FD_ALL_EVENTS, FD_CLOSE, FD_MAX_EVENTS, FD_READ, FD_WRITE, WSA_INVALID_EVENT
-from winsock.abi.errors import WSAECONNRESET, WSAEINVAL, WinsockError
-from winsock.core.netevents import NetworkEvents, Recorder
+from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE
+from winsock.abi.errors import WSAECONNRESET
+from winsock.core.netevents import NO_EVENTS, NetworkEvents, Recorder
 from winsock.dispatcher.redirecting.near import unread
 from winsock.dispatcher.redirecting.transfers import Transfers
+from winsock.overlapped.selecting import check_mask, the_event, the_event_to_reset, the_window
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, WRITABLE, lock
 
 if TYPE_CHECKING:
-    from winsock.overlapped.events import Event
     from winsock.overlapped.watches import Watch
-
-_NOTHING = NetworkEvents(0, (0,) * FD_MAX_EVENTS)
 
 
 class Selection:
@@ -118,46 +116,31 @@ class Events(Transfers):
         if not events:
             self._selection(s, 0).cancel()
             return
-        watch = _event(event)
+        watch = the_event(event)
         self._selection(s, events).select(watch, events, lambda _: watch.ring())
 
     def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
-        to_reset = None if event in (None, WSA_INVALID_EVENT) else _event(event)
-        found = _NOTHING if self.selection is None else self.selection.take(look=True)
+        to_reset = the_event_to_reset(event)
+        found = NO_EVENTS if self.selection is None else self.selection.take(look=True)
         if to_reset is not None:
             to_reset.silence()
         return found
 
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
-        from winsock.overlapped.messages import MessageQueue
-
-        if not isinstance(window, MessageQueue):
-            raise WinsockError(WSAEINVAL, f"window: {window!r} is no MessageQueue")
+        queue = the_window(window)
         if not events:
             self._selection(s, 0).cancel()
             return
 
         def post(selected: Selection) -> None:
-            found = selected.take(look=False)
-            for bit, error in enumerate(found.iErrorCode):
-                if found.lNetworkEvents >> bit & 1:
-                    window.post(message, selected.handle, error << 16 | 1 << bit)
+            for lparam in selected.take(look=False).lparams():
+                queue.post(message, selected.handle, lparam)
 
-        self._selection(s, events).select(window, events, post)
+        self._selection(s, events).select(queue, events, post)
 
     def _selection(self, s: int, events: int) -> Selection:
-        if events & ~FD_ALL_EVENTS:
-            raise WinsockError(WSAEINVAL, f"events: {events:#x} holds what is no network event")
+        check_mask(events)
         os.set_blocking(s, False)
         if self.selection is None:
             self.selection = Selection(s)
         return self.selection
-
-
-def _event(handle: object) -> Event:
-    from winsock.overlapped import events
-
-    try:
-        return events.find(handle)
-    except WinsockError:
-        raise WinsockError(WSAEINVAL, f"event: {handle!r} is no event object of this process") from None
