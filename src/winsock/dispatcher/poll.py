@@ -9,7 +9,6 @@ Source: nf-winsock2-wsapoll.
 from __future__ import annotations
 
 import select as host
-import struct
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -36,8 +35,6 @@ _HOST_OUT = getattr(host, "POLLOUT", 4)
 _HOST_ERR = getattr(host, "POLLERR", 8)
 _HOST_NVAL = getattr(host, "POLLNVAL", 32)
 _HOST_RDHUP = getattr(host, "POLLRDHUP", 0x2000)
-_INT = struct.Struct("=i")
-_FIONREAD = 0x541B
 
 _MASKS = {
     read | urgent | write | priority: (_HOST_IN | _HOST_RDHUP if read else _HOST_RDHUP)
@@ -136,10 +133,10 @@ def _meaning(fd: int, events: int, wanted: int) -> int:
 
 
 def _has_bytes(fd: int) -> bool:
-    import fcntl
+    from winsock.host.queues import UNREAD, ask
 
     try:
-        return bool(_INT.unpack(fcntl.ioctl(fd, _FIONREAD, bytes(_INT.size)))[0])
+        return bool(ask(fd, UNREAD))
     except OSError:
         return True
 

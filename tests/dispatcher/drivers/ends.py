@@ -8,13 +8,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from fcntl import ioctl
-from termios import TIOCOUTQ
 from typing import NamedTuple
 
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.relay import LIVE, Ending, Relay
 from winsock.dispatcher.drivers.stage import Stage
+from winsock.host.queues import UNDELIVERED, ask
 from winsock.spi.stream import StreamLayer
 
 RESET = struct.pack("ii", 1, 0)
@@ -109,7 +108,7 @@ def reset(sock: socket.socket) -> None:
 def wait_acknowledged(sock: socket.socket) -> None:
     """Until the kernel of the other side has everything that was sent."""
     deadline = time.monotonic() + TIMEOUT_S
-    while struct.unpack("i", ioctl(sock, TIOCOUTQ, bytes(4)))[0]:
+    while ask(sock, UNDELIVERED):
         assert time.monotonic() < deadline, "the other side does not take it"
         time.sleep(0.001)
 

@@ -20,7 +20,7 @@ from tests.dispatcher.strangers import SECONDS, World, tcp_pair, wait_until
 from winsock.abi.errors import WinsockError
 from winsock.api import sockets, transfer
 from winsock.dispatcher.records import serving
-from winsock.dispatcher.redirecting.near import unread
+from winsock.host.queues import UNREAD, ask_or_0
 
 MASK = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 FAILED = select.POLLERR | select.POLLHUP
@@ -84,7 +84,7 @@ class Plain:
             return None
         poller = select.poll()
         poller.register(descriptor, MASK)
-        return unread(descriptor), dict(poller.poll(0)).get(descriptor, 0)
+        return ask_or_0(descriptor, UNREAD), dict(poller.poll(0)).get(descriptor, 0)
 
     def is_sound(self, end: int) -> bool:
         poller = select.poll()
@@ -95,7 +95,7 @@ class Plain:
         """Whether it makes one end reset the connection after it has ended sending: see `test_oracle`."""
         if step.act == "write":
             return step.end == 0 and self.ends[1] < 0
-        return step.act == "close" and step.end in self.shut and unread(self.ends[step.end]) > 0
+        return step.act == "close" and step.end in self.shut and ask_or_0(self.ends[step.end], UNREAD) > 0
 
     def close(self) -> None:
         for descriptor in self.ends:

@@ -16,8 +16,8 @@ from tests.dispatcher.strangers import SECONDS, Context, Stranger, World, fill, 
 from winsock.abi import errors as e
 from winsock.dispatcher.records import records
 from winsock.dispatcher.redirecting import pump as pumping
-from winsock.dispatcher.redirecting.near import unread
 from winsock.dispatcher.redirecting.pump import Pump
+from winsock.host.queues import UNREAD, ask_or_0
 
 MUCH = bytes(range(256)) * 8000
 
@@ -177,7 +177,7 @@ class TestErrors:
     def test_after_all_that_came_before_it(self, link: Link) -> None:
         link.peer.sendall(MUCH[:150_000])
         sock = link.context.sock.fileno()  # what the kernel still has there would be lost, as it would be natively
-        wait_until(lambda: link.pump.far.receiving and not unread(sock), "receiving")
+        wait_until(lambda: link.pump.far.receiving and not ask_or_0(sock, UNREAD), "receiving")
         reset(link.peer)
         assert read_until_reset(link.program) == MUCH[:150_000]
 

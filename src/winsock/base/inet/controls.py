@@ -168,8 +168,7 @@ def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
 
 
 def _readable_bytes(provider: Controls, s: int, data: bytes) -> bytes:
-    import fcntl
-    import termios
+    from winsock.host.queues import UNREAD, ask
 
     record = SOCKETS.get(s)
     if record is not None and record.phase == own.LISTENING:
@@ -177,7 +176,7 @@ def _readable_bytes(provider: Controls, s: int, data: bytes) -> bytes:
     if record is not None and provider.info.iSocketType == SOCK_DGRAM:
         return _DWORD.pack(_bytes_of_messages(record))
     try:
-        return _DWORD.pack(*_INT.unpack(fcntl.ioctl(s, termios.FIONREAD, bytes(_INT.size))))
+        return _DWORD.pack(ask(s, UNREAD))
     except OSError as error:
         raise from_errno(error.errno or 0) from None
 

@@ -13,10 +13,7 @@ Sources: nf-winsock2-wsaeventselect; nc-ws2spi-lpwspasyncselect; nc-ws2spi-lpwsp
 
 from __future__ import annotations
 
-import fcntl
 import socket
-import struct
-import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,12 +29,12 @@ from winsock.abi.errors import WSAECONNRESET, code_of
 from winsock.base.inet import own
 from winsock.base.inet.own import OwnSocket
 from winsock.core.netevents import NetworkEvents, Recorder
+from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
 
 if TYPE_CHECKING:
     from winsock.base.inet.changes import Notice
 
-_INT = struct.Struct("=i")
 _RECEIVES = ("recv_into", "recvmsg_into")
 
 
@@ -199,7 +196,7 @@ class Selection:
             return
         with lock:
             self._recorder.called("receive")
-            self._readable = self._bytes_to_read()
+            self._readable = ask_or_0(self._record.handle, UNREAD)
             if self._readable:
                 self._recorder.happened(FD_READ)
                 self._tell()
@@ -255,16 +252,10 @@ class Selection:
         if not self._record.stream:
             self._recorder.happened(FD_READ)  # nothing but a datagram makes this edge
             return
-        readable = self._bytes_to_read()
+        readable = ask_or_0(self._record.handle, UNREAD)
         if readable > self._readable:
             self._recorder.happened(FD_READ)
         self._readable = readable
-
-    def _bytes_to_read(self) -> int:
-        try:
-            return int(_INT.unpack(fcntl.ioctl(self._record.handle, termios.FIONREAD, bytes(_INT.size)))[0])
-        except OSError:  # closed meanwhile
-            return 0
 
     def _note_connection(self) -> None:
         """FD_CONNECT for who connected, FD_WRITE for every connection; both once."""

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from itertools import chain, repeat
 from mmap import mmap
 from socket import IPPROTO_TCP, MSG_PEEK, SO_ERROR, SO_OOBINLINE, SOL_SOCKET, TCP_NODELAY, socket
-from termios import TIOCOUTQ
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WinsockError, from_errno
-from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane, ask
+from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane
+from winsock.host.queues import UNDELIVERED, ask_or_0
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
@@ -166,7 +166,7 @@ class Carrier:
             lane.flush()
         while not lane.over and not lane.pending and self._pipeline.error is None:
             lane.move_last()
-        return lane.waiting + ask(lane.sink, TIOCOUTQ)  # what is not acknowledged yet
+        return lane.waiting + ask_or_0(lane.sink, UNDELIVERED)  # what is not acknowledged yet
 
 
 def _pause(lane: Lane, pause_s: float) -> None:

@@ -17,15 +17,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from fcntl import ioctl
 from itertools import islice
 from socket import MSG_OOB, SHUT_WR, socket
-from struct import unpack
-from termios import FIONREAD
 from typing import TYPE_CHECKING
 
 from winsock.dispatcher.drivers.pipes import SIZE, Pipe, Pipes
 from winsock.dispatcher.drivers.stage import END
+from winsock.host.queues import AT_MARK, UNREAD, ask_or_0
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
@@ -42,7 +40,6 @@ GATHERED = 64
 MOST = 256 * 1024
 """How much may wait for an end because of what that same end sent."""
 
-_SIOCATMARK = 0x8905
 PIPES = Pipes()
 
 
@@ -184,7 +181,7 @@ class Lane:
     def _read(self) -> bool:
         """A burst of pieces of what was there when poll() told; it tells of urgent data that comes meanwhile, too."""
         queue = self._queue
-        left = ask(self.source, FIONREAD) if self._flows else 0
+        left = ask_or_0(self.source, UNREAD) if self._flows else 0
         for _ in range(BURST):
             most = min(left, PIECE) if left > SMALL else SMALL
             data = self._receive(most)
@@ -230,7 +227,7 @@ class Lane:
 
     def _take_urgent(self) -> bool:
         """The next byte, if it is urgent, by itself."""
-        data = self._receive(1) if ask(self.source, _SIOCATMARK) else None
+        data = self._receive(1) if ask_or_0(self.source, AT_MARK) else None
         if not data:
             return False
         self._take(data)
@@ -316,12 +313,3 @@ class Lane:
                 raise Broken(self.sink, error) from None
             self.given += sent
             pipe.filled -= sent
-
-
-def ask(sock: socket, question: int) -> int:
-    """The number that an ioctl answers with; 0 where it is not known."""
-    try:
-        number: int = unpack("i", ioctl(sock, question, bytes(4)))[0]
-    except OSError:
-        return 0
-    return number

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE
 from winsock.abi.errors import WSAECONNRESET
 from winsock.core.netevents import NO_EVENTS, NetworkEvents, Recorder
-from winsock.dispatcher.redirecting.near import unread
 from winsock.dispatcher.redirecting.transfers import Transfers
+from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.selecting import check_mask, the_event, the_event_to_reset, the_window
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, WRITABLE, lock
 
@@ -94,7 +94,7 @@ class Selection:
 
     def _kernel_says(self, events: int) -> None:
         with lock:
-            if events & READABLE and unread(self.handle):
+            if events & READABLE and ask_or_0(self.handle, UNREAD):
                 self._recorder.happened(FD_READ)
             if events & WRITABLE and self._wants_room:
                 self._wants_room = False

@@ -31,6 +31,7 @@ from winsock.dispatcher.redirecting.events import Events
 from winsock.dispatcher.redirecting.near import Near
 from winsock.dispatcher.redirecting.pump import Pump
 from winsock.host import identity
+from winsock.host.queues import UNREAD, ask_or_0
 from winsock.spi.provider import OptionValue, ReadBuffer
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class File(Events):
         if code == FIONREAD:
             if out_size < _DWORD.size:
                 raise WinsockError(WSAEFAULT, "out_size: FIONREAD gives 4 bytes")
-            return _DWORD.pack(near.unread(s))
+            return _DWORD.pack(ask_or_0(s, UNREAD))
         answer: bytes | None = self.beneath.WSPIoctl(
             s, code, in_buffer, out_size, overlapped, completion_routine, thread_id
         )

@@ -24,6 +24,7 @@ import threading
 import time
 
 from winsock import host
+from winsock.host.queues import UNDELIVERED, UNREAD, ask_or_0
 from winsock.spi.provider import ReadBuffer
 
 SIZE = 128 * 1024
@@ -36,7 +37,6 @@ _LONGEST_PAUSE_S = 1.0
 _NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _ABORTIVE, _ORDERLY = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 _NOBODY = struct.pack("=H14x", socket.AF_UNSPEC)
-_INT = struct.Struct("=i")
 _FIN_WAIT2, _TIME_WAIT, _CLOSE = 5, 6, 7  # tcp_info.tcpi_state
 
 
@@ -102,11 +102,11 @@ class Near:
 
     def untaken(self) -> int:
         """How many bytes wait to be taken."""
-        return unread(self._sock.fileno())
+        return ask_or_0(self._sock, UNREAD)
 
     def undelivered(self) -> int:
         """How many bytes were given and have not reached the other end."""
-        return 0 if self._state() == _CLOSE else _asked(self._sock.fileno(), "TIOCOUTQ")
+        return 0 if self._state() == _CLOSE else ask_or_0(self._sock, UNDELIVERED)
 
     def wait_until_delivered(self, limit_s: float) -> None:
         """Let what was given arrive, as the other end makes room for it."""
@@ -167,22 +167,6 @@ def _require_patience(error: TimeoutError) -> None:
     """A time-out of ours is waited for again; the kernel's is an error."""
     if error.errno is not None:
         raise error
-
-
-def unread(descriptor: int) -> int:
-    """How many bytes can be read at once."""
-    return _asked(descriptor, "FIONREAD")
-
-
-def _asked(descriptor: int, request: str) -> int:
-    import fcntl
-    import termios
-
-    try:
-        answer = fcntl.ioctl(descriptor, getattr(termios, request), bytes(_INT.size))
-    except (OSError, ValueError):
-        return 0
-    return int(_INT.unpack(answer)[0])
 
 
 def pair() -> tuple[socket.socket, Near]:
