@@ -17,7 +17,7 @@ from winsock.abi import options as rows
 from winsock.abi.constants import MSG_DONTROUTE, MSG_OOB, MSG_PEEK, MSG_WAITALL, SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import WSAEMSGSIZE, WSAEWOULDBLOCK, ErrorCode, WinsockError
 from winsock.abi.sockaddr import Sockaddr
-from winsock.base.inet.option_values import CODECS
+from winsock.base.inet.option_values import decode, encode
 from winsock.dispatcher.records import Record
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -135,9 +135,7 @@ class Through:
             return None
         with as_host_errors():
             value = self._record.table.WSPGetSockOpt(self._record.handle, row.level, row.optname)
-        if isinstance(value, ErrorCode):
-            value = value.errno
-        data = CODECS[row.type].encode(value)
+        data = encode(row.type, value)
         return data[:size] if size else int.from_bytes(data[:_INT_SIZE], "little", signed=True)
 
     def set_option(self, level: int, option: int, value: int | ReadBuffer) -> bool:
@@ -145,11 +143,9 @@ class Through:
         row = rows.find_host(level, option)
         if row is None:
             return False
-        codec = CODECS[row.type]
         data = value.to_bytes(_INT_SIZE, "little", signed=True) if isinstance(value, int) else bytes(value)
         with as_host_errors():
-            meaning = codec.decode(data) if len(data) == codec.size else data
-            self._record.table.WSPSetSockOpt(self._record.handle, row.level, row.optname, meaning)
+            self._record.table.WSPSetSockOpt(self._record.handle, row.level, row.optname, decode(row.type, data))
         return True
 
     def _cut(self, receive: Callable[[], Any]) -> Any:

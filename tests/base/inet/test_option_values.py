@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket as host
 import struct
 
@@ -11,7 +12,7 @@ from tests.refusals import refused
 from winsock.abi import options
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, ErrorCode
 from winsock.abi.options import Linger
-from winsock.base.inet.option_values import CODECS
+from winsock.base.inet.option_values import CODECS, decode, encode
 from winsock.core.option_numbers import linger, number
 from winsock.spi.provider import OptionValue
 
@@ -57,6 +58,18 @@ def test_encoding(type: str, value: OptionValue, packed: bytes) -> None:
 )
 def test_decoding(type: str, packed: bytes, value: OptionValue) -> None:
     assert CODECS[type].decode(packed) == value
+
+
+@pytest.mark.parametrize("type", ["error", "int"])
+def test_an_error_is_the_hosts_own_number_to_its_programs(type: str) -> None:
+    assert encode(type, ErrorCode(10061)) == struct.pack("=i", errno.ECONNREFUSED)
+    assert encode(type, ErrorCode(10061, errno.EPERM)) == struct.pack("=i", errno.EPERM)
+
+
+def test_bytes_of_another_length_than_the_types_are_left_alone() -> None:
+    assert decode("bool", struct.pack("=i", 4)) == 1
+    assert decode("bool", b"\4") == b"\4"
+    assert decode("linger", bytes(9)) == bytes(9)
 
 
 def test_families_within_structures_become_the_hosts() -> None:

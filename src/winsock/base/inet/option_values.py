@@ -107,3 +107,16 @@ CODECS: dict[str, Codec] = {
     "group_req": _sized(136, _host_family_at(_GROUP_AT)),
     "group_source_req": _sized(264, _host_family_at(_GROUP_AT, _SOURCE_AT)),
 }
+
+
+def encode(row_type: str, value: OptionValue) -> bytes:
+    """What a program of this host reads where Winsock has this value; an error is the kernel's own number to it."""
+    if isinstance(value, ErrorCode):
+        return _INT.pack(value.errno)
+    return CODECS[row_type].encode(value)
+
+
+def decode(row_type: str, data: bytes) -> OptionValue:
+    """What a program of this host means by these bytes; the bytes themselves where they are of another length."""
+    codec = CODECS[row_type]
+    return codec.decode(data) if len(data) == codec.size else data

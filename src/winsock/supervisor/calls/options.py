@@ -10,10 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import ErrorCode
 from winsock.abi.options import Option, find_host
 from winsock.base.inet import raw
-from winsock.base.inet.option_values import CODECS
+from winsock.base.inet.option_values import CODECS, decode, encode
 from winsock.spi import calling
 from winsock.supervisor.calls.call import PASSED, Answer, Call
 
@@ -57,7 +56,7 @@ def setsockopt(run: Supervisor, call: Call, socket: Socket) -> Answer:
     if row is None or not row.set or length <= 0:
         return PASSED  # in the last two cases to be refused by the kernel
     data = call.read(call.arguments[3], min(length, CODECS[row.type].size))
-    value = _value_of(row, data)
+    value = decode(row.type, data)
     calling.local.option = value, data
     try:
         with run.rights_of(call):
@@ -94,12 +93,4 @@ def _bytes_of(row: Option, value: OptionValue) -> bytes:
     told = calling.local.option
     if told is not None and told[0] is value:
         return told[1]
-    if isinstance(value, ErrorCode):
-        return _INT.pack(value.errno)
-    return CODECS[row.type].encode(value)
-
-
-def _value_of(row: Option, data: bytes) -> OptionValue:
-    """The value that a program's bytes stand for; the bytes themselves where they are of another length."""
-    codec = CODECS[row.type]
-    return codec.decode(data) if len(data) == codec.size else data
+    return encode(row.type, value)
