@@ -12,14 +12,13 @@ from winsock.dispatcher import loader
 from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_this, identity_of, records, serving
 from winsock.host import same
 from winsock.spi.guard import failure
+from winsock.spi.layer import ABORTIVE
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
 
 __all__ = ["Record", "adopt", "adopt_into", "close", "close_all", "find", "release"]
-
-_ABORTIVE = (1, 0)
 
 
 def adopt(descriptor: int, entry: CatalogEntry) -> Record:
@@ -119,6 +118,6 @@ def _reset(record: Record) -> None:
 def _make_abortive(record: Record) -> None:
     """Ask for it; a provider that has no such option closes as it can."""
     try:
-        record.table.WSPSetSockOpt(record.handle, SOL_SOCKET, SO_LINGER, _ABORTIVE)
+        record.table.WSPSetSockOpt(record.handle, SOL_SOCKET, SO_LINGER, ABORTIVE)
     except WinsockError:
         pass

@@ -24,6 +24,7 @@ from winsock.abi.errors import (
 )
 from winsock.dispatcher import records
 from winsock.spi.guard import failure
+from winsock.spi.layer import ABORTIVE
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable, ReadBuffer
@@ -33,7 +34,6 @@ _ENDS = (WSAEDISCON, WSAESHUTDOWN)
 _HAS_ENDED = (WSAENOTCONN, WSAESHUTDOWN, WSAEOPNOTSUPP)
 """What a shutdown may say where there is nothing left to shut down."""
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
-_ABORTIVE = (1, 0)
 _PATIENCE_S, _WAY_OUT_S = 1.0, 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 
@@ -105,7 +105,7 @@ class Far:
         if not self._is_ours_to_close():
             return
         if abortive:
-            self._try("WSPSetSockOpt", SOL_SOCKET, SO_LINGER, _ABORTIVE)  # who has no such option closes as it can
+            self._try("WSPSetSockOpt", SOL_SOCKET, SO_LINGER, ABORTIVE)  # who has no such option closes as it can
         self._try("WSPCloseSocket")
 
     def _receive(self, buffer: memoryview) -> int:
