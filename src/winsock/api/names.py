@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from winsock.abi.constants import AF_INET, AF_INET6, INADDR_NONE, LAYERED_PROTOCOL
+from winsock.abi.constants import INADDR_NONE, LAYERED_PROTOCOL
 from winsock.abi.errors import (
     ERROR_INVALID_PARAMETER,
     WSAEAFNOSUPPORT,
@@ -19,9 +19,7 @@ from winsock.catalog.entries import CatalogEntry
 from winsock.core import dotted
 from winsock.dispatcher import loader
 from winsock.dispatcher.route import function, require_started
-
-_HOST_FAMILIES = {AF_INET: int(socket.AF_INET), AF_INET6: int(socket.AF_INET6)}
-_HOST_AF_INET6 = int(socket.AF_INET6)
+from winsock.host import families
 
 
 @function
@@ -79,9 +77,9 @@ InetNtop = function(inet_ntop)
 
 
 def _host_family(family: int) -> int:
-    host = _HOST_FAMILIES.get(family)
+    host = families.TO_HOST.get(family)
     if host is None:
-        hint = f"; AF_INET6 is {AF_INET6} in Winsock" if family == _HOST_AF_INET6 else ""
+        hint = families.hint(family)
         raise WinsockError(WSAEAFNOSUPPORT, f"family: {family} is neither AF_INET nor AF_INET6{hint}")
     return host
 
@@ -121,5 +119,5 @@ def _converter(family: int, protocol_info: WSAPROTOCOL_INFO | None) -> CatalogEn
     for entry in catalog:
         if entry.info.iAddressFamily == family and entry.info.chain_length != LAYERED_PROTOCOL:
             return entry
-    hint = f"; AF_INET6 is {AF_INET6} in Winsock" if family == _HOST_AF_INET6 else ""
+    hint = families.hint(family)
     raise WinsockError(WSAEINVAL, f"address_family: no installed protocol has the address family {family}{hint}")

@@ -28,9 +28,6 @@ class NotTogether(WinsockError):
     """Each of the three is installed, but no entry has them together. To `WSASocket` this is WSAEINVAL."""
 
 
-_HOST_FAMILIES = {10: "AF_INET6 is 23 in Winsock; 10 is this host's number"}
-
-
 def fits_family(info: WSAPROTOCOL_INFO, af: int) -> bool:
     """Whether the entry is of that address family; 0 fits all."""
     return af in (0, info.iAddressFamily)
@@ -65,8 +62,10 @@ def refusal(infos: Iterable[WSAPROTOCOL_INFO], af: int, type: int, protocol: int
     if not any(fits_type(info, type) for info in entries):
         return WinsockError(WSAESOCKTNOSUPPORT, f"type: no installed protocol has the socket type {type} ({kind})")
     if not any(fits_family(info, af) for info in entries):
-        hint = _HOST_FAMILIES.get(af, f"no installed protocol has the address family {af}")
-        return WinsockError(WSAEAFNOSUPPORT, f"af: {hint} ({kind})")
+        from winsock.host.families import hint
+
+        found = f"no installed protocol has the address family {af}{hint(af)}"
+        return WinsockError(WSAEAFNOSUPPORT, f"af: {found} ({kind})")
     if not any(_has_protocol(info, type, protocol) for info in entries):
         return WinsockError(WSAEPROTONOSUPPORT, f"protocol: no installed protocol has the number {protocol} ({kind})")
     if not any(fits_family(info, af) and fits_type(info, type) for info in entries):

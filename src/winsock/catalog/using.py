@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from winsock.abi.constants import AF_INET, AF_INET6, BASE_PROTOCOL, IPPROTO_TCP, IPPROTO_UDP
+from winsock.abi.constants import BASE_PROTOCOL
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.catalog import layering
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.install import uppermost
-
-_PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
-_FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+from winsock.core.kinds import FAMILY_NAMES, PROTOCOL_NAMES
 
 
 class Route(NamedTuple):
@@ -48,8 +46,8 @@ def routes(catalog: Catalog) -> list[Route]:
 
 def kind_name(info: WSAPROTOCOL_INFO) -> str:
     """ "tcp/ipv4"; of what has no such name, its numbers."""
-    protocol = _PROTOCOLS.get(info.iProtocol, f"protocol {info.iProtocol}")
-    family = _FAMILIES.get(info.iAddressFamily, f"family {info.iAddressFamily}")
+    protocol = PROTOCOL_NAMES.get(info.iProtocol, f"protocol {info.iProtocol}")
+    family = FAMILY_NAMES.get(info.iAddressFamily, f"family {info.iAddressFamily}")
     return f"{protocol}/{family}"
 
 

@@ -13,7 +13,11 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
     FROM_PROTOCOL_INFO,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
     PFL_MATCHES_PROTOCOL_ZERO,
     WSA_FLAG_MULTIPOINT_C_LEAF,
     WSA_FLAG_MULTIPOINT_C_ROOT,
@@ -34,6 +38,10 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+
+FAMILY_NAMES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+PROTOCOL_NAMES = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
+"""What the usual kinds are called: "tcp/ipv4"."""
 
 _ANY = (0, FROM_PROTOCOL_INFO)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from winsock.abi.constants import AF_INET, AF_INET6, BASE_PROTOCOL, IPPROTO_TCP, IPPROTO_UDP, LAYERED_PROTOCOL
+from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
+from winsock.core.kinds import FAMILY_NAMES, PROTOCOL_NAMES
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.catalog.entries import Catalog, CatalogEntry
     from winsock.spi.layer import Layer
     from winsock.spi.provider import ProcTable
-
-_PROTOCOLS = {IPPROTO_TCP: "tcp", IPPROTO_UDP: "udp"}
-_FAMILIES = {AF_INET: "ipv4", AF_INET6: "ipv6"}
 
 
 class Adopter(Protocol):
@@ -80,5 +78,5 @@ def _spelled(info: WSAPROTOCOL_INFO) -> str:
     """A layer's name, or "tcp/ipv4"."""
     if info.chain_length != BASE_PROTOCOL:
         return info.szProtocol
-    protocol, family = _PROTOCOLS.get(info.iProtocol), _FAMILIES.get(info.iAddressFamily)
+    protocol, family = PROTOCOL_NAMES.get(info.iProtocol), FAMILY_NAMES.get(info.iAddressFamily)
     return f"{protocol}/{family}" if protocol and family else info.szProtocol

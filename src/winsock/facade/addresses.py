@@ -8,11 +8,7 @@ from __future__ import annotations
 import socket as host
 from typing import Any
 
-from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-
-FAMILIES = {int(host.AF_INET): AF_INET, int(host.AF_INET6): AF_INET6}
-"""The host's numbers of the families that chains carry, and Winsock's."""
 
 _MOST_PORTS = 0xFFFF
 _MOST_FLOWS = 0xFFFFF

@@ -27,8 +27,9 @@ from winsock.base.inet.native import make_native
 from winsock.dispatcher import handles, loader, process, records
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import Record
-from winsock.facade.addresses import FAMILIES, from_winsock, to_winsock
+from winsock.facade.addresses import from_winsock, to_winsock
 from winsock.facade.through import Through, as_host_errors, check_control, check_room
+from winsock.host import families
 from winsock.spi.handles import base_handle
 from winsock.spi.layer import overridden
 from winsock.spi.provider import FUNCTIONS
@@ -363,7 +364,7 @@ _send, _recv = host.socket.send, host.socket.recv
 
 def chain_for(family: int, type: int, proto: int) -> Chain | None:
     """The chain that opens such a socket; None where nothing installed does. Winsock is started for it."""
-    meant = FAMILIES.get(family)
+    meant = families.FROM_HOST.get(family)
     if meant is None:
         return None
     start()

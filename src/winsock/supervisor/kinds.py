@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import AF_INET, AF_INET6, SOCK_RAW
+from winsock.abi.constants import SOCK_RAW
 from winsock.abi.errors import WinsockError
 from winsock.base.inet.native import make_native
 from winsock.dispatcher import handles, loader, records
 from winsock.dispatcher.records import Record
+from winsock.host import families
 from winsock.supervisor.lease import Kind
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _NO_HANDLE = -1
 _USUAL = tuple(Kind(domain, *rest) for domain in (2, 10) for rest in ((1, 6), (2, 17)))
-_WINDOWS_FAMILIES = {2: AF_INET, 10: AF_INET6}
 
 
 class Chains:
@@ -39,7 +39,7 @@ class Chains:
 
     def entry_for(self, kind: Kind) -> CatalogEntry | None:
         """The catalog entry that opens such a socket; None where none does, and for raw ones, which pass unlayered."""
-        family = _WINDOWS_FAMILIES.get(kind.domain)
+        family = families.FROM_HOST.get(kind.domain)
         if family is None or kind.type == SOCK_RAW:
             return None
         try:

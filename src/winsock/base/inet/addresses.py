@@ -10,14 +10,14 @@ import socket
 from functools import lru_cache
 from struct import Struct
 
-from winsock.abi.constants import AF_HYPERV, AF_INET6
+from winsock.abi.constants import AF_HYPERV
 from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.abi.sockaddr import unpack as unpack_windows
+from winsock.host import families
 
-HOST_FAMILIES = {AF_INET6: int(socket.AF_INET6), AF_HYPERV: int(getattr(socket, "AF_VSOCK", 40))}
-"""Families whose number the host spells differently."""
-_WINDOWS_FAMILIES = {int(socket.AF_INET6): AF_INET6}  # addresses of AF_VSOCK are not AF_HYPERV's
+HOST_FAMILIES = {**families.TO_HOST, AF_HYPERV: int(getattr(socket, "AF_VSOCK", 40))}
+"""The host's numbers by Winsock's; any other family has the same."""
 
 _FAMILY = Struct("=H")
 _IN = Struct("!2sH4s8x")
@@ -60,5 +60,5 @@ def unpack(data: bytes) -> Sockaddr:
     if len(data) < _FAMILY.size:
         return SockaddrOther(0, b"")
     (family,) = _FAMILY.unpack_from(data)
-    family = _WINDOWS_FAMILIES.get(family, family)
+    family = families.FROM_HOST.get(family, family)  # an address of AF_VSOCK is none of AF_HYPERV
     return unpack_windows(family.to_bytes(2, "little") + data[2:])

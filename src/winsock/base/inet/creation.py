@@ -22,6 +22,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.core.kinds import matches_zero
+from winsock.host.families import hint
 
 _ANY = (0, FROM_PROTOCOL_INFO)
 _TYPES = (SOCK_STREAM, SOCK_DGRAM)
@@ -43,8 +44,7 @@ def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given:
     af = given.iAddressFamily if af in _ANY else af
     type = given.iSocketType if type in _ANY else type
     if af != info.iAddressFamily:
-        hint = "; AF_INET6 is 23 in Winsock" if af == socket.AF_INET6 else ""
-        raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
+        raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint(af)}")
     if type not in (info.iSocketType, *_TYPES):
         raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that TCP and UDP have")
     if protocol == 0 and not matches_zero(info):
