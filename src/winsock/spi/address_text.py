@@ -1,30 +1,73 @@
-"""Addresses of the internet families as text: what a provider's WSPAddressToString and WSPStringToAddress answer.
+"""Addresses as text: WSPAddressToString and WSPStringToAddress of the internet families, and the checks of any other.
 
-Source: nf-winsock2-wsaaddresstostringw; nf-winsock2-wsastringtoaddressw.
+Sources: nc-ws2spi-lpwspaddresstostring; nc-ws2spi-lpwspstringtoaddress; nf-winsock2-wsaaddresstostringw.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.core import dotted
+from winsock.spi.provider import Provider
+
+if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 
 
-def text_of(address: SockaddrIn | SockaddrIn6) -> str:
+class InternetText(Provider):
+    """The two functions, for an entry of AF_INET or AF_INET6. An entry of another family overrides them."""
+
+    info: WSAPROTOCOL_INFO
+    """The base protocol's own entry."""
+
+    def WSPAddressToString(self, address: Sockaddr, protocol_info: WSAPROTOCOL_INFO | None = None) -> str:
+        """The address as text, its port where it is not 0; WSAEINVAL, WSAEFAULT (lpwspaddresstostring)."""
+        self._check_info(protocol_info)
+        if not isinstance(address, (SockaddrIn, SockaddrIn6)) or address.family != self.info.iAddressFamily:
+            raise self.no_address("address", address)
+        address.pack()
+        return _text_of(address)
+
+    def WSPStringToAddress(
+        self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
+    ) -> Sockaddr:
+        """The address that the text spells; its port is 0 where none is given; WSAEINVAL (lpwspstringtoaddress)."""
+        self._check_info(protocol_info)
+        self.check_text(text, address_family)
+        address = _READERS[address_family](text)
+        if address is None:
+            raise self.no_address("text", text)
+        return address
+
+    def check_text(self, text: object, address_family: int) -> None:
+        """Whether there is a text, for an address of this family; raises WSAEINVAL, WSAEFAULT."""
+        if address_family != self.info.iAddressFamily:
+            raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
+        if not isinstance(text, str):
+            raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
+
+    def no_address(self, parameter: str, value: object) -> WinsockError:
+        """The error for what is no address of this protocol."""
+        return WinsockError(WSAEINVAL, f"{parameter}: {value!r} is no address of {self.info.szProtocol}")
+
+    def _check_info(self, protocol_info: WSAPROTOCOL_INFO | None) -> None:
+        """A layer that hands out our own function lets its own entry come down here, so the family decides."""
+        if protocol_info is not None and protocol_info.iAddressFamily != self.info.iAddressFamily:
+            raise WinsockError(WSAEINVAL, f"protocol_info: {protocol_info.szProtocol} is of another family")
+
+
+def _text_of(address: SockaddrIn | SockaddrIn6) -> str:
     """The address with its port, where that is not 0."""
     if address.port:
         return str(address)
     if isinstance(address, SockaddrIn6) and address.scope_id:
         return f"{address.host}%{address.scope_id}"
     return address.host
-
-
-def read(text: str, family: int) -> Sockaddr | None:
-    """The address that the text spells, its port 0 where none is given; None where it spells none of that family."""
-    return _READERS[family](text)
 
 
 def _read_in(text: str) -> Sockaddr | None:
@@ -61,3 +104,4 @@ def _port(text: str) -> int | None:
 
 
 _READERS: dict[int, Callable[[str], Sockaddr | None]] = {AF_INET: _read_in, AF_INET6: _read_in6}
+"""The address that a text spells, its port 0 where none is given; None where it spells none of that family."""

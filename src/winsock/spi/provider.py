@@ -366,3 +366,15 @@ def unsupported(function: str) -> Exception:
     from winsock.abi.errors import WSAEOPNOTSUPP, WinsockError
 
     return WinsockError(WSAEOPNOTSUPP, f"{function} is not supported by this provider")
+
+
+def no_templates(name: str) -> list[str]:
+    """WSPGetQOSByName of a provider without templates of quality of service: their names, for an empty name.
+
+    Raises WSAEINVAL for any other.
+    """
+    from winsock.abi.errors import WSAEINVAL, WinsockError
+
+    if name:
+        raise WinsockError(WSAEINVAL, f"name: {name!r} is no template of quality of service; there are none")
+    return []

@@ -16,7 +16,7 @@ from winsock.abi.constants import (
     HVSOCKET_CONNECT_TIMEOUT_MAX,
     SOL_SOCKET,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENETUNREACH, WinsockError, from_errno
+from winsock.abi.errors import WSAEINVAL, WSAENETUNREACH, WinsockError, from_errno
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrHv
@@ -94,21 +94,18 @@ class HyperV(Inet):
     def WSPAddressToString(self, address: Sockaddr, protocol_info: WSAPROTOCOL_INFO | None = None) -> str:
         """Both GUIDs, "{machine}:{service}"; WSAEINVAL (lpwspaddresstostring)."""
         if not isinstance(address, SockaddrHv):
-            raise WinsockError(WSAEINVAL, f"address: {address!r} is no address of {self.info.szProtocol}")
+            raise self.no_address("address", address)
         return str(address)
 
     def WSPStringToAddress(
         self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
     ) -> Sockaddr:
         """The address of which the text has both GUIDs; WSAEINVAL (lpwspstringtoaddress)."""
-        if address_family != self.info.iAddressFamily:
-            raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
-        if not isinstance(text, str):
-            raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
+        self.check_text(text, address_family)
         try:
             vm_id, service_id = (GUID.parse(part) for part in text.split(":"))
         except ValueError:
-            raise WinsockError(WSAEINVAL, f"text: {text!r} is no address of {self.info.szProtocol}") from None
+            raise self.no_address("text", text) from None
         return SockaddrHv(vm_id, service_id)
 
     def WSPJoinLeaf(

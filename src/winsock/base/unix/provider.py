@@ -86,17 +86,14 @@ class Unix(Inet):
     def WSPAddressToString(self, address: Sockaddr, protocol_info: WSAPROTOCOL_INFO | None = None) -> str:
         """The path, or "@name" for an abstract one; WSAEINVAL (lpwspaddresstostring)."""
         if not isinstance(address, SockaddrUn):
-            raise WinsockError(WSAEINVAL, f"address: {address!r} is no address of {self.info.szProtocol}")
+            raise self.no_address("address", address)
         return str(address)
 
     def WSPStringToAddress(
         self, text: str, address_family: int, protocol_info: WSAPROTOCOL_INFO | None = None
     ) -> Sockaddr:
         """The path that the text is, or the abstract name of "@name"; WSAEINVAL (lpwspstringtoaddress)."""
-        if address_family != self.info.iAddressFamily:
-            raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
-        if not isinstance(text, str):
-            raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
+        self.check_text(text, address_family)
         address = SockaddrUn(b"\0" + os.fsencode(text[1:]) if text.startswith("@") else text)
         try:
             pack(address)
