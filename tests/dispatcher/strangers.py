@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, Self
 
 from tests.fakes import catalog
+from tests.waiting import wait_until
 from winsock.abi.constants import AF_INET, FIONBIO, SD_SEND, SO_LINGER, SOCK_DGRAM, SOCK_STREAM
 from winsock.abi.errors import WSAEOPNOTSUPP, WinsockError, from_errno
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -216,14 +217,6 @@ class World:
     def datagram(self) -> int:
         entry = loader.catalog().match(AF_INET, SOCK_DGRAM, 0)
         return loader.open_chain(entry).table.WSPSocket(AF_INET, SOCK_DGRAM, 0, entry.info, 0, 0)
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that nobody tells."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} takes too long"
-        time.sleep(0.001)
 
 
 def settle() -> None:

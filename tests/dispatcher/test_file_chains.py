@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dispatcher.strangers import SECONDS, read_all, settle, wait_until
+from tests.dispatcher.strangers import SECONDS, read_all, settle
+from tests.waiting import wait_until
 from winsock.abi import constants as c
 from winsock.abi.options import Linger
 from winsock.api import options, sockets, transfer

@@ -30,9 +30,9 @@ from tests.dispatcher.strangers import (
     reset,
     run,
     settle,
-    wait_until,
 )
 from tests.refusals import refused
+from tests.waiting import wait_until
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.api import options, sockets, transfer, waiting

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.drivers import run_program
 from tests.drivers.world import PATIENCE_S, Connection, Greeting, PlainEnd, Use, Used
-from tests.e2e.harness import WINSOCK, environment, running, wait_until
+from tests.e2e.harness import WINSOCK, environment, running
+from tests.waiting import wait_until
 
 LOOPBACK = run_program.LOOPBACK
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from tests.e2e.byte_chains import Chain
 from tests.e2e.depot import Flow, content, digest, flow_of
-from tests.e2e.harness import DEADLINE_S, LOCALHOST, Running, free_port, needs, running, supervising, wait_until
+from tests.e2e.harness import DEADLINE_S, LOCALHOST, Running, free_port, needs, running, supervising
+from tests.waiting import wait_until
 
 Command = list[str | Path]
 FILE = 3_000_001

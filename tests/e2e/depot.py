@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from tests.e2e.harness import DEADLINE_S, LOCALHOST, Finished, wait_until
+from tests.e2e.harness import DEADLINE_S, LOCALHOST, Finished
+from tests.waiting import wait_until
 
 USUAL = 1 << 20
 """How many bytes a question gets that does not say."""

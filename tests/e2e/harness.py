@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
 
 import pytest
+
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "programs"
@@ -222,16 +223,6 @@ class Running:
     def processes(self) -> list[int]:
         """Every living process that descends from this start, ours included."""
         return marked(self.mark)
-
-
-def wait_until(condition: Callable[[], Any], what: str, state: Callable[[], str] = str) -> Any:
-    """Look again and again until it holds; what it answered."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain: {what}; {state()}")
-        select.select([], [], [], 0.005)
-    return answer
 
 
 def marked(mark: str) -> list[int]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.harness import LOCALHOST, Running, wait_until
+from tests.e2e.harness import LOCALHOST, Running
+from tests.waiting import wait_until
 from winsock.host.numbers import machine
 
 

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.harness import LOCALHOST, WINSOCK, bare, environment, free_port, running, wait_until
+from tests.e2e.harness import LOCALHOST, WINSOCK, bare, environment, free_port, running
+from tests.waiting import wait_until
 
 PORT = "8000"
 

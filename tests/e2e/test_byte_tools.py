@@ -24,8 +24,8 @@ from tests.e2e.harness import (
     missing,
     needs,
     supervised,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 SOME = ("one", "count")
 BODY = 2_000_001

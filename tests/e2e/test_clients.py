@@ -29,9 +29,9 @@ from tests.e2e.harness import (
     same_as_bare,
     supervised,
     supervising,
-    wait_until,
     web_server,
 )
+from tests.waiting import wait_until
 
 MEGABYTES = b"0123456789abcdef" * (3 << 16)
 CLIENTS = ("curl", "urllib", "asyncio", "node", "static C")

@@ -25,9 +25,9 @@ from tests.e2e.harness import (
     parse,
     supervised,
     supervising,
-    wait_until,
     winsock,
 )
+from tests.waiting import wait_until
 
 TRUTH = "winsock: sockets seen: {seen}, layered: {layered}, passed: 0; calls refused: 0; still running: 0\n"
 NO_CONNECTIONS = TRUTH.format(seen=0, layered=0)

@@ -29,11 +29,11 @@ from tests.e2e.harness import (
     name_of,
     needs,
     running,
-    wait_until,
     winsock,
 )
 from tests.e2e.newcomer import Newcomer, Page, shape
 from tests.supervisor.generations.running import Terminal
+from tests.waiting import wait_until
 
 README = Page(ROOT / "README.md")
 

@@ -22,9 +22,9 @@ from tests.e2e.harness import (
     bare,
     supervised,
     supervising,
-    wait_until,
 )
 from tests.e2e.oracle import CHAINS, UNREADABLE, may_look_everywhere, same_answers
+from tests.waiting import wait_until
 
 CONNECTIONS = {
     "duplicated": 1,

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import DEADLINE_S, WINSOCK, Running, running, supervising, wait_until
+from tests.e2e.harness import DEADLINE_S, WINSOCK, Running, running, supervising
 from tests.e2e.held import black_hole, process_of, state_of, wait_until_held
 from tests.e2e.oracle import CHAINS
 from tests.e2e.test_handles import Answering, answering, supervisor_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture

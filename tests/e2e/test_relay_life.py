@@ -20,10 +20,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import DEADLINE_S, LOCALHOST, PYTHON, supervised, supervising, wait_until
+from tests.e2e.harness import DEADLINE_S, LOCALHOST, PYTHON, supervised, supervising
 from tests.e2e.held import process_of
 from tests.e2e.oracle import BYTES
 from tests.e2e.test_handles import supervisor_of
+from tests.waiting import wait_until
 
 SHOUT = ("--layer", f"{Path(__file__).parents[1] / 'drivers' / 'layers.py'}:Shout")
 PASS = ("--layer", f"{BYTES}:Pass")

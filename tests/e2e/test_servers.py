@@ -23,8 +23,8 @@ from tests.e2e.harness import (
     running,
     supervised,
     supervising,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 # --- redis ------------------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from tests.e2e.harness import (
     running,
     same_as_bare,
     supervised,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 COMPILER = "x86_64-w64-mingw32-gcc"
 

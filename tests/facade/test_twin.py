@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket as host
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.conformance.layers import CopiedBytes, OwnHandles, PassThrough, SameAddress
+from tests.waiting import wait_until
 from winsock.abi.errors import WSAEACCES, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
 from winsock.dispatcher import process, records
@@ -201,13 +201,6 @@ def test_nothing_is_left(world: str) -> None:
 def settle() -> None:
     """Until nothing is open any more: where bytes are carried, an end takes its time."""
     wait_until(lambda: not records.records and not records.serving, "nothing is open")
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.001)
 
 
 def test_a_closed_socket_is_closed(world: str) -> None:

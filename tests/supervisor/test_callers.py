@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.puppet import PATIENCE_S, Puppet, puppet
-from tests.supervisor.generations.running import wait_until
+from tests.waiting import wait_until
 from winsock import host
 from winsock.supervisor import kernel
 from winsock.supervisor.callers import Callers, Process, cookies_held, descriptors_of

@@ -21,6 +21,7 @@ import pytest
 from tests.e2e.layers_everything import Everything
 from tests.host.conftest import nothing_leaks
 from tests.puppet import PATIENCE_S, Puppet, puppet
+from tests.waiting import wait_until
 from winsock.abi.constants import WINSOCK_VERSION
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet.addresses import pack
@@ -391,8 +392,6 @@ def test_an_accept_that_waits_is_restarted_by_a_signal(world: World) -> None:
 
 def port_of_waiting(world: World) -> tuple[str, int]:
     """Where the accept that waits in the poll set is reached."""
-    from tests.supervisor.generations.running import wait_until
-
     wait_until(lambda: world.supervisor.held._waiting, "an accept waits")
     (call,) = world.supervisor.held._waiting
     assert call.socket is not None

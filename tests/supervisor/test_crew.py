@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.supervisor.generations.running import wait_until
+from tests.waiting import wait_until
 from winsock.host import pure
 from winsock.supervisor import crew as module
 from winsock.supervisor.crew import WAKE_SIGNAL, Crew, Worker

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.puppet import PATIENCE_S, Puppet, puppet
-from tests.supervisor.generations.running import state, wait_until
+from tests.supervisor.generations.running import state
 from tests.supervisor.test_lease import World as LeaseWorld
 from tests.supervisor.test_lease import is_empty
+from tests.waiting import wait_until
 from winsock.supervisor import crew
 from winsock.supervisor.callers import Caller, Process
 from winsock.supervisor.calls.call import Call, Row

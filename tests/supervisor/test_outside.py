@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.puppet import Puppet, puppet
-from tests.supervisor.generations.running import state, wait_until
+from tests.supervisor.generations.running import state
+from tests.waiting import wait_until
 from winsock.supervisor.outside import HELPERS, warnings
 
 

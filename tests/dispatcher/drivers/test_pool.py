@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
-from collections.abc import Callable
 
 import pytest
 
+from tests.waiting import wait_until
 from winsock.abi.errors import WSAENOBUFS, WinsockError
 from winsock.dispatcher.drivers.pool import Pool
 
@@ -41,13 +40,6 @@ def started(pool: Pool) -> Task:
     return task
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_tasks_run_beside_each_other() -> None:
     pool = Pool()
     first, second = started(pool), started(pool)
@@ -60,7 +52,7 @@ def test_an_idle_thread_is_used_again() -> None:
     pool = Pool()
     first = started(pool)
     first.finish()
-    wait_until(lambda: pool.idle == 1)
+    wait_until(lambda: pool.idle == 1, "the thread is idle")
     second = started(pool)
     second.finish()
     assert second.thread is first.thread
@@ -71,7 +63,9 @@ def test_only_some_threads_are_kept() -> None:
     tasks = [started(pool) for _ in range(3)]
     for task in tasks:
         task.finish()
-    wait_until(lambda: sum(task.thread is not None and task.thread.is_alive() for task in tasks) == 1)
+    wait_until(
+        lambda: sum(task.thread is not None and task.thread.is_alive() for task in tasks) == 1, "the others have ended"
+    )
     assert pool.idle == 1
 
 
@@ -96,6 +90,6 @@ def test_what_a_task_keeps_is_let_go_when_it_is_done() -> None:
     watched = weakref.ref(kept)
     pool.perform(lambda held=kept: None)  # type: ignore[misc]
     del kept
-    wait_until(lambda: pool.idle == 1)
+    wait_until(lambda: pool.idle == 1, "the thread is idle")
     gc.collect()
     assert watched() is None

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.dispatcher.strangers import SECONDS, World, tcp_pair, wait_until
+from tests.dispatcher.strangers import SECONDS, World, tcp_pair
+from tests.waiting import wait_until
 from winsock.abi.errors import WinsockError
 from winsock.api import sockets, transfer
 from winsock.dispatcher.records import serving

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dispatcher.strangers import SECONDS, World, fill, read_all, reset, wait_until
+from tests.dispatcher.strangers import SECONDS, World, fill, read_all, reset
 from tests.refusals import refused
+from tests.waiting import wait_until
 from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE, FIONBIO, FIONREAD, WSA_WAIT_EVENT_0, WSA_WAIT_TIMEOUT
 from winsock.abi.errors import WSAECONNRESET, WSAEINVAL, WSAEWOULDBLOCK
 from winsock.api import events, options, sockets, transfer

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from tests.dispatcher.strangers import SECONDS, Context, Stranger, World, fill, read_all, reset, tcp_pair, wait_until
+from tests.dispatcher.strangers import SECONDS, Context, Stranger, World, fill, read_all, reset, tcp_pair
+from tests.waiting import wait_until
 from winsock.abi import errors as e
 from winsock.dispatcher.records import records
 from winsock.dispatcher.redirecting import pump as pumping

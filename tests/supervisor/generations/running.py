@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,6 @@ def started(command: list[str], **more: Any) -> Iterator[subprocess.Popen[bytes]
             if stream is not None:
                 stream.close()
         process.wait(DEADLINE_S)
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Look again and again until it holds."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited in vain: {what}")
-        select.select([], [], [], 0.002)
 
 
 def read_line(process: subprocess.Popen[bytes]) -> str:

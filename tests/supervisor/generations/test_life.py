@@ -24,8 +24,8 @@ from tests.supervisor.generations.running import (
     runner,
     started,
     state,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run needs Linux")
 

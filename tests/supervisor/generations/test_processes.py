@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.supervisor.generations.running import wait_until
+from tests.waiting import wait_until
 from winsock.supervisor.generations.processes import descendants, state_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
