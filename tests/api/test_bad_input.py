@@ -25,7 +25,6 @@ ROWS = sorted(
 HANDLE = [row for row in ROWS if row.prologue == calls.HANDLE]
 STARTED = [row for row in ROWS if row.prologue in (calls.HANDLE, calls.STARTED) and row.function != "WSACleanup"]
 
-ENDS_WINSOCK = ("WSAStartup", "WSACleanup")
 GROUP = SockaddrIn("239.77.3.3", 9)
 NOT_THERE = SockaddrIn("192.0.2.1", 9)
 ELSEWHERE = (SockaddrIn6("::1", 9), SockaddrUn("/tmp/x"), SockaddrOther(77, bytes(14)))
@@ -161,14 +160,6 @@ BAD_FOR = {
     + wrong((SockaddrOther(77, bytes(14)),), "WSAEINVAL"),  # a text is a path
 }
 """What is bad for one function only."""
-
-NOT_LOOKED_AT = {
-    ("WSAConnect", "flags"),
-    ("recv", "length"),
-    ("WSAWaitForMultipleEvents", "events"),
-    ("WSARevertImpersonation", "s"),
-}
-
 
 FOR_FUNCTIONS: dict[str, dict[str, Any]] = {
     "WSAJoinLeaf": {"name": GROUP, "flags": c.JL_SENDER_ONLY},
