@@ -64,12 +64,6 @@ def old_world() -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture
-def other() -> Iterator[Puppet]:
-    with puppet() as process:
-        yield process
-
-
 def socket_of(process: Puppet) -> int:
     """A new socket; its number there."""
     number: int = process.run("(keep.append(socket.socket()), keep[-1].fileno())[1]")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.host.conftest import nothing_leaks
-from tests.puppet import PATIENCE_S, Puppet, puppet
+from tests.puppet import PATIENCE_S, Puppet
 from winsock.dispatcher.records import Record
 from winsock.spi.provider import ProcTable
 from winsock.supervisor import lease as module
@@ -74,12 +74,6 @@ def passing() -> Iterator[World]:
     made = World(lasting=False)
     yield made
     made.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Puppet]:
-    with puppet() as process:
-        yield process
 
 
 @pytest.fixture

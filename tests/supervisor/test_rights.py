@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,12 +24,6 @@ needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or NEEDED & ~rights.of("thread-self").capabilities != 0,
     reason="only root, with its capabilities, can become somebody else and look at who did",
 )
-
-
-@pytest.fixture
-def other() -> Iterator[Puppet]:
-    with puppet() as process:
-        yield process
 
 
 def become_nobody(process: Puppet, groups: tuple[int, ...] = ()) -> None:
