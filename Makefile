@@ -49,6 +49,7 @@ bench: $(BIN)/pytest
 	$(BIN)/python benchmarks/supervised.py
 	$(BIN)/python benchmarks/relay.py
 	$(BIN)/python benchmarks/in_process.py
+	$(BIN)/python benchmarks/waiting.py
 	$(BIN)/python benchmarks/memory.py
 
 soak: $(BIN)/pytest
