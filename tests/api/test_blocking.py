@@ -174,7 +174,7 @@ class TestHook:
         winsock.WSASetBlockingHook(hook)
         pair = world.connected()
         got: list[bytes] = []
-        other = threading.Thread(target=lambda: got.append(winsock.recv(pair.server, 5)))
+        other = threading.Thread(target=lambda: got.append(winsock.recv(pair.server, 5)), daemon=True)
         other.start()
         winsock.send(pair.client, b"hello")
         other.join()
@@ -276,7 +276,7 @@ class TestNested:
         pair = world.connected()
 
         def from_another_thread() -> None:
-            thread = threading.Thread(target=lambda: winsock.send(pair.client, b"hello"))
+            thread = threading.Thread(target=lambda: winsock.send(pair.client, b"hello"), daemon=True)
             thread.start()
             thread.join()
 

@@ -226,7 +226,9 @@ def test_connect_time_so_28(world: World) -> None:
 def test_open_type_is_the_threads_so_29_sock_015(world: World) -> None:
     options.setsockopt(INVALID_SOCKET, SOL_SOCKET, SO_OPENTYPE, 0x20)
     others: list[object] = []
-    thread = threading.Thread(target=lambda: others.append(options.getsockopt(INVALID_SOCKET, SOL_SOCKET, SO_OPENTYPE)))
+    thread = threading.Thread(
+        target=lambda: others.append(options.getsockopt(INVALID_SOCKET, SOL_SOCKET, SO_OPENTYPE)), daemon=True
+    )
     thread.start()
     thread.join()
     try:

@@ -662,7 +662,7 @@ def test_closing_ends_a_wait_sk_28(world: World, wait: str) -> None:
             call(s)
         errors.append(caught.value)
 
-    thread = threading.Thread(target=body)
+    thread = threading.Thread(target=body, daemon=True)
     thread.start()
     wait_until_blocked(s, thread)
     sockets.closesocket(s)
@@ -681,7 +681,7 @@ def test_a_reset_is_all_that_the_peer_of_a_wait_sees(world: World) -> None:
             transfer.recv(client, 1)
         answers.append(caught.value.winerror)
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     wait_until_blocked(client, thread)
     sockets.closesocket(client)

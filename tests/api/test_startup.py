@@ -116,7 +116,7 @@ def test_errors_are_the_threads_own_err_002(world: World) -> None:
     with refused(WSAEAFNOSUPPORT):
         sockets.socket(57005, SOCK_STREAM, 0)
     others: list[int] = []
-    thread = threading.Thread(target=lambda: others.append(startup.WSAGetLastError()))
+    thread = threading.Thread(target=lambda: others.append(startup.WSAGetLastError()), daemon=True)
     thread.start()
     thread.join()
     assert (startup.WSAGetLastError(), others) == (WSAEAFNOSUPPORT, [0])

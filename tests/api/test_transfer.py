@@ -264,7 +264,7 @@ def test_a_blocking_send_that_is_interrupted_sends_the_rest_io_024(world: World)
             if len(received) < len(block) // 2 and len(ticks) < 50:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
-    thread = threading.Thread(target=take)
+    thread = threading.Thread(target=take, daemon=True)
     thread.start()
     try:
         assert transfer.send(client, block) == len(block)

@@ -82,7 +82,7 @@ def test_a_failed_connect_is_an_exception_se_15_conn_023_evt_023_evt_024(world: 
 def test_closing_what_is_selected_se_16(world: World) -> None:
     client, _ = world.connected()
     answers: list[tuple[list[int], list[int], list[int]]] = []
-    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [client], None, None, None)))
+    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [client], None, None, None)), daemon=True)
     thread.start()
     wait_until_blocked(client, thread)
     sockets.closesocket(client)
@@ -115,7 +115,7 @@ def test_a_time_out_passes_evt_025(world: World) -> None:
 def test_no_time_out_waits_evt_025_evt_026(world: World) -> None:
     client, server = world.connected()
     answers: list[tuple[list[int], list[int], list[int]]] = []
-    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [server], None, None)))
+    thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [server], None, None)), daemon=True)
     thread.start()
     wait_until_blocked(server, thread)
     assert answers == []

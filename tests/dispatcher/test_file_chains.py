@@ -90,7 +90,7 @@ def test_much_crosses_whole(world: World) -> None:
             data += part
         received.append(data)
 
-    reader = threading.Thread(target=receive)
+    reader = threading.Thread(target=receive, daemon=True)
     reader.start()
     for start in range(0, len(MUCH), 50_000):
         os.write(client, MUCH[start : start + 50_000])

@@ -11,7 +11,7 @@ def test_each_thread_has_its_own_last_error() -> None:
     """ERR-004."""
     threads.current().last_error = 10054
     elsewhere: list[int] = []
-    thread = threading.Thread(target=lambda: elsewhere.append(threads.current().last_error))
+    thread = threading.Thread(target=lambda: elsewhere.append(threads.current().last_error), daemon=True)
     thread.start()
     thread.join()
     assert elsewhere == [0]

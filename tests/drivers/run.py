@@ -48,7 +48,7 @@ class RunWorld:
                 except BaseException as error:
                     failures.append(error)
 
-            peer = threading.Thread(target=serve)
+            peer = threading.Thread(target=serve, daemon=True)
             peer.start()
             try:
                 program = self._told("connect", server.getsockname()[1], blocking)

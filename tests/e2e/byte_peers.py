@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 def ask(port: int, request: bytes, ends: bool = False) -> Answer:
     """Send this, perhaps the end too, and take what comes until the server ends the connection."""
     with socket.create_connection((LOCALHOST, port), DEADLINE_S) as client:
-        sender = threading.Thread(target=_send, args=(client, request, ends))
+        sender = threading.Thread(target=_send, args=(client, request, ends), daemon=True)
         sender.start()
         answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
         sender.join()

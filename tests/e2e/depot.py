@@ -194,7 +194,7 @@ class Depot:
         self._server = (_Server6 if ":" in host else _Server)((host, 0), _Handler)
         self._server.depot = self
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     @property

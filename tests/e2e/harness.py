@@ -290,7 +290,7 @@ class WebServer:
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._exchanges: list[Exchange] = []
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     @property
@@ -326,7 +326,7 @@ class WebServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(connection,))
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
             self._threads.append(thread)
             thread.start()
 

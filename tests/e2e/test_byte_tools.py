@@ -146,7 +146,7 @@ def turning() -> Iterator[int]:
 
     with socket.create_server((LOCALHOST, 0)) as listener:
         listener.settimeout(DEADLINE_S)
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
         thread.join()
@@ -173,7 +173,7 @@ def test_a_server_that_ends_first(through: Chain) -> None:
     data, port = content(BODY, 9), free_port()
     command: Command = [needs("nc"), "-N", "-l", LOCALHOST, str(port)]
     with serving(command, through, input=data) as server:
-        waiting = threading.Thread(target=lambda: outcome.append(server.wait()))
+        waiting = threading.Thread(target=lambda: outcome.append(server.wait()), daemon=True)
         outcome: list[Finished] = []
         waiting.start()
         wait_until(lambda: listens(port), "nc listens")

@@ -132,7 +132,7 @@ def slow_port() -> Iterator[tuple[int, threading.Event]]:
         port = listener.getsockname()[1]
         with socket.create_connection((LOCALHOST, port)):
             opened = threading.Event()
-            thread = threading.Thread(target=_open, args=(listener, opened))
+            thread = threading.Thread(target=_open, args=(listener, opened), daemon=True)
             thread.start()
             yield port, opened
             opened.set()
@@ -222,7 +222,7 @@ def test_local_and_netlink_sockets_are_untouched(build: Build, tmp_path: Path) -
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        thread = threading.Thread(target=_pong, args=(listener, 2))
+        thread = threading.Thread(target=_pong, args=(listener, 2), daemon=True)
         thread.start()
         plain, finished = bare(build("local"), path), supervised(build("local"), path)
         thread.join()

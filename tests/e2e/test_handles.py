@@ -80,10 +80,10 @@ def answering() -> Iterator[Answering]:
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                threads.append(threading.Thread(target=serve, args=(connection,)))
+                threads.append(threading.Thread(target=serve, args=(connection,), daemon=True))
                 threads[-1].start()
 
-        accepting = threading.Thread(target=accept)
+        accepting = threading.Thread(target=accept, daemon=True)
         accepting.start()
         try:
             yield server

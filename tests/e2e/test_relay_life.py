@@ -43,7 +43,7 @@ class Echo:
         self.connections = 0
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._accepting = threading.Thread(target=self._accept)
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
     @property
@@ -66,7 +66,7 @@ class Echo:
                 return
             self._open.add(connection)
             self.connections += 1
-            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,), daemon=True))
             self._threads[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:

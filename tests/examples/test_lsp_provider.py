@@ -753,7 +753,7 @@ class TestFact37:
         table, context = records[s].table, upcalls_of(non_ifs).WPUQuerySocketHandleContext(s)
         beneath = non_ifs.below(s)
         answers: list[object] = []
-        reader = threading.Thread(target=lambda: answers.append(table.WSPRecv(s, [bytearray(9)])))
+        reader = threading.Thread(target=lambda: answers.append(table.WSPRecv(s, [bytearray(9)])), daemon=True)
         reader.start()
         assert wait.entered.wait(20)
         winsock.closesocket(s)
@@ -785,7 +785,7 @@ class TestFact37:
     def test_fact_37_of_two_that_close_at_once_one_is_late(self, non_ifs: Recorded) -> None:
         wait = Lower.waits["WSPCloseSocket"] = Wait()
         s = non_ifs.socket()
-        closer = threading.Thread(target=winsock.closesocket, args=(s,))
+        closer = threading.Thread(target=winsock.closesocket, args=(s,), daemon=True)
         closer.start()
         assert wait.entered.wait(20)
         assert error_of(lambda: winsock.closesocket(s)) == "WSAENOTSOCK"
@@ -803,7 +803,7 @@ class TestFact37:
             for _ in range(500):
                 table.WSPSend(s, [b"xyz"], 0)
 
-        threads = [threading.Thread(target=send) for _ in range(8)]
+        threads = [threading.Thread(target=send, daemon=True) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -50,7 +50,7 @@ def talk(world: World) -> None:
             asked.extend(winsock.recv(server, 65536))
         winsock.send(server, ANSWER)
 
-    server_side = threading.Thread(target=answer)
+    server_side = threading.Thread(target=answer, daemon=True)
     server_side.start()
     winsock.send(client, QUESTION)
     answered = bytearray()

@@ -61,7 +61,7 @@ def connected(path: str) -> tuple[int, int]:
 def test_bytes_go_both_ways_and_end(path: str) -> None:
     client, server = connected(path)
     block = bytes(range(256)) * 4096
-    sender = threading.Thread(target=lambda: winsock.send(client, block))
+    sender = threading.Thread(target=lambda: winsock.send(client, block), daemon=True)
     sender.start()
     received = b""
     while len(received) < len(block):

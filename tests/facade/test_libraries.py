@@ -63,7 +63,7 @@ class Mail(socketserver.StreamRequestHandler):
 @pytest.fixture(scope="module")
 def ports() -> Iterator[tuple[int, int]]:
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), Web), socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)]
-    threads = [threading.Thread(target=server.serve_forever) for server in servers]
+    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
     for server, thread in zip(servers, threads, strict=True):
         server.daemon_threads = True  # type: ignore[attr-defined]
         thread.start()

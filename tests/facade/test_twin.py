@@ -115,7 +115,7 @@ def test_a_lot_both_ways(world: str) -> None:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
 
-        threads = [threading.Thread(target=target) for target in (echo, send)]
+        threads = [threading.Thread(target=target, daemon=True) for target in (echo, send)]
         for thread in threads:
             thread.start()
         received = b"".join(iter(lambda: client.recv(1 << 16), b""))

@@ -180,7 +180,7 @@ def test_callers_may_go_away_at_any_moment(host: Twin, held: Puppet) -> None:
 
 def test_waiting_lets_other_threads_run(host: Twin, held: Puppet) -> None:
     received: list[object] = []
-    thread = threading.Thread(target=lambda: received.append(host.receive(held.listener, -1)))
+    thread = threading.Thread(target=lambda: received.append(host.receive(held.listener, -1)), daemon=True)
     thread.start()
     held.start(CALL)
     thread.join(PATIENCE_S)
@@ -201,7 +201,7 @@ def test_a_signal_ends_the_wait_or_lets_it_go_on(host: Twin, held: Puppet) -> No
     try:
         main = threading.main_thread().ident
         assert main is not None
-        helper = threading.Thread(target=signal.pthread_kill, args=(main, signal.SIGUSR1))
+        helper = threading.Thread(target=signal.pthread_kill, args=(main, signal.SIGUSR1), daemon=True)
         helper.start()
         received = pure.NOTHING
         while received == pure.NOTHING:

@@ -222,7 +222,9 @@ def test_a_connect_that_waits_comes_back_when_it_is_interrupted(host: Twin) -> N
     try:
         with full_listener() as server, socket.socket() as client:
             address = address_of(server)
-            waiter = threading.Thread(target=lambda: results.append(host.connect(client.fileno(), address)))
+            waiter = threading.Thread(
+                target=lambda: results.append(host.connect(client.fileno(), address)), daemon=True
+            )
             waiter.start()
             assert waiter.native_id is not None
             while waiter.is_alive():

@@ -56,7 +56,7 @@ def test_all_are_waited_for(handles: list[int]) -> None:
 @pytest.mark.parametrize("wait_all", [False, True])
 def test_a_waiting_thread_is_woken(handles: list[int], wait_all: bool) -> None:
     found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(wait(handles, wait_all, 20)))
+    thread = threading.Thread(target=lambda: found.append(wait(handles, wait_all, 20)), daemon=True)
     thread.start()
     for handle in handles:
         events.find(handle).ring()

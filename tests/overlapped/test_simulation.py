@@ -148,7 +148,7 @@ def test_a_simulation_goes_on_after_a_failure() -> None:
 def test_a_thread_that_waits_for_something_else_is_found_out() -> None:
     simulation = Simulation(patience_s=0.005)
     simulation.sleep(1.0)  # this thread takes part
-    stranger = threading.Thread(target=simulation.sleep, args=(5.0,))
+    stranger = threading.Thread(target=simulation.sleep, args=(5.0,), daemon=True)
     stranger.start()
     stranger.join()
     assert simulation.clock.now() == 6.0
@@ -157,7 +157,7 @@ def test_a_thread_that_waits_for_something_else_is_found_out() -> None:
 def test_who_says_that_he_is_away_is_not_waited_for() -> None:
     simulation = Simulation(patience_s=3600)
     simulation.sleep(1.0)
-    stranger = threading.Thread(target=simulation.sleep, args=(5.0,))
+    stranger = threading.Thread(target=simulation.sleep, args=(5.0,), daemon=True)
     with simulation.away():
         stranger.start()
         stranger.join()
@@ -167,7 +167,7 @@ def test_who_says_that_he_is_away_is_not_waited_for() -> None:
 
 def test_a_thread_that_ended_is_not_waited_for() -> None:
     simulation = Simulation(patience_s=0.005)
-    stranger = threading.Thread(target=simulation.sleep, args=(1.0,))
+    stranger = threading.Thread(target=simulation.sleep, args=(1.0,), daemon=True)
     stranger.start()
     stranger.join()
     simulation.sleep(1.0)
@@ -184,7 +184,7 @@ def test_what_somebody_who_is_away_may_do_is_waited_for() -> None:
             simulation.wait(lambda: bool(box), None, "a letter")
 
     simulation.sleep(1.0)
-    stranger = threading.Thread(target=wait)
+    stranger = threading.Thread(target=wait, daemon=True)
     with simulation.away():
         stranger.start()
         waiting.wait()

@@ -43,7 +43,7 @@ def test_what_the_supervisor_says_holds_for_its_thread_alone() -> None:
     told = Call(1, 2, "WSPConnect", 3, "curl")
     calling.local.describe = lambda: told
     elsewhere: list[Call] = []
-    thread = threading.Thread(target=lambda: elsewhere.append(current_call()))
+    thread = threading.Thread(target=lambda: elsewhere.append(current_call()), daemon=True)
     thread.start()
     thread.join()
     assert current_call() is told

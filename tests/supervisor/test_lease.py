@@ -408,7 +408,7 @@ def together(*works: Callable[[], object]) -> None:
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -457,10 +457,10 @@ def test_a_slow_layer_that_adopts_delays_no_other_socket(world: World, other: Pu
         return world.record(handle, kind, cookie)
 
     world.on_adopt = adopt
-    meeting = threading.Thread(target=world.take, args=(caller, slow))
+    meeting = threading.Thread(target=world.take, args=(caller, slow), daemon=True)
     meeting.start()
     assert adopting.wait(PATIENCE_S)
-    using = threading.Thread(target=lambda: world.leases.give_back(world.take(caller, quick)))
+    using = threading.Thread(target=lambda: world.leases.give_back(world.take(caller, quick)), daemon=True)
     using.start()
     using.join(2.0)
     in_time = not using.is_alive()

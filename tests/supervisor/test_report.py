@@ -134,7 +134,7 @@ def test_threads_may_tell_at_once() -> None:
             report.refused("io_uring_setup")
             report.created("udp")
 
-    threads = [threading.Thread(target=tell) for _ in range(4)]
+    threads = [threading.Thread(target=tell, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -147,7 +147,7 @@ def test_only_the_performing_thread_changes(other: Puppet) -> None:
             looked.wait()
         within.append(rights.of("thread-self"))
 
-    thread = threading.Thread(target=perform)
+    thread = threading.Thread(target=perform, daemon=True)
     thread.start()
     assert taken.wait(20)
     assert rights.of("thread-self") == held.own
@@ -172,7 +172,7 @@ def test_threads_with_the_rights_of_different_callers_do_not_meet(other: Puppet)
                 with held.taken(thread):
                     within[thread].add(rights.of("thread-self").uid)
 
-        threads = [threading.Thread(target=perform, args=(process.pid,)) for process in (other, second)]
+        threads = [threading.Thread(target=perform, args=(process.pid,), daemon=True) for process in (other, second)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -238,7 +238,7 @@ def test_what_cannot_be_taken_or_read_is_refused(other: Puppet, given_away: int)
             outcomes.append(error.errno)
         outcomes.append(rights.of("thread-self") == held.own == lesser)
 
-    thread = threading.Thread(target=perform)
+    thread = threading.Thread(target=perform, daemon=True)
     thread.start()
     thread.join()
     assert outcomes == [errno.EACCES, True]

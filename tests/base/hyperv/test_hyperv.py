@@ -298,7 +298,7 @@ class TestTransfer:
         winsock.connect(client, SockaddrHv(guids.HV_GUID_LOOPBACK, name.service_id))
         server, _ = winsock.accept(s)
         sent = bytes(range(256)) * 8192
-        sender = threading.Thread(target=winsock.send, args=(client, sent))
+        sender = threading.Thread(target=winsock.send, args=(client, sent), daemon=True)
         sender.start()
         found = b""
         while len(found) < len(sent):

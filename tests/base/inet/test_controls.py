@@ -293,7 +293,7 @@ class Meanwhile(threading.Thread):
     """Does something as soon as the socket waits for a change."""
 
     def __init__(self, s: int, call: Callable[[], object]) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.s, self.call = s, call
 
     def run(self) -> None:

@@ -170,7 +170,7 @@ def test_inside_a_blocking_callback_is_wsaeinprogress() -> None:
     def hook(_: object) -> bool:
         inside.append(code_of(lambda: sockets.WSASocket(AF_INET, SOCK_STREAM, IPPROTO_TCP)))
         inside.append(code_of(lambda: sockets.socket(AF_INET6, SOCK_DGRAM, 0)))
-        other = threading.Thread(target=lambda: elsewhere.append(code_of(world.stream)))
+        other = threading.Thread(target=lambda: elsewhere.append(code_of(world.stream)), daemon=True)
         other.start()
         other.join()
         return False

@@ -94,7 +94,7 @@ def made_by_threads(record: OwnSocket) -> list[object]:
         start.wait()
         found.append(record.host_object())
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
+    threads = [threading.Thread(target=make, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -144,7 +144,7 @@ def test_closing_wakes_who_waits_in_the_first_transfer(world: World) -> None:
         with pytest.raises(OSError, match="closed"):
             transfer.recv(pair.client, 1)
 
-    thread = threading.Thread(target=receive)
+    thread = threading.Thread(target=receive, daemon=True)
     thread.start()
     wait_until_blocked(pair.client, thread)
     sockets.closesocket(pair.client)

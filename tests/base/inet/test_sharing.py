@@ -170,7 +170,7 @@ def test_claims_are_kept_by_many_threads() -> None:
             sharing.add(claim)
             sharing.remove(claim)
 
-    threads = [threading.Thread(target=body) for _ in range(4)]
+    threads = [threading.Thread(target=body, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

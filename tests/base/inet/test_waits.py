@@ -52,7 +52,7 @@ def signals(until: threading.Event) -> Iterator[list[int]]:
         while not until.wait(0.005):
             signal.pthread_kill(here, signal.SIGUSR1)
 
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
         yield seen
@@ -129,7 +129,7 @@ def test_without_a_callback_the_wait_goes_on_blk_013(world: World) -> None:
             done.set()
             client.connect(address)
 
-        thread = threading.Thread(target=connect)
+        thread = threading.Thread(target=connect, daemon=True)
         thread.start()
         assert sockets.accept(listener)[1] == client.getsockname()
         thread.join()
@@ -165,7 +165,7 @@ def test_time_outs_end_neither_connects_nor_accepts(world: World) -> None:
     options.setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, 10)
     client = world.stream()
     peers: list[object] = []
-    thread = threading.Thread(target=lambda: peers.append(sockets.accept(listener)[1]))
+    thread = threading.Thread(target=lambda: peers.append(sockets.accept(listener)[1]), daemon=True)
     thread.start()
     thread.join(0.1)
     assert thread.is_alive()
@@ -183,7 +183,7 @@ def test_a_connect_goes_on_after_its_time_out(world: World) -> None:
             sockets.connect(s, address)
     late = world.stream()
     options.setsockopt(late, SOL_SOCKET, SO_SNDTIMEO, 10)
-    thread = threading.Thread(target=lambda: sockets.connect(late, address))
+    thread = threading.Thread(target=lambda: sockets.connect(late, address), daemon=True)
     thread.start()
     thread.join(0.1)
     assert thread.is_alive()
@@ -205,7 +205,7 @@ def test_signals_do_not_disturb_receives(world: World) -> None:
             done.set()
             transfer.send(client, b"data")
 
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         assert transfer.recv(server, 4) == b"data"
         thread.join()
@@ -274,7 +274,7 @@ def test_closing_ends_a_connect_sk_28(world: World) -> None:
     address = full_listener(world)
     s = world.stream()
     codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(code_of(lambda: sockets.connect(s, address))))
+    thread = threading.Thread(target=lambda: codes.append(code_of(lambda: sockets.connect(s, address))), daemon=True)
     thread.start()
     wait_until_blocked(s, thread)
     sockets.closesocket(s)

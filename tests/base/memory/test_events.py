@@ -245,7 +245,9 @@ def test_an_event_may_be_set_by_a_thread_that_takes_no_part(land: Land) -> None:
         setter = threading.Timer(0.05, events.WSASetEvent, (event,))
         with land.network.simulation.away():
             setter.start()
-            stranger = threading.Thread(target=events.WSAWaitForMultipleEvents, args=([event], False, WSA_INFINITE))
+            stranger = threading.Thread(
+                target=events.WSAWaitForMultipleEvents, args=([event], False, WSA_INFINITE), daemon=True
+            )
             stranger.start()
             stranger.join()
         assert is_set(event)

@@ -253,7 +253,7 @@ class TestConnections:
     def test_closing_ends_a_wait(self, path: str) -> None:
         s = listener(path)
         codes: list[int] = []
-        waiting = threading.Thread(target=lambda: codes.append(code_of(lambda: winsock.accept(s))))
+        waiting = threading.Thread(target=lambda: codes.append(code_of(lambda: winsock.accept(s))), daemon=True)
         waiting.start()
         from winsock.base.inet.own import SOCKETS
 
@@ -270,7 +270,7 @@ class TestData:
     def test_bytes_both_ways(self, path: str) -> None:
         client, server = pair(path)
         block = bytes(range(256)) * 8192
-        sender = threading.Thread(target=winsock.send, args=(client, block))
+        sender = threading.Thread(target=winsock.send, args=(client, block), daemon=True)
         sender.start()
         received = bytearray()
         while len(received) < len(block):

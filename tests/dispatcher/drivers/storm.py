@@ -97,7 +97,7 @@ def talk_over(connection: Relayed, seed: int, most: int) -> str | None:
         lambda: there.receive(connection.peer),
         lambda: back.receive(connection.program),
     ]
-    threads = [threading.Thread(target=task) for task in tasks]
+    threads = [threading.Thread(target=task, daemon=True) for task in tasks]
     if seed % 3 == 0:  # the answer comes when the question has ended
         for thread in threads[:2]:
             thread.start()

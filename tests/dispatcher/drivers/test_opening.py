@@ -54,7 +54,7 @@ def answering(peer: socket.socket, *conversation: tuple[bytes, bytes]) -> thread
             assert peer.recv(len(question), socket.MSG_WAITALL) == question
             peer.sendall(answer)
 
-    thread = threading.Thread(target=talk)
+    thread = threading.Thread(target=talk, daemon=True)
     thread.start()
     return thread
 
@@ -106,7 +106,7 @@ def test_more_than_the_network_takes_at_once(pair: tuple[socket.socket, socket.s
         received.append(count)
         peer.sendall(b"ok")
 
-    thread = threading.Thread(target=listen)
+    thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     assert open_exchange(far.fileno(), pipeline([Talkative()]), never)
     thread.join()
@@ -181,7 +181,7 @@ def test_a_signal_wakes_the_thread(pair: tuple[socket.socket, socket.socket], mo
         while not over.wait(0.01):  # once might be too early
             signal.pthread_kill(thread, signal.SIGUSR1)
 
-    thread = threading.Thread(target=disturb, args=(threading.get_ident(),))
+    thread = threading.Thread(target=disturb, args=(threading.get_ident(),), daemon=True)
     thread.start()
     try:
         assert not open_exchange(pair[0].fileno(), pipeline([Polite()]), came.is_set)

@@ -435,7 +435,7 @@ class TestClosing:
             s, peer = world.file()
             sockets.shutdown(s, c.SD_RECEIVE)
             received: list[bytes] = []
-            reader = threading.Thread(target=lambda: received.append(read_all(peer)))
+            reader = threading.Thread(target=lambda: received.append(read_all(peer)), daemon=True)
             os.set_blocking(s, False)
             sent = fill(s)
             sockets.closesocket(s)

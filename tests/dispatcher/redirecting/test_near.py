@@ -83,7 +83,7 @@ def test_waiting_goes_on_when_our_patience_ends(
     threading.Timer(0.05, given.sendall, (b"late",)).start()
     assert impatient.take() == b"late"
     given.setblocking(False)
-    sender = threading.Thread(target=impatient.give, args=(bytes(4 << 20),))
+    sender = threading.Thread(target=impatient.give, args=(bytes(4 << 20),), daemon=True)
     sender.start()
     received = 0
     given.settimeout(SECONDS)
@@ -99,7 +99,7 @@ class TestEnds:
         given, ours = ends
         given.shutdown(socket.SHUT_WR)
         assert ours.take() == b""
-        over = threading.Thread(target=ours.wait_until_over)
+        over = threading.Thread(target=ours.wait_until_over, daemon=True)
         over.start()
         ours.give(b"still")
         assert given.recv(10) == b"still"
@@ -126,7 +126,7 @@ class TestEnds:
 
     def test_an_orderly_end_waits_for_the_reader(self, ends: tuple[socket.socket, Near]) -> None:
         given, ours = ends
-        writer = threading.Thread(target=ours.give, args=(bytes(300_000),))
+        writer = threading.Thread(target=ours.give, args=(bytes(300_000),), daemon=True)
         writer.start()
         received = len(given.recv(1000))
         given.shutdown(socket.SHUT_WR)
@@ -136,7 +136,7 @@ class TestEnds:
             ours.end()
             ours.finish()
 
-        finishing = threading.Thread(target=finish)
+        finishing = threading.Thread(target=finish, daemon=True)
         finishing.start()
         while part := given.recv(100_000):
             received += len(part)
@@ -187,7 +187,8 @@ class TestResets:
                 raised.append("woken")
 
         threads = [
-            threading.Thread(target=wait, args=(call,)) for call in (ours.take, lambda: ours.give(bytes(64 << 20)))
+            threading.Thread(target=wait, args=(call,), daemon=True)
+            for call in (ours.take, lambda: ours.give(bytes(64 << 20)))
         ]
         for thread in threads:
             thread.start()

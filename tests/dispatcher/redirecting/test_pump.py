@@ -79,7 +79,7 @@ class TestData:
         assert link.program.recv(20) == b"answer"
 
     def test_much_crosses_whole(self, link: Link) -> None:
-        writer = threading.Thread(target=link.program.sendall, args=(MUCH,))
+        writer = threading.Thread(target=link.program.sendall, args=(MUCH,), daemon=True)
         writer.start()
         received = b""
         while len(received) < len(MUCH):

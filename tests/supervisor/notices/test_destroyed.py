@@ -87,7 +87,7 @@ def test_bytes_are_exact_after_a_half_close(watch: Watch, size: int) -> None:
 def test_data_sent_with_the_fin_is_counted(watch: Watch) -> None:
     client, accepted = pair()
     size = 1 << 20
-    reader = threading.Thread(target=carry, args=(accepted, client, size))
+    reader = threading.Thread(target=carry, args=(accepted, client, size), daemon=True)
     cookie = watch.know(accepted, Past(accepted=True))
     reader.start()
     reader.join()

@@ -60,7 +60,7 @@ def pair(family: socket.AddressFamily = socket.AF_INET) -> tuple[socket.socket, 
 
 def carry(source: socket.socket, destination: socket.socket, size: int) -> None:
     """Send so many bytes and receive them all."""
-    sender = threading.Thread(target=source.sendall, args=(bytes(size),))
+    sender = threading.Thread(target=source.sendall, args=(bytes(size),), daemon=True)
     sender.start()
     left = size
     while left:

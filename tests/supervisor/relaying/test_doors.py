@@ -191,7 +191,7 @@ def test_many_at_once(opened: Doors) -> None:
                 (cookie,) = struct.unpack("=Q", program.getsockopt(socket.SOL_SOCKET, 57, 8))
                 ends.append(opened.join(way, name, cookie))
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
