@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
-from threading import get_ident
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAEINPROGRESS, WSAEINTR, WSAEINVAL, WinsockError
-from winsock.spi.blocking import ASKING
+from winsock.abi.errors import WSAEINTR, WinsockError
+from winsock.spi.blocking import ask, cancel
 from winsock.spi.provider import Provider, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.base.inet.own import OwnSocket
-    from winsock.spi.upcalls import BlockingCallback, Upcalls
+    from winsock.spi.upcalls import Upcalls
 
 
 class Ground(Provider):
@@ -48,41 +47,12 @@ class Ground(Provider):
 
         Source: lpwspcancelblockingcall.
         """
-        thread = get_ident()
-        if thread not in ASKING:
-            raise WinsockError(WSAEINVAL, "no blocking call of this thread is waiting")
-        CANCELLED.add(thread)
-
-
-CANCELLED: set[int] = set()
-"""Threads that have cancelled the call which asks their callback."""
-
-
-def ask(callback: BlockingCallback, context: object) -> bool:
-    """Run this thread's blocking callback; whether the call goes on."""
-    thread = get_ident()
-    outermost = thread not in ASKING
-    ASKING.add(thread)
-    try:
-        goes_on = callback(context)
-    finally:
-        if outermost:
-            ASKING.discard(thread)
-    if thread in CANCELLED:
-        CANCELLED.discard(thread)
-        return False
-    return goes_on
+        cancel()
 
 
 def cancelled(function: str) -> WinsockError:
     """The error of a call that was cancelled."""
     return WinsockError(WSAEINTR, f"{function} was cancelled", errno=errno.EINTR)
-
-
-def refuse_nested() -> None:
-    """Raises WSAEINPROGRESS inside a blocking callback: a call of this thread waits for its answer."""
-    if ASKING and get_ident() in ASKING:
-        raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
 
 
 def refuse_overlapped(function: str, record: OwnSocket | None, overlapped: object) -> None:

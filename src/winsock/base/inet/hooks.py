@@ -22,9 +22,9 @@ from winsock import host
 from winsock.abi.errors import WSAETIMEDOUT, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import raw
-from winsock.base.inet.ground import Ground, ask, cancelled, refuse_nested
+from winsock.base.inet.ground import Ground, cancelled
 from winsock.base.inet.own import OwnSocket
-from winsock.spi.blocking import HOOKED
+from winsock.spi.blocking import HOOKED, ask, refuse_nested
 from winsock.spi.provider import ReadBuffer
 
 if TYPE_CHECKING:

@@ -30,11 +30,11 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw
 from winsock.base.inet.connections import ZEROS
 from winsock.base.inet.creation import check_kind
-from winsock.base.inet.ground import refuse_nested
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
 from winsock.base.inet.sockets import require_inet
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
+from winsock.spi.blocking import refuse_nested
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 

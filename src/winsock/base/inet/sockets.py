@@ -33,11 +33,11 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import check_kind
-from winsock.base.inet.ground import Ground, refuse_nested
+from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
-from winsock.spi.blocking import ASKING, HOOKED
+from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)

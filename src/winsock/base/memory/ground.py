@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from winsock.abi.errors import (
     WSAEAFNOSUPPORT,
     WSAEFAULT,
-    WSAEINPROGRESS,
     WSAEINTR,
-    WSAEINVAL,
     WSAENETDOWN,
     WSAENOTSOCK,
     WinsockError,
 )
 from winsock.base.memory.ports import InetAddress
 from winsock.base.memory.sockets import Socket, normal
-from winsock.spi.blocking import ASKING
+from winsock.spi.blocking import ask, cancel, refuse_nested
 from winsock.spi.provider import Provider, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.base.memory.network import Network
     from winsock.base.memory.protocols import Protocol
-    from winsock.spi.upcalls import BlockingCallback, Upcalls
+    from winsock.spi.upcalls import Upcalls
 
 HOOK_S = 0.001
 """How often, in simulated time, a blocking callback is asked."""
@@ -79,7 +76,7 @@ class Ground(Provider):
         while not ready():
             if until is not None and until <= clock.time:
                 return False
-            if not _goes_on(callback, context):
+            if not ask(callback, context):
                 raise WinsockError(WSAEINTR, f"the wait was cancelled: {what}")
             step = clock.time + HOOK_S
             simulation.wait(ready, step if until is None else min(step, until), what)
@@ -90,33 +87,7 @@ class Ground(Provider):
 
         Source: nc-ws2spi-lpwspcancelblockingcall.
         """
-        if get_ident() not in ASKING:
-            raise WinsockError(WSAEINVAL, "no blocking call of this thread is waiting")
-        _cancelled.add(get_ident())
-
-
-_cancelled: set[int] = set()
-"""Threads that have cancelled the call which asks their callback."""
-
-
-def _goes_on(callback: BlockingCallback, context: object) -> bool:
-    """Run this thread's blocking callback; whether the call goes on."""
-    thread = get_ident()
-    ASKING.add(thread)
-    try:
-        goes_on = callback(context)
-    finally:
-        ASKING.discard(thread)
-    if thread in _cancelled:
-        _cancelled.discard(thread)
-        return False
-    return goes_on
-
-
-def refuse_nested() -> None:
-    """Raises WSAEINPROGRESS inside a blocking callback: a call of this thread waits for its answer."""
-    if ASKING and get_ident() in ASKING:
-        raise WinsockError(WSAEINPROGRESS, "a blocking call of this thread is asking its blocking callback")
+        cancel()
 
 
 def refuse_overlapped(function: str, overlapped: object) -> None:
