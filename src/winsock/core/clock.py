@@ -1,8 +1,8 @@
-"""Time as an argument: what a clock is, and a clock that is moved by hand.
+"""Time as an argument: a clock that is moved by hand.
 
-A manual clock stands still. It keeps an agenda, what is to happen at which time, and is moved along it: to the next
-time at which something happens, never by itself and never backwards. Things of the same time happen in the order in
-which they were put on the agenda, so that one program gives one history.
+It stands still. It keeps an agenda, what is to happen at which time, and is moved along it: to the next time at which
+something happens, never by itself and never backwards. Things of the same time happen in the order in which they were
+put on the agenda, so that one program gives one history.
 
 What an agenda holds is not taken off again. Whoever no longer wants what he asked for looks, when he is called,
 whether it still matters: a timer that is put off a thousand times then costs one entry, not a thousand.
@@ -13,20 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from winsock.abi.errors import InternalError
 
 Action: TypeAlias = Callable[[Any], object]
 """Called with the argument that it was put on the agenda with."""
-
-
-class Clock(Protocol):
-    """Whatever tells the time."""
-
-    def now(self) -> float:
-        """Seconds since a moment of the clock's own choice; never less than before."""
-        ...
 
 
 class Wait(NamedTuple):

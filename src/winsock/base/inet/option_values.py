@@ -19,8 +19,6 @@ from winsock.spi.provider import OptionValue
 _INT = struct.Struct("=i")
 _LINGER = struct.Struct("=ii")
 _TIMEVAL = struct.Struct("@ll")
-_WINDOWS_DWORD = struct.Struct("<I")
-_WINDOWS_LINGER = struct.Struct("<HH")
 _FOR_EVER_MS = 0xFFFFFFFF
 _GROUP_AT, _SOURCE_AT = 8, 136
 

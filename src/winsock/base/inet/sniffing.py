@@ -41,8 +41,6 @@ _TO_GROUPS = ((_LOAD, 0, 0, 16), (_AND, 0, 0, 0xF0), (_JUMP, 0, 1, 0xE0), _PASS,
 _IGMP_TO_GROUPS = ((_LOAD, 0, 0, 9), (_JUMP, 0, 4, socket.IPPROTO_IGMP), *_TO_GROUPS)
 _Filter = tuple[tuple[int, int, int, int], ...]
 
-_Receive = Callable[[OwnSocket, Sequence[WriteBuffer], int], tuple[int, int, Sockaddr | None]]
-
 _EXTENSIONS = (0, 43, 60)
 """Headers of IPv6 that may follow the first: hop-by-hop, routing, destination."""
 
