@@ -205,7 +205,8 @@ class Pending:
         far = socket.socket()
         far.setblocking(False)
         far.connect_ex(address)
-        self.relay = Relay.start_pending(far.detach(), pipeline(layers), self._settled, self._ended)
+        self.relay = Relay(None, far.detach(), pipeline(layers), self._ended, settled=self._settled)
+        self.relay.start()
 
     def ending(self) -> Ending:
         """How it ended; waits until all is done."""
@@ -330,7 +331,7 @@ def test_the_owner_may_ask_for_the_outcome_by_itself() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         far = socket.create_connection(listener.getsockname())
         descriptor = far.detach()
-        Relay.start_pending(descriptor, pipeline([]), told.append, lambda _: over.set(), outcome=outcome)
+        Relay(None, descriptor, pipeline([]), lambda _: over.set(), settled=told.append, outcome=outcome).start()
         assert over.wait(TIMEOUT_S)
     assert asked == [descriptor]
     assert code_of(told[0]) == WSAETIMEDOUT

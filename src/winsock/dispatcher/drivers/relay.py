@@ -82,23 +82,6 @@ class Relay:
         self._guard = threading.Lock()
         """Held while another thread uses the descriptors, and while they are closed."""
 
-    @classmethod
-    def start_pending(
-        cls,
-        far: int,
-        pipeline: Pipeline,
-        settled: Settled,
-        ended: Callable[[Ending], None],
-        *,
-        stats: Callable[[int], Stats] | None = None,
-        close_far: Callable[[int], None] = os.close,
-        outcome: Outcome = so_error,
-    ) -> Relay:
-        """Start with a far end that is still connecting."""
-        relay = cls(None, far, pipeline, ended, stats=stats, close_far=close_far, settled=settled, outcome=outcome)
-        relay.start()
-        return relay
-
     def start(self) -> None:
         """Relay in a thread of its own. Raises WSAENOBUFS where there is none; the descriptors are then not taken."""
         with _changed:
