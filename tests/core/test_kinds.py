@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.refusals import refused
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
@@ -78,6 +79,20 @@ def test_zero_is_no_protocol_where_the_entry_does_not_say_so() -> None:
     with pytest.raises(WinsockError) as caught:
         check_kind(TCP._replace(dwProviderFlags=0), (AF_INET, SOCK_STREAM, 0), None, TYPES, PROTOCOLS)
     assert caught.value.winerror == WSAEPROTONOSUPPORT
+
+
+def test_an_entry_may_stand_for_several_protocols() -> None:
+    raw = TCP._replace(iSocketType=SOCK_RAW, iProtocol=0, iProtocolMaxOffset=255)
+    types = (SOCK_RAW, *TYPES)
+    assert check_kind(raw, (AF_INET, SOCK_RAW, 200), None, types, PROTOCOLS) == 200
+    assert check_kind(raw, (AF_INET, SOCK_RAW, ANY), raw._replace(iProtocol=7), types, PROTOCOLS) == 7
+    with refused(WSAEPROTONOSUPPORT):
+        check_kind(raw, (AF_INET, SOCK_RAW, 256), None, types, PROTOCOLS)
+
+
+def test_who_is_refused_for_the_family_is_told_what_is_known_of_it() -> None:
+    with refused(WSAEAFNOSUPPORT, r"af: 10 is not the family of .*; 23 is$"):
+        check_kind(TCP, (10, SOCK_STREAM, 0), None, TYPES, PROTOCOLS, "; 23 is")
 
 
 def test_a_socket_of_another_process_is_none_of_ours() -> None:

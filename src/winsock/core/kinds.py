@@ -71,12 +71,13 @@ def check_kind(
     given: WSAPROTOCOL_INFO | None,
     types: Collection[int],
     protocols: Collection[int],
-) -> None:
-    """Whether (family, type, protocol) mean the protocol `info`, where wildcards stand for what `given` says.
+    hint: str = "",
+) -> int:
+    """The number of the protocol, where (family, type, protocol) mean `info`; wildcards stand for what `given` says.
 
     `types` and `protocols` are all that the provider's family of protocols has, to tell what there is not from what
-    is another's. Raises WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE, and WSAEINVAL for the
-    description of another process's socket.
+    is another's; `hint` is added where the family is refused. Raises WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT,
+    WSAEPROTONOSUPPORT, WSAEPROTOTYPE, and WSAEINVAL for the description of another process's socket.
     """
     given = info if given is None else given
     if given.dwProviderReserved:
@@ -85,17 +86,18 @@ def check_kind(
     af = given.iAddressFamily if af in _ANY else af
     type = given.iSocketType if type in _ANY else type
     if af != info.iAddressFamily:
-        raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}")
+        raise WinsockError(WSAEAFNOSUPPORT, f"af: {af} is not the family of {info.szProtocol}{hint}")
     if type not in types:
         raise WinsockError(WSAESOCKTNOSUPPORT, f"type: {type} is no type of socket that this provider has")
     if protocol == 0 and not matches_zero(info):
         raise WinsockError(WSAEPROTONOSUPPORT, f"protocol: {info.szProtocol} must be asked for by its number")
     protocol = given.iProtocol if protocol in _ANY else protocol
-    if protocol != info.iProtocol:
+    if not info.iProtocol <= protocol <= info.iProtocol + info.iProtocolMaxOffset:
         code = WSAEPROTOTYPE if protocol in protocols else WSAEPROTONOSUPPORT
         raise WinsockError(code, f"protocol: {protocol} is not {info.szProtocol}")
     if type != info.iSocketType:
         raise WinsockError(WSAEPROTOTYPE, f"type: {type} is not the type of {info.szProtocol}")
+    return protocol
 
 
 def check_flags(info: WSAPROTOCOL_INFO, flags: int) -> None:

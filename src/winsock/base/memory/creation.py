@@ -11,7 +11,6 @@ from winsock.base.memory.rooted import RootedSocket
 from winsock.base.memory.sockets import Socket
 from winsock.base.memory.streams import StreamSocket
 from winsock.core import kinds
-from winsock.core.kinds import check_flags
 
 KINDS: tuple[type[Socket], ...] = (
     StreamSocket,
@@ -31,6 +30,3 @@ _NUMBERS = frozenset(protocol.number for protocol in PROTOCOLS)
 def check_kind(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, given: WSAPROTOCOL_INFO | None) -> None:
     """Raises what says that such a socket is none of that protocol (`kinds.check_kind`)."""
     kinds.check_kind(info, (af, type, protocol), given, _TYPES, _NUMBERS)
-
-
-__all__ = ["KINDS", "check_flags", "check_kind"]

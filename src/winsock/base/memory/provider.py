@@ -25,7 +25,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrOther
 from winsock.base.memory.controls import Controls
-from winsock.base.memory.creation import KINDS, check_flags, check_kind
+from winsock.base.memory.creation import KINDS, check_kind
 from winsock.base.memory.names import Names
 from winsock.base.memory.network import networks
 from winsock.base.memory.options import Options
@@ -33,6 +33,7 @@ from winsock.base.memory.ports import InetAddress
 from winsock.base.memory.protocols import PROTOCOLS, slot_of
 from winsock.base.memory.sockets import Socket, gathered, scatter
 from winsock.base.memory.waiting import Waiting
+from winsock.core.kinds import check_flags
 from winsock.spi.blocking import refuse_nested
 from winsock.spi.provider import WSPDATA, ProcTable, ReadBuffer, WriteBuffer
 
