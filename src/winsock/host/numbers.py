@@ -1,6 +1,6 @@
-"""Numbers of the kernel: system calls by machine, architectures, and the ioctls of a seccomp listener.
+"""Numbers of the kernel: kinds of sockets, system calls by machine, architectures, the ioctls of a seccomp listener.
 
-From linux/seccomp.h, linux/audit.h and the tables of system calls; x86-64 and aarch64.
+From linux/socket.h, linux/seccomp.h, linux/audit.h and the tables of system calls; x86-64 and aarch64.
 """
 
 from __future__ import annotations
@@ -8,6 +8,12 @@ from __future__ import annotations
 import errno
 import os
 from typing import NamedTuple
+
+AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
+SOCK_STREAM, SOCK_DGRAM, SOCK_RAW = 1, 2, 3
+SOCK_TYPE_MASK = 0xF
+IPPROTO_TCP, IPPROTO_UDP = 6, 17
+SOL_SOCKET = 1
 
 SECCOMP_SET_MODE_FILTER = 1
 FILTER_FLAG_SPEC_ALLOW = 1 << 2

@@ -23,7 +23,7 @@ _ID = struct.Struct("=Q")
 _EMPTY = bytes(_NOTIFICATION.size)
 _LATE = frozenset({errno.ENOENT, errno.EINPROGRESS, errno.ESRCH})
 _AGAIN = frozenset({errno.ENOENT, errno.EINTR})
-_SOL_SOCKET, _SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 1, 3, 38, 39, 57
+_SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 3, 38, 39, 57
 _LONGEST_ADDRESS = 128
 NOTHING, EVENT, HUNG_UP = 0, 1, -1
 MOST = 4096
@@ -248,5 +248,5 @@ _scratch = _Scratch()
 
 def _integer_option(descriptor: int, option: int, size: int) -> int:
     value, length = ctypes.c_uint64(), ctypes.c_uint32(size)
-    _call("getsockopt", descriptor, _SOL_SOCKET, option, ctypes.addressof(value), ctypes.addressof(length))
+    _call("getsockopt", descriptor, numbers.SOL_SOCKET, option, ctypes.addressof(value), ctypes.addressof(length))
     return value.value

@@ -17,14 +17,20 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from winsock.abi.options import find_host
-from winsock.host.numbers import X32_BIT, Machine
+from winsock.host.numbers import (
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    AF_UNIX,
+    IPPROTO_TCP,
+    SOCK_STREAM,
+    SOCK_TYPE_MASK,
+    X32_BIT,
+    Machine,
+)
 
 MSG_FASTOPEN = 0x20000000
-SOL_SOCKET = 1
 SO_ERROR = 4
-AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
-SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK = 1, 2, 0xF
-IPPROTO_TCP = 6
 
 
 class Always(NamedTuple):

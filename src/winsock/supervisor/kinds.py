@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import SOCK_RAW
 from winsock.abi.errors import WinsockError
 from winsock.base.inet.native import make_native
 from winsock.dispatcher import handles, loader, records
 from winsock.dispatcher.records import Record
 from winsock.host import families
+from winsock.host.numbers import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM
 from winsock.supervisor.lease import Kind
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from winsock.spi.layer import Layer
 
 _NO_HANDLE = -1
-_USUAL = tuple(Kind(domain, *rest) for domain in (2, 10) for rest in ((1, 6), (2, 17)))
+_TCP, _UDP = (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)
+_USUAL = tuple(Kind(domain, *rest) for domain in (AF_INET, AF_INET6) for rest in (_TCP, _UDP))
 
 
 class Chains:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from winsock import host
 from winsock.host import pure
+from winsock.host.numbers import SOL_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import KeysView
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from winsock.supervisor.calls.call import Call
     from winsock.supervisor.relaying.connection import Connection
 
-SOL_SOCKET = 1
 MOST_REMEMBERED = 1 << 17
 _MOST_SPENT = 64
 _NOTHING_SET: Mapping[tuple[int, int], bytes] = {}

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 CLOSING_WAIT_S = 0.2
 _HELD_KEPT_S = 1.0
-_STREAM = 1
 
 
 class Choices(NamedTuple):
@@ -211,7 +210,7 @@ class _Run:
     def _wait_for_notices(self) -> None:
         if self._notices is None:
             return
-        streams = {socket.cookie for socket in self._supervisor.leases if socket.kind.type == _STREAM}
+        streams = {socket.cookie for socket in self._supervisor.leases if socket.kind.type == numbers.SOCK_STREAM}
         if streams and not self._serving.alone:
             streams -= cookies_held(self._process_ids())
         if not streams:
@@ -291,7 +290,7 @@ class _Run:
             process=socket.process.id,
             local=closing.local,
             peer=closing.peer,
-            protocol="tcp" if socket.kind.type == _STREAM else "udp",
+            protocol="tcp" if socket.kind.type == numbers.SOCK_STREAM else "udp",
             sent=closing.sent,
             received=closing.received,
             rtt_us=closing.rtt_us,

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from winsock.supervisor.relaying.connection import Connection
     from winsock.supervisor.relaying.relays import Relays
 
-_UNTOUCHED = frozenset({1, 16})  # AF_UNIX and AF_NETLINK are no business of a chain's
-_DATAGRAM = 2
+_UNTOUCHED = frozenset({numbers.AF_UNIX, numbers.AF_NETLINK})
+"""Families that are no business of a chain's."""
 _UNREADABLE = "its process cannot be looked into"
 
 
@@ -349,7 +349,7 @@ class Supervisor:
     def _met(self, socket: Socket) -> None:
         if self.relays is not None:
             self.relays.met(socket)
-        self.report.layered(socket.kind.type == _DATAGRAM)
+        self.report.layered(socket.kind.type == numbers.SOCK_DGRAM)
         if self._follows_processes:
             chains = self._chains_of.setdefault(socket.process, [])
             if socket.record.chain not in chains:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrOther
 from winsock.base.inet import addresses
+from winsock.host.numbers import AF_INET, AF_INET6, AF_UNSPEC
 from winsock.spi import calling
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket
     from winsock.supervisor.serving import Supervisor
 
-_AF_UNSPEC, _AF_INET, _AF_INET6 = 0, 2, 10
 _FAMILY_SIZE = 2
 _SOCKADDR_IN, _SOCKADDR_IN6_SHORT, _SOCKADDR_IN6 = 16, 24, 28
 LONGEST_NAME = 128
@@ -170,10 +170,10 @@ def decode_address(data: bytes, domain: int, takes_ipv4: bool = False) -> Sockad
     if len(data) < _FAMILY_SIZE:
         return None
     family = int.from_bytes(data[:_FAMILY_SIZE], sys.byteorder)
-    if family == _AF_UNSPEC:
-        return SockaddrOther(_AF_UNSPEC, data[_FAMILY_SIZE:])
-    if family == _AF_INET and len(data) >= _SOCKADDR_IN and (domain == _AF_INET or takes_ipv4):
+    if family == AF_UNSPEC:
+        return SockaddrOther(AF_UNSPEC, data[_FAMILY_SIZE:])
+    if family == AF_INET and len(data) >= _SOCKADDR_IN and (domain == AF_INET or takes_ipv4):
         return addresses.unpack(data)
-    if family == _AF_INET6 == domain and len(data) >= _SOCKADDR_IN6_SHORT:
+    if family == AF_INET6 == domain and len(data) >= _SOCKADDR_IN6_SHORT:
         return addresses.unpack(data.ljust(_SOCKADDR_IN6, b"\0"))
     return None

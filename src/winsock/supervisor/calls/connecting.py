@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from winsock import host
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.host.numbers import SOCK_DGRAM, SOCK_STREAM
 from winsock.supervisor.calls.call import LONGEST_NAME, PASSED, Answer, Call, current, decode_address
-from winsock.supervisor.filter import MSG_FASTOPEN, SOCK_DGRAM, SOCK_STREAM
+from winsock.supervisor.filter import MSG_FASTOPEN
 
 if TYPE_CHECKING:
     from winsock.supervisor.lease import Socket

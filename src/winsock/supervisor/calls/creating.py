@@ -7,22 +7,21 @@ import os
 from typing import TYPE_CHECKING
 
 from winsock.host import pure
+from winsock.host.numbers import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOCK_TYPE_MASK
 from winsock.supervisor.calls.call import PASSED, Answer, Call, Delivery
-from winsock.supervisor.filter import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, SOCK_TYPE_MASK
 from winsock.supervisor.lease import Kind
 
 if TYPE_CHECKING:
     from winsock.supervisor.serving import Supervisor
 
 _IPPROTO_MPTCP, _IPPROTO_SCTP, _AF_SMC = 262, 132, 43
-_SOCK_DGRAM, _SOCK_RAW = 2, 3
 _TYPE_BITS = SOCK_TYPE_MASK | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_SUCH_KIND = frozenset(
     {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EPROTOTYPE, errno.ESOCKTNOSUPPORT, errno.EINVAL}
 )
 _NOT_ALLOWED = frozenset({errno.EPERM, errno.EACCES})
 _make_socket = pure.raw_call("socket", 3)
-_TYPES = {_SOCK_DGRAM: "udp", _SOCK_RAW: "raw"}
+_TYPES = {SOCK_DGRAM: "udp", SOCK_RAW: "raw"}
 _REFUSED_KINDS = {_IPPROTO_MPTCP: "MPTCP socket"}
 """Protocols whose programs fall back to TCP, which a chain can carry."""
 
