@@ -11,6 +11,7 @@ import os
 from winsock.host import pure
 
 NOTHING, EVENT, HUNG_UP = pure.NOTHING, pure.EVENT, pure.HUNG_UP
+NOBODY, RESET_ON_CLOSE, CLOSE_IN_ORDER = pure.NOBODY, pure.RESET_ON_CLOSE, pure.CLOSE_IN_ORDER
 COMPILED = False
 """Whether the compiled functions are in use."""
 

@@ -26,6 +26,10 @@ _AGAIN = frozenset({errno.ENOENT, errno.EINTR})
 _SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 3, 38, 39, 57
 _LONGEST_ADDRESS = 128
 NOTHING, EVENT, HUNG_UP = 0, 1, -1
+NOBODY = bytes(16)
+"""An address of AF_UNSPEC: to connect there resets a stream's connection, and whoever polls it wakes up."""
+RESET_ON_CLOSE, CLOSE_IN_ORDER = struct.pack("=ii", 1, 0), struct.pack("=ii", 0, 0)
+"""What SO_LINGER is set to."""
 MOST = 4096
 """The longest piece of memory that is moved at once: socket addresses and options are shorter."""
 

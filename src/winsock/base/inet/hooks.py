@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _PAUSE_MS = 10
 _TIMEVAL = struct.Struct("@ll")
-_NOWHERE = bytes(16)
-"""An address of AF_UNSPEC: to connect there resets a connection."""
 
 
 def is_hooked() -> bool:
@@ -127,7 +125,7 @@ def send(provider: Data, record: OwnSocket, buffers: Sequence[ReadBuffer], host_
 
 def _damage(record: OwnSocket) -> None:
     """Reset the connection; everything but closing fails from now on."""
-    host.connect(record.handle, _NOWHERE)
+    host.connect(record.handle, host.NOBODY)
 
     def aborted(*arguments: object) -> NoReturn:
         raise OSError(errno.ECONNABORTED, os.strerror(errno.ECONNABORTED))

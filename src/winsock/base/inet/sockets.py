@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 
 from winsock import host
 from winsock.abi.constants import (
@@ -41,9 +40,6 @@ from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_NOWHERE = bytes(16)
-"""An address of AF_UNSPEC: to connect there dissolves a connection."""
 _MANY_CONNECTIONS = 0x7FFFFFFF
 
 
@@ -244,21 +240,21 @@ def _wake(record: OwnSocket) -> None:
     Where closing is to reset the connection, the reset is all that the peer may see, and no end of the stream before.
     """
     resets = record.phase == own.CONNECTED and record.stream and _resets_on_close(record)
-    if not resets or host.connect(record.handle, _NOWHERE):
+    if not resets or host.connect(record.handle, host.NOBODY):
         raw.shutdown(record.handle, socket.SHUT_RDWR)
 
 
 def _resets_on_close(record: OwnSocket) -> bool:
     try:
-        linger = raw.getsockopt(record.handle, socket.SOL_SOCKET, socket.SO_LINGER, len(_RESET_ON_CLOSE))
+        linger = raw.getsockopt(record.handle, socket.SOL_SOCKET, socket.SO_LINGER, len(host.RESET_ON_CLOSE))
     except WinsockError:
         return False
-    return linger == _RESET_ON_CLOSE
+    return linger == host.RESET_ON_CLOSE
 
 
 def abort(record: OwnSocket) -> None:
     """Close a connection with a reset."""
-    record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
     record.close()
 
 

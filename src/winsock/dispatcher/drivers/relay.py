@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET, socket
@@ -22,11 +21,6 @@ from winsock.spi.stats import Stats
 
 if TYPE_CHECKING:
     from winsock.dispatcher.drivers.pipeline import Pipeline
-
-_RESET = struct.pack("ii", 1, 0)
-_IN_ORDER = struct.pack("ii", 0, 0)
-_NO_ADDRESS = struct.pack("=H14x", 0)
-"""AF_UNSPEC: connected to that, a socket resets its connection, and whoever polls it wakes up."""
 
 
 class Ending(NamedTuple):
@@ -122,7 +116,7 @@ class Relay:
         with self._guard:
             if self._far is not None:
                 self._error = self._error or error or WinsockError(WSAECONNABORTED, "the connection was given up")
-                host.connect(self._far, _NO_ADDRESS)
+                host.connect(self._far, host.NOBODY)
 
     def program_closed(self) -> None:
         """The program has closed its socket, so that nobody receives what the network brings.
@@ -137,7 +131,7 @@ class Relay:
             if self._carrier is not None and self._near is not None:
                 self._carrier.incoming.discards = True
                 if self._carrier.outgoing.over:  # else the end is still to be read, which wakes the relay anyway
-                    host.connect(self._near, _NO_ADDRESS)
+                    host.connect(self._near, host.NOBODY)
 
     # What is behind them.
 
@@ -182,7 +176,7 @@ class Relay:
         with self._guard:
             self._near = self._far = None
         for end in (far,) if near is None else (near, far):
-            _set_linger(end, _IN_ORDER if self._error is None else _RESET)
+            _set_linger(end, host.CLOSE_IN_ORDER if self._error is None else host.RESET_ON_CLOSE)
         if near is not None:
             near.close()
         _guarded("close", self._close_far, far.detach())

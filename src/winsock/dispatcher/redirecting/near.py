@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import struct
 import threading
 import time
 
@@ -35,8 +34,6 @@ _PATIENCE_S = 3600.0
 _SOON_S = 5.0
 _LONGEST_PAUSE_S = 1.0
 _NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
-_ABORTIVE, _ORDERLY = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
-_NOBODY = struct.pack("=H14x", socket.AF_UNSPEC)
 _FIN_WAIT2, _TIME_WAIT, _CLOSE = 5, 6, 7  # tcp_info.tcpi_state
 
 
@@ -46,7 +43,7 @@ class Near:
     def __init__(self, descriptor: int) -> None:
         self._sock = socket.socket(fileno=descriptor)
         self._sock.settimeout(_PATIENCE_S)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORTIVE)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._giving = threading.Lock()
         self._was_reset = False
@@ -97,7 +94,7 @@ class Near:
     def reset(self) -> None:
         """The other end gets ECONNRESET, after what has reached it; calls that wait here come back."""
         with self._closing:
-            if self._sock.fileno() >= 0 and host.connect(self._sock.fileno(), _NOBODY):
+            if self._sock.fileno() >= 0 and host.connect(self._sock.fileno(), host.NOBODY):
                 self._shut(socket.SHUT_RDWR)
 
     def untaken(self) -> int:
@@ -121,7 +118,7 @@ class Near:
 
         The kernel would do that by itself, but gives up after some minutes.
         """
-        self._set_linger(_ORDERLY)
+        self._set_linger(host.CLOSE_IN_ORDER)
         pause = 0.001
         while self._state() not in (_CLOSE, _FIN_WAIT2, _TIME_WAIT):
             time.sleep(pause)
