@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 
 from winsock.abi.constants import (
     HV_PROTOCOL_RAW,
@@ -23,6 +22,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrHv
 from winsock.base.hyperv.addresses import AF_VSOCK, from_kernel, to_kernel
 from winsock.base.inet import own, raw
 from winsock.base.inet.controls import COMMON_ROWS
+from winsock.base.inet.option_values import CODECS
 from winsock.base.inet.options import EMULATED, Emulated, Options
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
@@ -31,7 +31,7 @@ from winsock.spi.provider import WSPDATA, OptionValue, ProcTable, ReadBuffer, Wr
 from winsock.spi.upcalls import Upcalls
 
 _CONNECT_TIMEOUT = AF_VSOCK, 6  # the kernel's SO_VM_SOCKETS_CONNECT_TIMEOUT
-_TIMEVAL = struct.Struct("@ll")
+_TIMEVAL = CODECS["timeval_ms"]
 _REFUSALS = {errno.ECONNRESET: errno.ECONNREFUSED}
 """A machine where nobody has the port answers with a reset."""
 
@@ -129,16 +129,15 @@ def _own(s: int) -> OwnSocket:
     return record
 
 
-def _get_connect_timeout(provider: Options, s: int, record: OwnSocket | None) -> int:
-    seconds, microseconds = _TIMEVAL.unpack(raw.getsockopt(s, *_CONNECT_TIMEOUT, _TIMEVAL.size))
-    return int(seconds * 1000 + microseconds // 1000)
+def _get_connect_timeout(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    return _TIMEVAL.decode(raw.getsockopt(s, *_CONNECT_TIMEOUT, _TIMEVAL.size))
 
 
 def _set_connect_timeout(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     milliseconds = number(value)
     if not 0 < milliseconds <= HVSOCKET_CONNECT_TIMEOUT_MAX:
         raise WinsockError(WSAEINVAL, f"optval: {milliseconds} is not within 1 and {HVSOCKET_CONNECT_TIMEOUT_MAX} ms")
-    raw.setsockopt(s, *_CONNECT_TIMEOUT, _TIMEVAL.pack(milliseconds // 1000, milliseconds % 1000 * 1000))
+    raw.setsockopt(s, *_CONNECT_TIMEOUT, _TIMEVAL.encode(milliseconds))
 
 
 HyperV.emulated = {
