@@ -17,7 +17,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.api import options, sockets, transfer
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
 from winsock.dispatcher import handles, loader, process, threads
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import find, records
 from winsock.spi.provider import WSPDATA, ProcTable, Provider, ReadBuffer, WriteBuffer
 from winsock.spi.upcalls import Upcalls
 from winsock.testing import through
@@ -117,7 +117,7 @@ def test_hnd_002_a_handle_is_unique_and_tied_to_its_context(upcalls: Upcalls) ->
     made = [upcalls.WPUCreateSocketHandle(77, context) for context in contexts]
     assert len({*made, sockets.socket(*TCP)}) == len(made) + 1
     assert all(upcalls.WPUQuerySocketHandleContext(s) is context for s, context in zip(made, contexts, strict=True))
-    assert {handles.find(s).entry.info.dwCatalogEntryId for s in made} == {77}
+    assert {find(s).entry.info.dwCatalogEntryId for s in made} == {77}
 
 
 def test_hnd_002_a_limit_of_descriptors_is_wsaenobufs(upcalls: Upcalls) -> None:
@@ -152,7 +152,7 @@ def test_hnd_006_the_handle_that_comes_back_is_the_one_to_use(upcalls: Upcalls) 
         proposed = sock.fileno()
         handle = upcalls.WPUModifyIFSHandle(1001, proposed)
         assert os.path.samestat(os.fstat(handle), os.fstat(proposed))
-        assert handles.find(handle).entry.info.dwCatalogEntryId == 1001
+        assert find(handle).entry.info.dwCatalogEntryId == 1001
         handles.release(handle)
 
 
@@ -165,12 +165,12 @@ def test_hnd_007_what_is_no_handle_is_wsaeinval(upcalls: Upcalls, handle: Any) -
 def test_hnd_008_a_layer_passes_its_own_id_and_gets_the_calls() -> None:
     process.startup(catalog=through(PassThrough, PassThrough))
     s = sockets.socket(*TCP)
-    chain = handles.find(s).chain
+    chain = find(s).chain
     upper, lower = chain.layers
     for entry_id, table in ((chain.ids[-1], lower.next), (chain.ids[1], upper.next), (chain.ids[0], chain.table)):
         assert upper.upcalls.WPUModifyIFSHandle(entry_id, s) == s
-        assert handles.find(s).table is table
-        handles.find(s).table.WSPGetSockOpt(s, c.SOL_SOCKET, c.SO_TYPE)
+        assert find(s).table is table
+        find(s).table.WSPGetSockOpt(s, c.SOL_SOCKET, c.SO_TYPE)
 
 
 @pytest.mark.parametrize("function", ["WPUCloseSocketHandle", "WPUQuerySocketHandleContext"])

@@ -13,7 +13,7 @@ from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import find, records
 from winsock.spi.layer import Layer
 
 
@@ -64,7 +64,7 @@ def new_socket(chain: Chain) -> int:
 
 def refused(handle: int) -> bool:
     with pytest.raises(e.WinsockError) as caught:
-        handles.find(handle)
+        find(handle)
     return caught.value.winerror == e.WSAENOTSOCK
 
 
@@ -72,7 +72,7 @@ class TestAdopt:
     def test_a_descriptor_is_served_by_the_chain(self, lent: int) -> None:
         chain = opened(Layer)
         record = handles.adopt(lent, chain.entry)
-        assert handles.find(lent) is record
+        assert find(lent) is record
         assert (record.handle, record.chain, record.entry, record.table) == (lent, chain, chain.entry, chain.table)
         assert record.context is None
 
@@ -132,11 +132,11 @@ class TestClose:
     def test_a_close_that_fails_leaves_the_socket_as_it_was(self) -> None:
         chain = opened(Refusing)
         s = new_socket(chain)
-        record = handles.find(s)
+        record = find(s)
         with pytest.raises(e.WinsockError) as caught:
             handles.close(s)
         assert caught.value.winerror == e.WSAEWOULDBLOCK
-        assert handles.find(s) is record
+        assert find(s) is record
         handles.release(s)
         os.close(s)
 
@@ -186,8 +186,8 @@ class TestReuse:
         os.close(s)
         while (again := new_socket(chain)) != s:
             handles.close(again)
-        assert handles.find(s) is not old
-        assert handles.find(s).table is chain.table
+        assert find(s) is not old
+        assert find(s).table is chain.table
 
 
 def test_what_was_never_a_handle_is_no_socket() -> None:

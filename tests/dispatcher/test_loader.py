@@ -13,8 +13,9 @@ from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec
-from winsock.dispatcher import handles, loader, process
+from winsock.dispatcher import loader, process
 from winsock.dispatcher.chains import Chain
+from winsock.dispatcher.records import find
 from winsock.spi.layer import Layer
 from winsock.spi.provider import WSPDATA, ProcTable
 from winsock.spi.upcalls import Upcalls
@@ -199,7 +200,7 @@ class TestForeign:
         chain = opened(catalog(Upper, Foreign, Lower))
         assert [type(layer) for layer in chain.layers] == [Upper, Lower]
         s = chain.table.WSPSocket(c.AF_INET, c.SOCK_STREAM, 0, chain.entry.info, 0, 0)
-        assert handles.find(s).table is chain.table
+        assert find(s).table is chain.table
 
     def test_a_layer_of_no_chain_is_refused(self) -> None:
         chain = opened(catalog(Upper))

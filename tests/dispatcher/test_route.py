@@ -12,7 +12,7 @@ from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.api import transfer
 from winsock.dispatcher import handles, loader, process, route, threads
-from winsock.dispatcher.records import senders
+from winsock.dispatcher.records import find, senders
 from winsock.spi.layer import Layer
 from winsock.spi.provider import ReadBuffer
 
@@ -164,7 +164,7 @@ class TestSend:
     def test_it_is_forgotten_when_a_layer_takes_the_handle(self) -> None:
         s = new_socket(Pass, base=self.base)
         transfer.send(s, b"x")
-        chain = handles.find(s).chain
+        chain = find(s).chain
         chain.layers[0].upcalls.WPUModifyIFSHandle(chain.ids[0], s)
         assert s not in senders
 

@@ -14,9 +14,9 @@ from winsock.abi import errors as e
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import files, layering
 from winsock.catalog.entries import Catalog, CatalogEntry
-from winsock.dispatcher import handles, loader, process
+from winsock.dispatcher import loader, process
 from winsock.dispatcher.chains import Chain
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import find, records
 from winsock.spi.layer import Layer
 from winsock.spi.provider import WSPDATA, ProcTable
 from winsock.spi.upcalls import Upcalls
@@ -94,15 +94,15 @@ def test_a_handle_of_another_entry_is_served_by_that_entrys_chain(
 ) -> None:
     """HND-001: the loader started nothing below the stranger, and knows the entries by the catalog alone."""
     s = upcalls.WPUCreateSocketHandle(entry_id, None)
-    assert handles.find(s).chain is loader.opened[entry_id] is not chain
-    assert handles.find(s).table is loader.opened[entry_id].table
+    assert find(s).chain is loader.opened[entry_id] is not chain
+    assert find(s).table is loader.opened[entry_id].table
     upcalls.WPUCloseSocketHandle(s)
 
 
 def test_its_own_entry_is_its_own(chain: Chain, upcalls: Upcalls) -> None:
     for entry_id in (UPPER, UPPER_LAYER):
         s = upcalls.WPUCreateSocketHandle(entry_id, None)
-        assert handles.find(s).table is chain.table
+        assert find(s).table is chain.table
         upcalls.WPUCloseSocketHandle(s)
 
 
@@ -114,7 +114,7 @@ def test_a_layer_by_itself_has_no_handles(upcalls: Upcalls) -> None:
 
 def test_the_last_cleanup_closes_a_handle_before_what_is_below_it(chain: Chain, lines: list[str]) -> None:
     s = chain.table.WSPSocket(c.AF_INET, c.SOCK_STREAM, 0, chain.entry.info, 0, 0)
-    below = handles.find(s).context
+    below = find(s).context
     assert isinstance(below, int)
     assert below in {record.handle for record in records.values()}
     process.cleanup()

@@ -14,7 +14,7 @@ from winsock.abi import errors as e
 from winsock.abi.guids import GUID_NULL
 from winsock.dispatcher import handles, loader, process, threads
 from winsock.dispatcher.chains import Chain
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import find, records
 from winsock.overlapped import events
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.layer import Layer
@@ -57,20 +57,20 @@ class TestModifyIFSHandle:
         entered = {}
         for entry_id in (base, lower, upper, chain.entry.info.dwCatalogEntryId):
             assert upcalls.WPUModifyIFSHandle(entry_id, descriptor) == descriptor  # HND-006
-            entered[entry_id] = handles.find(descriptor).table
+            entered[entry_id] = find(descriptor).table
         assert entered[upper] is entered[chain.entry.info.dwCatalogEntryId] is chain.table
         assert len({id(table) for table in entered.values()}) == 3
 
     def test_an_entry_of_another_chain_is_found_too(self, chain: Chain, upcalls: Upcalls, descriptor: int) -> None:
         other = loader.open_chain(loader.catalog().match(c.AF_INET6, c.SOCK_STREAM, 0))
         upcalls.WPUModifyIFSHandle(other.entry.info.dwCatalogEntryId, descriptor)
-        assert handles.find(descriptor).chain is other
+        assert find(descriptor).chain is other
 
     def test_a_base_knows_of_no_chains_above_it(self, chain: Chain, upcalls: Upcalls) -> None:
         """It uses the upcalls of whichever chain started it last; its sockets are its own entry's all the same."""
         base = loader.open_chain(loader.catalog().find(chain.ids[-1]))
-        assert handles.find(base.table.WSPSocket(0, 0, 0)).chain is base
-        assert handles.find(chain.table.WSPSocket(0, 0, 0)).chain is chain
+        assert find(base.table.WSPSocket(0, 0, 0)).chain is base
+        assert find(chain.table.WSPSocket(0, 0, 0)).chain is chain
 
     @pytest.mark.parametrize("handle", [-1, 99999, "s", 2**40])
     def test_what_is_no_descriptor_is_invalid(self, chain: Chain, upcalls: Upcalls, handle: int) -> None:
@@ -92,7 +92,7 @@ class TestCreateSocketHandle:
         made = [upcalls.WPUCreateSocketHandle(chain.ids[0], context) for context in contexts]
         assert len(set(made)) == 2
         assert [upcalls.WPUQuerySocketHandleContext(s) for s in made] == contexts
-        assert handles.find(made[0]).table is chain.table
+        assert find(made[0]).table is chain.table
 
     def test_it_is_no_file_to_read_or_write(self, chain: Chain, upcalls: Upcalls) -> None:
         s = upcalls.WPUCreateSocketHandle(chain.ids[0], None)
@@ -106,9 +106,9 @@ class TestCreateSocketHandle:
     ) -> None:
         """Design rule 5."""
         s = upcalls.WPUCreateSocketHandle(chain.ids[1], "mine")
-        below = handles.find(s).table
+        below = find(s).table
         upcalls.WPUModifyIFSHandle(chain.ids[0], s)
-        assert handles.find(s).table is chain.table is not below
+        assert find(s).table is chain.table is not below
         assert upcalls.WPUQuerySocketHandleContext(s) == "mine"
         upcalls.WPUCloseSocketHandle(s)
 
@@ -215,7 +215,7 @@ def test_a_made_handle_is_closed_by_its_own_provider(chain: Chain, upcalls: Upca
     """closesocket leaves the context to be found until WPUCloseSocketHandle."""
     found: list[object] = []
     s = upcalls.WPUCreateSocketHandle(chain.ids[0], "mine")
-    record = handles.find(s)
+    record = find(s)
     record.table = record.table.copy()
 
     def close(handle: int) -> None:

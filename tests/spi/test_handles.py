@@ -17,7 +17,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn
 from winsock.core.journal import journal
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
-from winsock.dispatcher.records import identity_of, records
+from winsock.dispatcher.records import find, identity_of, records
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.handles import HANDLE, Context, NonIfsLayer, base_handle
 from winsock.spi.layer import Layer, overridden
@@ -182,7 +182,7 @@ class TestHandles:
         s = new_socket(chain)
         lower = own(chain).lower(s)
         assert s != lower
-        assert (handles.find(s).table, handles.find(s).made) == (chain.table, True)
+        assert (find(s).table, find(s).made) == (chain.table, True)
         assert own(chain).upcalls.WPUQuerySocketHandleContext(s) is own(chain).context(s)
         assert base_handle(chain.table, s) == lower
 
@@ -200,7 +200,7 @@ class TestHandles:
             down.append(layer.lower(down[-1]))
         assert len(set(down)) == 4
         assert base_handle(chain.table, s) == down[-1]
-        assert handles.find(s).table is chain.table
+        assert find(s).table is chain.table
 
     def test_what_is_below_is_never_inherited(self) -> None:
         chain = opened(Own)
@@ -364,7 +364,7 @@ class TestCalls:
     def test_an_override_that_forgets_to_wrap_is_not_bypassed(self) -> None:
         chain = opened(Direct)
         s = new_socket(chain)
-        assert handles.find(s).made
+        assert find(s).made
         assert own(chain).lower(s) != s
 
     def test_overrides_are_guarded(self, lines: list[str]) -> None:
@@ -391,7 +391,7 @@ class TestCalls:
         with socket.create_connection(chain.table.WSPGetSockName(s)) as client:  # type: ignore[arg-type]
             accepted, peer = chain.table.WSPAccept(s, None, None)
             assert peer == SockaddrIn(*client.getsockname())
-            assert handles.find(accepted).made
+            assert find(accepted).made
             assert own(chain).lower(accepted) != accepted
             chain.table.WSPSend(accepted, (b"hello",))
             assert client.recv(5) == b"hello"
@@ -402,7 +402,7 @@ class TestCalls:
         s = new_socket(chain)
         name = SockaddrIn("224.0.0.1", 9)
         leaf = chain.table.WSPJoinLeaf(s, name, None, None, None, None, c.JL_BOTH)
-        assert handles.find(leaf).made
+        assert find(leaf).made
         assert chain.table.WSPJoinLeaf(s, name, None, None, None, None, 0) == s
         assert [call[:2] for call in below(chain).seen[1:] if len(call) == 7] == [(own(chain).lower(s), name)] * 2
 

@@ -15,6 +15,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOthe
 from winsock.core.journal import journal
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
+from winsock.dispatcher.records import find
 from winsock.spi.calling import current_call
 from winsock.spi.layer import STRUCTURAL, Layer, overridden
 from winsock.spi.provider import FUNCTIONS, OptionValue, Provider, ReadBuffer, WriteBuffer
@@ -230,13 +231,13 @@ class TestHandles:
     def test_every_layer_hands_the_handle_up_and_the_uppermost_wins(self) -> None:
         chain = opened(Pass, Pass)
         s = new_socket(chain)
-        record = handles.find(s)
+        record = find(s)
         assert record.table is chain.table
         assert record.entry is chain.entry
 
     def test_an_override_that_forgets_to_hand_up_is_not_bypassed(self) -> None:
         chain = opened(Selfmade)
-        assert handles.find(new_socket(chain)).table is chain.table
+        assert find(new_socket(chain)).table is chain.table
 
     def test_an_accepted_handle_belongs_to_the_chain(self) -> None:
         chain = opened(Pass, Pass)
@@ -246,7 +247,7 @@ class TestHandles:
         with socket.create_connection(chain.table.WSPGetSockName(s)) as client:  # type: ignore[arg-type]
             accepted, peer = chain.table.WSPAccept(s, None, None)
             assert peer == SockaddrIn(*client.getsockname())
-            assert handles.find(accepted).table is chain.table
+            assert find(accepted).table is chain.table
 
 
 class TestPropagation:
@@ -379,7 +380,7 @@ class TestAccepted:
             with pytest.raises(ConnectionResetError):
                 unwanted.recv(1)
             assert len(seen("WSPCloseSocket")) == 1
-            assert handles.find(accepted).chain is chain
+            assert find(accepted).chain is chain
         assert lines == []
 
 

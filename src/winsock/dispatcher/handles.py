@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
     from winsock.dispatcher.chains import Chain
 
-__all__ = ["Record", "adopt", "adopt_into", "close", "close_all", "find", "release"]
-
 
 def adopt(descriptor: int, entry: CatalogEntry) -> Record:
     """Serve a descriptor that exists already by the chain of an entry, without creating a socket.

@@ -36,8 +36,6 @@ from winsock.spi.layer import Layer, is_stream
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
 
-__all__ = ["Chain", "catalog", "close_chains", "load_provider", "open_chain", "opened", "resolve", "use"]
-
 opened: dict[int, Chain] = {}
 """Entry id -> its chain, in the order of opening."""
 _bases: dict[int, Startable] = {}

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from winsock.supervisor import kernel
 from winsock.supervisor.filter import ALLOW, JUMP_EQUAL, LOAD, NOTIFY, NUMBER_AT, RETURN, Instruction, pack
-from winsock.supervisor.notices.destroyed import Closing, Destroyed
+from winsock.supervisor.notices.closing import Closing
+from winsock.supervisor.notices.destroyed import Destroyed
 from winsock.supervisor.notify import Listener
 
 LEAST_KERNEL = (6, 0)

@@ -14,7 +14,8 @@ import pytest
 from tests.supervisor.notices.diag_messages import cookie_of
 from tests.supervisor.notices.watching import LOOPBACK, PATIENCE, Watch, carry, pair, strangers, wait_fin
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-from winsock.supervisor.notices.destroyed import Closing, Past, still_counting
+from winsock.supervisor.notices.closing import Closing, Past
+from winsock.supervisor.notices.destroyed import still_counting
 
 RESET_ON_CLOSE = struct.pack("=ii", 1, 0)
 FAMILIES = [socket.AF_INET, socket.AF_INET6]

@@ -15,7 +15,7 @@ import pytest
 import winsock
 from tests.supervisor.notices.watching import PATIENCE, Watch, pair, strangers
 from winsock.supervisor.notices import sockdiag
-from winsock.supervisor.notices.destroyed import Closing, Past
+from winsock.supervisor.notices.closing import Closing, Past
 
 
 class Held(Watch):

@@ -7,7 +7,8 @@ import socket
 import threading
 
 from tests.supervisor.notices.diag_messages import cookie_of
-from winsock.supervisor.notices.destroyed import Closing, Destroyed, Past
+from winsock.supervisor.notices.closing import Closing, Past
+from winsock.supervisor.notices.destroyed import Destroyed
 
 PATIENCE = 10.0
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 from winsock.abi.errors import WSAENETDOWN, WinsockError
 from winsock.abi.guids import GUID
-from winsock.base.memory.hosts import LOOPBACK, Host
+from winsock.base.memory.hosts import Host
 from winsock.base.memory.links import Conditions, Link
 from winsock.base.memory.protocols import PROTOCOLS
 from winsock.base.memory.waiting import select
@@ -312,6 +312,3 @@ def _word(word: object) -> str:
     if isinstance(word, float):
         return f"{word:.6f}"
     return f"{word} bytes" if isinstance(word, int) else str(word)
-
-
-__all__ = ["LOOPBACK", "Network", "entries", "networks"]

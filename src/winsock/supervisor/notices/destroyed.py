@@ -23,8 +23,6 @@ from winsock.supervisor.notices import sockdiag
 from winsock.supervisor.notices.closing import Closing, Past, at_end, so_far
 from winsock.supervisor.notices.sockdiag import Message
 
-__all__ = ["Closing", "Destroyed", "Past", "still_counting"]
-
 REST_MS = 3
 AT_EXIT_SECONDS = 0.2
 LOOK_SECONDS = 0.05
