@@ -27,7 +27,7 @@ from winsock.base.inet.options import EMULATED, Emulated, Options
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
 from winsock.core.option_numbers import number
-from winsock.spi.provider import WSPDATA, OptionValue, ProcTable, ReadBuffer, WriteBuffer
+from winsock.spi.provider import WSPDATA, OptionValue, ProcTable
 from winsock.spi.upcalls import Upcalls
 
 _CONNECT_TIMEOUT = AF_VSOCK, 6  # the kernel's SO_VM_SOCKETS_CONNECT_TIMEOUT
@@ -107,19 +107,6 @@ class HyperV(Inet):
         except ValueError:
             raise self.no_address("text", text) from None
         return SockaddrHv(vm_id, service_id)
-
-    def WSPJoinLeaf(
-        self,
-        s: int,
-        name: Sockaddr,
-        caller_data: ReadBuffer | None,
-        callee_data: WriteBuffer | None,
-        sqos: object,
-        gqos: object,
-        flags: int,
-    ) -> int:
-        """There are no sessions: WSAEINVAL."""
-        raise WinsockError(WSAEINVAL, "s: Hyper-V sockets have no multipoint sessions")
 
 
 def _own(s: int) -> OwnSocket:

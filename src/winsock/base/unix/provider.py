@@ -30,7 +30,6 @@ from winsock.base.inet.addresses import pack
 from winsock.base.inet.controls import COMMON_ROWS, Controls, Row
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
-from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _CREDENTIALS = struct.Struct("=iII")
 _DWORD = struct.Struct("<I")
@@ -100,19 +99,6 @@ class Unix(Inet):
         except WinsockError as error:
             raise WinsockError(WSAEINVAL, f"text: {error.strerror}") from None
         return address
-
-    def WSPJoinLeaf(
-        self,
-        s: int,
-        name: Sockaddr,
-        caller_data: ReadBuffer | None,
-        callee_data: WriteBuffer | None,
-        sqos: object,
-        gqos: object,
-        flags: int,
-    ) -> int:
-        """There are no sessions: WSAEINVAL."""
-        raise WinsockError(WSAEINVAL, "s: local streams have no multipoint sessions")
 
 
 def require_path(name: object) -> SockaddrUn:
