@@ -14,7 +14,7 @@ from winsock.abi.constants import WINSOCK_VERSION
 from winsock.abi.errors import WSAEINVAL, WSANOTINITIALISED, WSASYSNOTREADY, WSAVERNOTSUPPORTED, WinsockError
 from winsock.catalog import store
 from winsock.catalog.entries import Catalog
-from winsock.dispatcher import handles, loader
+from winsock.dispatcher import handles, loader, upcalls
 from winsock.spi.blocking import HOOKED
 
 _VERSIONS = ((1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
@@ -107,10 +107,19 @@ def cleanup() -> None:
         if _count == 0:
             _has_blocking_hooks = False
             HOOKED.clear()
-            handles.close_all()
-            loader.close_chains()
-            handles.forget_all()
+            _end_all()
             loader.use(None)
+
+
+def _end_all() -> None:
+    """Close every socket and every chain; those who wait come back, and nobody is told by an event or a message."""
+    upcalls.silent = True
+    try:
+        handles.close_all()
+        loader.close_chains()
+        handles.forget_all()
+    finally:
+        upcalls.silent = False
 
 
 def negotiate(version: int) -> WSADATA:

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable
 
 
+silent = False
+"""While the last WSACleanup cancels what is pending: no event is signalled then, and no message posted.
+
+Sockets end one after the other, and the end of one is news to another of this process whose turn has not come.
+"""
+
+
 class ChainUpcalls(Upcalls):
     """What the providers of one chain are given."""
 
@@ -95,7 +102,9 @@ class ChainUpcalls(Upcalls):
         events.close(event)
 
     def WPUSetEvent(self, event: object) -> None:
-        _find_event()(event).ring()
+        found = _find_event()(event)
+        if not silent:
+            found.ring()
 
     def WPUResetEvent(self, event: object) -> None:
         _find_event()(event).silence()
@@ -103,7 +112,9 @@ class ChainUpcalls(Upcalls):
     def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
         from winsock.overlapped.selecting import the_window
 
-        the_window(window).post(message, wparam, lparam)
+        queue = the_window(window)
+        if not silent:
+            queue.post(message, wparam, lparam)
 
     def WPUFDIsSet(self, s: int, fdset: Collection[int] | None) -> bool:
         return fdset is not None and s in fdset

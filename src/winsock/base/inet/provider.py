@@ -84,9 +84,12 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
             self._uses -= 1
             if self._uses:
                 return
-        for record in list(SOCKETS.values()):
-            if record.provider is self:
-                self._free(record)
+        open_still = [record for record in list(SOCKETS.values()) if record.provider is self]
+        for record in open_still:  # before the end of one is news to another
+            if record.selection is not None:
+                record.selection.cancel()
+        for record in open_still:
+            self._free(record)
 
     def _free(self, record: own.OwnSocket) -> None:
         handle = record.handle

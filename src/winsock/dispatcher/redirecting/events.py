@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE
 from winsock.abi.errors import WSAECONNRESET
 from winsock.core.netevents import NO_EVENTS, NetworkEvents, Recorder
+from winsock.dispatcher import upcalls
 from winsock.dispatcher.redirecting.transfers import Transfers
 from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.selecting import check_mask, the_event, the_event_to_reset, the_window
@@ -101,7 +102,7 @@ class Selection:
                 self._recorder.happened(FD_WRITE)
             if events & (PEER_DONE | HUNG_UP | FAILED):
                 self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
-            if self._recorder.signals:
+            if self._recorder.signals and not upcalls.silent:
                 self._signal(self)
 
 
