@@ -41,7 +41,7 @@ def test_too_old_a_version_init_001_init_003_st_08(world: World) -> None:
     startup.WSASetLastError(7)
     with refused(WSAVERNOTSUPPORTED):
         startup.WSAStartup(word(0, 9))
-    assert startup.WSAGetLastError() == 7
+    assert startup.WSAGetLastError() == 7  # INIT-001
 
 
 def test_start_ups_are_counted_init_006(world: World) -> None:

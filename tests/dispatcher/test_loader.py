@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.fakes import RECORDING, RecordingBase, catalog
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.api import sockets, transfer
 from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec
 from winsock.dispatcher import loader, process
 from winsock.dispatcher.chains import Chain
@@ -99,6 +101,15 @@ class Foreign:
         return data, table.copy()
 
 
+class Door:
+    """Has a WSPStartup and nothing else: the provider is behind it."""
+
+    __slots__ = ()
+
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        return RecordingBase().WSPStartup(version, protocol_info, upcalls)
+
+
 Instance = RecordingBase()
 Nothing = object()
 
@@ -120,10 +131,19 @@ class TestChains:
         chain = opened(catalog(Upper))
         assert loader.open_chain(chain.entry) is chain
 
-    def test_nothing_is_started_before_it_is_used(self) -> None:
-        """SPIINIT-008."""
-        process.startup(catalog=catalog(Upper))
-        assert RecordingBase.starts == []
+    def test_nothing_is_loaded_or_started_before_it_is_used(self, tmp_path: Path) -> None:
+        """SPIINIT-008: and it goes when nobody needs it any more."""
+        file = tmp_path / "late.py"
+        file.write_text("from tests.fakes import RecordingBase\nRecordingBase.seen.append(('loaded', None))\n")
+        process.startup(catalog=catalog(base=f"{file}:RecordingBase"))
+        assert (RecordingBase.seen, RecordingBase.starts) == ([], [])
+        s = sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+        assert [name for name, _ in RecordingBase.seen] == ["loaded", "WSPSocket"]
+        assert RecordingBase.starts == [loader_base().info]
+        sockets.closesocket(s)
+        assert RecordingBase.running == 1
+        process.cleanup()
+        assert RecordingBase.running == 0
 
     def test_a_layer_is_one_object_a_chain_and_a_base_one_for_all(self) -> None:
         first = opened(catalog(Upper))
@@ -187,6 +207,21 @@ class TestForeign:
         assert loader.opened[chain.entry.info.dwCatalogEntryId] is chain
         assert s >= 0
 
+    def test_its_start_is_all_that_is_asked_of_it(self) -> None:
+        """SPIINIT-001: whatever else there is, is reached through the table."""
+        process.startup(catalog=catalog(base=f"{HERE}:Door"))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            s = sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+            sockets.connect(s, server.getsockname())
+            peer, _ = server.accept()
+            with peer:
+                assert transfer.send(s, b"through the table") == 17
+                assert peer.recv(20) == b"through the table"
+                sockets.closesocket(s)
+                assert peer.recv(1) == b""
+        process.cleanup()
+        assert RecordingBase.running == 0
+
     def test_a_layer_that_it_started_finds_its_place(self) -> None:
         settings = Settings(5)
         chain = opened(catalog(Foreign, Tunable, Lower, options=[None, settings]))
@@ -232,6 +267,9 @@ class TestBadProviders:
         error = refused(catalog(base=f"{HERE}:Short"))
         assert error.winerror == e.WSAEINVALIDPROCTABLE
         assert "WSPSelect" in str(error)
+        with pytest.raises(e.WinsockError) as caught:
+            sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+        assert caught.value.winerror == e.WSAEINVALIDPROCTABLE
 
     def test_no_table(self) -> None:
         assert refused(catalog(base=f"{HERE}:Tableless")).winerror == e.WSAEINVALIDPROCTABLE
@@ -240,6 +278,9 @@ class TestBadProviders:
         """SOCK-013, SPIINIT-007."""
         assert refused(catalog(base=f"{HERE}:Old")).winerror == e.WSAEINVALIDPROVIDER
         assert RecordingBase.running == 0
+        with pytest.raises(e.WinsockError) as caught:
+            sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+        assert caught.value.winerror == e.WSAEINVALIDPROVIDER
 
     def test_a_provider_that_cannot_be_made(self) -> None:
         error = refused(catalog(Unmakeable))

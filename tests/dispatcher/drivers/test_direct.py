@@ -656,6 +656,7 @@ class TestClose:
                     pass
 
     def test_winsock_waits_for_what_is_owed(self, server: socket.socket) -> None:
+        """SPIINIT-018."""
         with World(through(ours.Late, ours.Late)) as world:
             s, peer = connected(world, server)
             transfer.send(s, b"late")

@@ -431,6 +431,7 @@ class TestClosing:
         assert not serving
 
     def test_cleanup_lets_what_was_closed_arrive(self) -> None:
+        """SPIINIT-018."""
         with World() as world:
             s, peer = world.file()
             sockets.shutdown(s, c.SD_RECEIVE)
