@@ -176,7 +176,7 @@ def test_a_description_of_nothing_sock_017(world: World) -> None:
     info = sockets.WSAEnumProtocols()[0]
     with refused(WSAEINVAL, "4711"):
         sockets.WSASocket(-1, -1, -1, info._replace(dwCatalogEntryId=4711))
-    with refused(WSAEINVAL, "no duplicate"):
+    with refused(WSAEINVAL, "no duplicate"):  # SOCK-017
         sockets.WSASocket(-1, -1, -1, info._replace(dwProviderReserved=1))
     with refused(WSAEFAULT, "protocol_info"):
         sockets.WSASocket(-1, -1, -1, ("no", "info"))  # type: ignore[arg-type]

@@ -182,7 +182,7 @@ class TestDescription:
         given = installed.find(6).info._replace(szProtocol="the caller's own copy")
         s = sockets.WSASocket(*values, given, 7, c.WSA_FLAG_OVERLAPPED)
         assert maker_of(s) == 6
-        assert RecordingBase.seen == [("WSPSocket", (*values, given, 7, c.WSA_FLAG_OVERLAPPED))]
+        assert RecordingBase.seen == [("WSPSocket", (*values, given, 7, c.WSA_FLAG_OVERLAPPED))]  # SOCK-016
         assert RecordingBase.seen[0][1][3] is given
 
     @pytest.mark.parametrize("code", ANOTHER_MAY, ids=e.name_of)
@@ -229,7 +229,7 @@ def test_the_attribute_is_socket_s_default_and_wsasocket_s_choice_sock_015() -> 
     finally:
         options.setsockopt(-1, c.SOL_SOCKET, c.SO_OPENTYPE, 0)
     flags = [arguments[5] for _, arguments in RecordingBase.seen]
-    assert flags == [1, 0, 1, 0, 1]
+    assert flags == [1, 0, 1, 0, 1]  # SOCK-015
 
 
 class Keeping(Layer):

@@ -116,7 +116,7 @@ def test_it_is_good_for_one_use_dup_001(base_world: World, other: Other) -> None
     client, _ = base_world.connected()
     info = sharing.WSADuplicateSocket(client, other.id)
     assert other.take(info).isdigit()
-    assert other.take(info) == "WSAEINVAL"
+    assert other.take(info) == "WSAEINVAL"  # SOCK-017
 
 
 def test_nobody_else_gets_it_and_nothing_is_used_up(base_world: World, other: Other) -> None:

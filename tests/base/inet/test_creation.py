@@ -14,6 +14,7 @@ import pytest
 
 from tests.base.inet.test_provider import Simple
 from tests.base.inet.test_waits import signals
+from tests.conformance.layers import OwnHandles, PassThrough
 from tests.refusals import code_of, refused
 from winsock import host
 from winsock.abi.constants import (
@@ -22,6 +23,7 @@ from winsock.abi.constants import (
     FROM_PROTOCOL_INFO,
     IPPROTO_TCP,
     IPPROTO_UDP,
+    LAYERED_PROTOCOL,
     PFL_MATCHES_PROTOCOL_ZERO,
     SOCK_DGRAM,
     SOCK_RAW,
@@ -45,6 +47,7 @@ from winsock.abi.errors import (
     WSAEMFILE,
     WSAENETDOWN,
     WSAENOBUFS,
+    WSAEOPNOTSUPP,
     WSAEPROTONOSUPPORT,
     WSAEPROTOTYPE,
     WSAESOCKTNOSUPPORT,
@@ -54,9 +57,9 @@ from winsock.api import sockets
 from winsock.base.inet import Inet, own
 from winsock.base.inet import sockets as base_sockets
 from winsock.catalog.entries import BUILTIN
-from winsock.dispatcher import threads
+from winsock.dispatcher import loader, threads
 from winsock.spi.provider import ProcTable
-from winsock.testing import World
+from winsock.testing import World, through
 
 TCP, UDP, TCP6, UDP6 = (entry.info for entry in BUILTIN[:4])
 FROM = FROM_PROTOCOL_INFO
@@ -134,7 +137,7 @@ def test_the_description_that_is_given_counts_sock_004(start: Start) -> None:
     [
         ((AF_INET6, SOCK_STREAM, IPPROTO_TCP), WSAEAFNOSUPPORT),
         ((NOWHERE, NOWHERE, NOWHERE), WSAEAFNOSUPPORT),
-        ((AF_INET, SOCK_RAW, IPPROTO_TCP), WSAESOCKTNOSUPPORT),
+        ((AF_INET, SOCK_RAW, IPPROTO_TCP), WSAESOCKTNOSUPPORT),  # SOCK-008
         ((AF_INET, NOWHERE, NOWHERE), WSAESOCKTNOSUPPORT),
         ((AF_INET, SOCK_STREAM, NOWHERE), WSAEPROTONOSUPPORT),
         ((0, 0, NOWHERE), WSAEPROTONOSUPPORT),
@@ -148,6 +151,24 @@ def test_which_of_the_three_is_wrong(start: Start, arguments: tuple[int, int, in
     for given in (TCP, None):
         with refused(code):
             table.WSPSocket(*arguments, given)
+
+
+@pytest.mark.parametrize("layers", [(), (PassThrough,), (OwnHandles,)], ids=["bare", "pass", "own"])
+def test_an_error_is_the_callers_to_know(layers: tuple[type, ...]) -> None:
+    """SOCK-001: it comes with the call, and the thread's last error is none of any provider's business."""
+    state = threads.current()
+    with World(through(*layers)) as world:
+        for entry in world.catalog:
+            if entry.info.chain_length == LAYERED_PROTOCOL:
+                continue
+            table = loader.open_chain(entry).table
+            state.last_error = WSAEINTR
+            with refused(WSAEAFNOSUPPORT):
+                table.WSPSocket(NOWHERE, 0, FROM, entry.info)
+            assert state.last_error == WSAEINTR
+            with refused(WSAEAFNOSUPPORT):
+                sockets.WSASocket(NOWHERE, 0, FROM, entry.info)
+            assert state.last_error == WSAEAFNOSUPPORT, "of the function of the application"
 
 
 @pytest.mark.parametrize("g", [-1, 3, 99, 1 << 20])
@@ -255,12 +276,19 @@ def test_what_the_kernel_says_is_translated(
 # The flags
 
 
-def test_overlapped_only_where_it_was_asked_for_sock_002(start: Start) -> None:
-    table = start(TCP)
+def test_overlapped_only_where_it_was_asked_for(start: Start) -> None:
+    """SOCK-002: to a socket without the attribute an overlapped structure means nothing."""
+    table = start(UDP)
     plain = table.WSPSocket(0, 0, 0)
     overlapped = table.WSPSocket(0, 0, 0, None, 0, WSA_FLAG_OVERLAPPED)
-    assert not own.SOCKETS[plain].overlapped
-    assert own.SOCKETS[overlapped].overlapped
+    private = table.WSPSocket(0, 0, 0, None, 0, WSA_FLAG_NO_HANDLE_INHERIT)
+    assert [own.SOCKETS[s].overlapped for s in (plain, overlapped, private)] == [False, True, False]
+    table.WSPBind(plain, World().anywhere)
+    to = table.WSPGetSockName(plain)
+    assert table.WSPSendTo(plain, [b"at once"], 0, to, object()) == 7
+    assert table.WSPRecv(plain, [bytearray(9)], 0, object()) == (7, 0)
+    with refused(WSAEOPNOTSUPP, "overlapped"):
+        table.WSPSendTo(overlapped, [b"later"], 0, to, object())
 
 
 CHILD = """

@@ -104,6 +104,7 @@ class TestKind:
 
     @pytest.mark.parametrize("protocol", [1, 17, 132, 255])
     def test_any_other_is_raw_013(self, protocol: int) -> None:
+        """SOCK-008: this provider has raw sockets."""
         s = winsock.socket(c.AF_INET, c.SOCK_RAW, protocol)
         assert winsock.getsockopt(s, c.SOL_SOCKET, c.SO_PROTOCOL_INFO) == RAW4
         assert winsock.getsockopt(s, c.SOL_SOCKET, c.SO_TYPE) == c.SOCK_RAW

@@ -98,7 +98,7 @@ def test_the_last_end_resets_what_is_open(land: Land) -> None:
     ("asked", "code"),
     [
         ((AF_UNIX, SOCK_STREAM, IPPROTO_TCP), WSAEAFNOSUPPORT),
-        ((AF_INET, SOCK_RAW, IPPROTO_TCP), WSAESOCKTNOSUPPORT),
+        ((AF_INET, SOCK_RAW, IPPROTO_TCP), WSAESOCKTNOSUPPORT),  # SOCK-008
         ((AF_INET, SOCK_STREAM, 99), WSAEPROTONOSUPPORT),
         ((AF_INET, SOCK_STREAM, IPPROTO_UDP), WSAEPROTOTYPE),
         ((AF_INET, SOCK_DGRAM, IPPROTO_TCP), WSAEPROTOTYPE),
