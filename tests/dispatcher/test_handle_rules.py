@@ -1,4 +1,4 @@
-"""The documented rules about handles, each by its name (HND-001 to HND-011)."""
+"""The documented rules about handles, each by its name (HND)."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def letterbox() -> int:
     return sockets.socket(c.AF_INET, c.SOCK_STREAM, 99)
 
 
-def test_hnd_001_the_association_says_whose_a_handle_is(upcalls: Upcalls) -> None:
-    """Two kinds of handle side by side, each call to its own provider."""
+def test_the_association_says_whose_a_handle_is(upcalls: Upcalls) -> None:
+    """HND-001: two kinds of handle side by side, each call to its own provider."""
     box, other_box, plain = letterbox(), letterbox(), sockets.socket(*UDP)
     sockets.bind(plain, ("127.0.0.1", 0))
     sockets.connect(plain, sockets.getsockname(plain))
@@ -112,7 +112,8 @@ def test_hnd_001_the_association_says_whose_a_handle_is(upcalls: Upcalls) -> Non
     assert [transfer.recv(s, 9) for s in (plain, other_box, box)] == [str(s).encode() for s in (plain, other_box, box)]
 
 
-def test_hnd_002_a_handle_is_unique_and_tied_to_its_context(upcalls: Upcalls) -> None:
+def test_a_handle_is_unique_and_tied_to_its_context(upcalls: Upcalls) -> None:
+    """HND-002, HND-010."""
     contexts: list[Any] = [None, 0, "text", Letterbox, Letterbox(), {}, upcalls]
     made = [upcalls.WPUCreateSocketHandle(77, context) for context in contexts]
     assert len({*made, sockets.socket(*TCP)}) == len(made) + 1
@@ -120,7 +121,7 @@ def test_hnd_002_a_handle_is_unique_and_tied_to_its_context(upcalls: Upcalls) ->
     assert {find(s).entry.info.dwCatalogEntryId for s in made} == {77}
 
 
-def test_hnd_002_a_limit_of_descriptors_is_wsaenobufs(upcalls: Upcalls) -> None:
+def test_a_limit_of_descriptors_is_wsaenobufs(upcalls: Upcalls) -> None:
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -135,8 +136,8 @@ def test_hnd_002_a_limit_of_descriptors_is_wsaenobufs(upcalls: Upcalls) -> None:
     assert letterbox() == lowest
 
 
-def test_hnd_005_who_makes_handles_does_not_set_xp1_ifs_handles() -> None:
-    """The flag of a chain follows its layers."""
+def test_who_makes_handles_does_not_set_xp1_ifs_handles() -> None:
+    """HND-005: the flag of a chain follows its layers."""
 
     def flags(*layers: type) -> set[bool]:
         chains = through(*layers).matches(0, 0, c.IPPROTO_TCP)[:2]
@@ -146,8 +147,8 @@ def test_hnd_005_who_makes_handles_does_not_set_xp1_ifs_handles() -> None:
     assert flags(OwnHandles) == flags(PassThrough, OwnHandles) == flags(OwnHandles, PassThrough) == {False}
 
 
-def test_hnd_006_the_handle_that_comes_back_is_the_one_to_use(upcalls: Upcalls) -> None:
-    """It is the same file, for the system indistinguishable."""
+def test_the_handle_that_comes_back_is_the_one_to_use(upcalls: Upcalls) -> None:
+    """HND-006: it is the same file, for the system indistinguishable."""
     with host.socket() as sock:
         proposed = sock.fileno()
         handle = upcalls.WPUModifyIFSHandle(1001, proposed)
@@ -157,12 +158,14 @@ def test_hnd_006_the_handle_that_comes_back_is_the_one_to_use(upcalls: Upcalls) 
 
 
 @pytest.mark.parametrize("handle", [-1, 99999, 2**31, 2**40, 2**80, None, "s"])
-def test_hnd_007_what_is_no_handle_is_wsaeinval(upcalls: Upcalls, handle: Any) -> None:
+def test_what_is_no_handle_is_wsaeinval(upcalls: Upcalls, handle: Any) -> None:
+    """HND-007."""
     with refused(e.WSAEINVAL, "proposed"):
         upcalls.WPUModifyIFSHandle(1001, handle)
 
 
-def test_hnd_008_a_layer_passes_its_own_id_and_gets_the_calls() -> None:
+def test_a_layer_passes_its_own_id_and_gets_the_calls() -> None:
+    """HND-008."""
     process.startup(catalog=through(PassThrough, PassThrough))
     s = sockets.socket(*TCP)
     chain = find(s).chain
@@ -174,8 +177,8 @@ def test_hnd_008_a_layer_passes_its_own_id_and_gets_the_calls() -> None:
 
 
 @pytest.mark.parametrize("function", ["WPUCloseSocketHandle", "WPUQuerySocketHandleContext"])
-def test_hnd_009_hnd_010_hnd_011_other_handles_are_wsaenotsock(upcalls: Upcalls, function: str) -> None:
-    """IFS handles have no context; nor have those that were closed, and numbers that never were handles."""
+def test_other_handles_are_wsaenotsock(upcalls: Upcalls, function: str) -> None:
+    """HND-009 to HND-011: IFS handles have no context; nor have those that were closed, nor other numbers."""
     gone = letterbox()
     sockets.closesocket(gone)
     plain = sockets.socket(*TCP)
@@ -188,7 +191,8 @@ def test_hnd_009_hnd_010_hnd_011_other_handles_are_wsaenotsock(upcalls: Upcalls,
     os.fstat(plain)
 
 
-def test_hnd_009_closing_takes_the_handle_out_of_the_table(upcalls: Upcalls) -> None:
+def test_closing_takes_the_handle_out_of_the_table(upcalls: Upcalls) -> None:
+    """HND-009."""
     s = letterbox()
     sockets.closesocket(s)
     assert s not in records
@@ -198,7 +202,8 @@ def test_hnd_009_closing_takes_the_handle_out_of_the_table(upcalls: Upcalls) -> 
         transfer.send(s, b"x")
 
 
-def test_hnd_010_the_context_is_the_one_given(upcalls: Upcalls) -> None:
+def test_the_context_is_the_one_given(upcalls: Upcalls) -> None:
+    """HND-010."""
     s = letterbox()
     transfer.send(s, b"a letter")
     box = upcalls.WPUQuerySocketHandleContext(s)

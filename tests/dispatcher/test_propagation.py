@@ -1,4 +1,4 @@
-"""What every provider of a chain is handed: WSAPROTOCOL_INFO, chain and upcalls (LSP-001 to LSP-011).
+"""What every provider of a chain is handed: WSAPROTOCOL_INFO, chain and upcalls (LSP).
 
 A witness stands in every place. It is a provider that is no `Layer` and does everything by itself as the documentation
 has it, or such a one that starts the next provider when the first socket is made, or a `Layer`.
@@ -232,8 +232,11 @@ def base_info() -> WSAPROTOCOL_INFO:
 
 
 @pytest.mark.parametrize("kinds", CHAINS)
-def test_startup_lsp_002_lsp_004_lsp_006_lsp_008_lsp_009(kinds: list[str]) -> None:
-    """From the top down, each with the chain's own entry, the base with its own."""
+def test_startup(kinds: list[str]) -> None:
+    """LSP-004, LSP-008: from the top down, each with the chain's own entry, the base with its own.
+
+    LSP-006: a stranger finds what is below it by its own id.
+    """
     chain = opened(kinds)
     chain.table.WSPSocket(0, 0, 0, chain.info, 0, 0)
     found = [(place, info) for place, info in handed("WSPStartup") if place != "base"]
@@ -245,8 +248,11 @@ def test_startup_lsp_002_lsp_004_lsp_006_lsp_008_lsp_009(kinds: list[str]) -> No
 
 @pytest.mark.parametrize("kinds", CHAINS)
 @pytest.mark.parametrize("function", FUNCTIONS_THAT_PROPAGATE)
-def test_calls_lsp_001_lsp_002_lsp_003_lsp_004(kinds: list[str], function: str) -> None:
-    """Every layer gets the caller's own structure with its chain, the base its own entry."""
+def test_calls(kinds: list[str], function: str) -> None:
+    """LSP-001, LSP-004: every layer gets the caller's own structure with its chain.
+
+    LSP-002, LSP-003: the base gets its own entry, of which it can be nothing but the end.
+    """
     chain = opened(kinds)
     given = chain.info._replace(szProtocol="the caller's own copy")
     arguments: dict[str, tuple[Any, ...]] = {
@@ -259,14 +265,18 @@ def test_calls_lsp_001_lsp_002_lsp_003_lsp_004(kinds: list[str], function: str) 
     assert [place for place, _ in found] == [*places(kinds), "base"]
     assert all(info is given for _, info in found[:-1]), "the same, unmodified"
     assert found[-1][1] == base_info()
+    assert base_info().ProtocolChain == (c.BASE_PROTOCOL, ())
     if function == "WSPSocket":
         values = {seen.arguments for seen in calls(function)}
         assert values == {(FROM, 0, FROM, 77, c.WSA_FLAG_OVERLAPPED)}, "what is no description is passed on as it is"
 
 
 @pytest.mark.parametrize("kinds", CHAINS)
-def test_duplicates_lsp_004_lsp_005(kinds: list[str]) -> None:
-    """What comes up is the chain's own entry with the base's secret; going down again the base gets its own with it."""
+def test_duplicates(kinds: list[str]) -> None:
+    """LSP-004, LSP-005: what comes up is the chain's own entry with the base's secret.
+
+    Going down again the base gets its own with it.
+    """
     chain = opened(kinds)
     s = chain.table.WSPSocket(0, 0, 0, chain.info, 0, 0)
     duplicate = chain.table.WSPDuplicateSocket(s, 99)
@@ -281,7 +291,8 @@ def test_duplicates_lsp_004_lsp_005(kinds: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kinds", CHAINS)
-def test_the_upcalls_are_handed_on_unchanged_lsp_011(kinds: list[str]) -> None:
+def test_the_upcalls_are_handed_on_unchanged(kinds: list[str]) -> None:
+    """LSP-011."""
     chain = opened(kinds)
     chain.table.WSPSocket(0, 0, 0, chain.info, 0, 0)
     own = [upcalls for place, upcalls in UPCALLS if place != "base"]
@@ -291,8 +302,8 @@ def test_the_upcalls_are_handed_on_unchanged_lsp_011(kinds: list[str]) -> None:
 
 
 @pytest.mark.parametrize("count", range(1, MOST + 1))
-def test_a_chain_may_be_started_bit_by_bit_lsp_007(count: int) -> None:
-    """The loader starts the first, and each starts the next when it needs it."""
+def test_a_chain_may_be_started_bit_by_bit(count: int) -> None:
+    """LSP-007, LSP-009: the loader starts the first, and each starts the next when it needs it."""
     chain = opened(["lazy"] * count)
     assert [place for place, _ in handed("WSPStartup")] == ["lazy0"]
     chain.table.WSPAddressToString(ADDRESS, chain.info)
@@ -302,8 +313,8 @@ def test_a_chain_may_be_started_bit_by_bit_lsp_007(count: int) -> None:
     assert [place for place, _ in handed("WSPStartup")] == started, "once"
 
 
-def test_a_layer_may_take_over_the_functions_below_it_lsp_010() -> None:
-    """What a `Layer` has no part in is the base's own function, through six of them."""
+def test_a_layer_may_take_over_the_functions_below_it() -> None:
+    """LSP-010, LSP-021: what a `Layer` has no part in is the base's own function, through six of them."""
     chain = opened(["layer"] * MOST)
     base = loader.open_chain(loader.catalog().find(1001))
     assert chain.table.WSPSend is base.table.WSPSend

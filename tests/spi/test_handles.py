@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from tests.dispatcher.strangers import settle
+from tests.dispatcher.strangers import settle, wait_until
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import WSAID_ACCEPTEX
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
+from winsock.api import sockets, transfer
 from winsock.core.journal import journal
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import find, identity_of, records
+from winsock.dispatcher.redirector import as_file
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.handles import HANDLE, Context, NonIfsLayer, base_handle
 from winsock.spi.layer import Layer, overridden
@@ -35,11 +37,11 @@ class Pass(Layer):
 
 
 class Memory(Context):
-    sent = 0
+    sent = received = 0
 
 
 class Remembering(NonIfsLayer):
-    """Counts what each handle sends, in its context."""
+    """Counts what each handle sends and receives, in its context."""
 
     context_type = Memory
 
@@ -55,6 +57,19 @@ class Remembering(NonIfsLayer):
         count = super().WSPSend(s, buffers, flags)
         self.context(s).sent += count or 0
         return count
+
+    def WSPRecv(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int] | None:
+        answer = super().WSPRecv(s, buffers, flags)
+        self.context(s).received += answer[0] if answer else 0
+        return answer
 
 
 class Direct(NonIfsLayer):
@@ -177,7 +192,7 @@ def code_of(call: Callable[[], object]) -> str:
 
 class TestHandles:
     def test_a_handle_stands_for_the_one_below(self) -> None:
-        """LSP-017, HND-001; samples.md 14, 15."""
+        """HND-001; samples.md 14, 15."""
         chain = opened(Own)
         s = new_socket(chain)
         lower = own(chain).lower(s)
@@ -185,6 +200,26 @@ class TestHandles:
         assert (find(s).table, find(s).made) == (chain.table, True)
         assert own(chain).upcalls.WPUQuerySocketHandleContext(s) is own(chain).context(s)
         assert base_handle(chain.table, s) == lower
+
+    @pytest.mark.parametrize("is_file", [False, True], ids=["socket", "file"])
+    def test_the_layer_sees_all_that_crosses_its_handles(self, is_file: bool) -> None:
+        """LSP-017: by the functions of the application interface, and by those for files."""
+        send, receive = (os.write, os.read) if is_file else (transfer.send, transfer.recv)
+        with World(through(Remembering)) as world, socket.create_server(("127.0.0.1", 0)) as server:
+            s = world.stream()
+            sockets.connect(s, server.getsockname())
+            memory = own(records[s].chain).context(s)
+            if is_file:
+                as_file(s)
+            with server.accept()[0] as peer:
+                assert send(s, b"four") == 4
+                assert peer.recv(4, socket.MSG_WAITALL) == b"four"
+                peer.sendall(b"seven b")
+                received = b""
+                while len(received) < 7:
+                    received += receive(s, 7)
+                assert received == b"seven b"
+            wait_until(lambda: (memory.sent, memory.received) == (4, 7), "the layer's count")
 
     def test_nothing_can_be_read_or_written_round_the_layer(self) -> None:
         s = new_socket(opened(Own))
@@ -350,7 +385,7 @@ class TestCalls:
 
     def test_but_none_counts_as_overridden(self) -> None:
         assert overridden(Own) == frozenset()
-        assert overridden(Remembering) == {"WSPSend"}
+        assert overridden(Remembering) == {"WSPSend", "WSPRecv"}
         assert overridden(Hooks) == {"WSPConnect", "WSPAccept"}
         assert (Own.ifs_handles, Pass.ifs_handles) == (False, True)
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.fakes import RecordingBase, catalog
+from tests.fakes import RECORDING, RecordingBase, catalog
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import WSAID_CONNECTEX, WSAID_TRANSMITFILE
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
+from winsock.api import sockets, transfer
 from winsock.core.journal import journal
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
-from winsock.dispatcher.records import find
+from winsock.dispatcher.records import find, records
 from winsock.spi.calling import current_call
 from winsock.spi.layer import STRUCTURAL, Layer, overridden
 from winsock.spi.provider import FUNCTIONS, OptionValue, Provider, ReadBuffer, WriteBuffer
 from winsock.spi.stats import Stats
+from winsock.testing import World, through
 
 
 class Pass(Layer):
@@ -125,9 +128,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         process.cleanup()
 
 
-def opened(*layers: type, family: int = c.AF_INET, type: int = c.SOCK_STREAM) -> Chain:
+def opened(*layers: type, family: int = c.AF_INET, type: int = c.SOCK_STREAM, base: str = RECORDING) -> Chain:
     """The chain of the layers over the recording base."""
-    installed = catalog(*layers)
+    installed = catalog(*layers, base=base)
     process.startup(catalog=installed)
     return loader.open_chain(installed.match(family, type, 0))
 
@@ -143,6 +146,53 @@ def new_socket(chain: Chain) -> int:
 
 def seen(function: str) -> list[object]:
     return [what for name, what in RecordingBase.seen if name == function]
+
+
+class Transfers(Layer):
+    """Takes part in sending and receiving, and counts."""
+
+    def __init__(self) -> None:
+        self.bytes: list[int | None] = []
+
+    def WSPSend(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> int | None:
+        count = super().WSPSend(s, buffers, flags, overlapped, completion_routine, thread_id)
+        self.bytes.append(count)
+        return count
+
+    def WSPRecv(
+        self,
+        s: int,
+        buffers: Sequence[WriteBuffer],
+        flags: int = 0,
+        overlapped: object = None,
+        completion_routine: Callable[..., None] | None = None,
+        thread_id: object = None,
+    ) -> tuple[int, int] | None:
+        answer = super().WSPRecv(s, buffers, flags, overlapped, completion_routine, thread_id)
+        self.bytes.append(None if answer is None else answer[0])
+        return answer
+
+
+class Later(RecordingBase):
+    """Says that every transfer goes on, and writes down who is to be told of its end."""
+
+    def WSPSend(self, s: int, buffers: Sequence[ReadBuffer], flags: int = 0, *rest: object) -> None:  # type: ignore[override]
+        self.seen.append(("WSPSend", rest))
+
+    def WSPRecv(self, s: int, buffers: Sequence[WriteBuffer], flags: int = 0, *rest: object) -> None:
+        self.seen.append(("WSPRecv", rest))
+
+    def WSPGetOverlappedResult(self, s: int, overlapped: object, wait: bool) -> tuple[int, int]:
+        self.seen.append(("WSPGetOverlappedResult", (overlapped, wait)))
+        return 5, 0
 
 
 @pytest.fixture
@@ -180,6 +230,41 @@ class TestSlots:
         with pytest.raises(e.WinsockError):
             chain.table.WSPConnect(s, SockaddrIn("127.0.0.1", 1))
         assert upper.connects == lower.connects == [SockaddrIn("127.0.0.1", 1)]
+
+    @pytest.mark.parametrize("layers", [(Pass, Pass), (Transfers, Pass), (Pass, Transfers)])
+    def test_overlapped_calls_go_down_as_they_are(self, layers: tuple[type[Layer], ...]) -> None:
+        """LSP-019: the structure is the base's to complete, also where a layer takes part in the call."""
+        chain = opened(*layers, base=f"{__name__}:Later")
+        given = (object(), lambda *_: None, object())
+        s = new_socket(chain)
+        assert chain.table.WSPSend(s, [b"x"], 0, *given) is None
+        assert chain.table.WSPRecv(s, [bytearray(1)], 0, *given) is None
+        assert chain.table.WSPGetOverlappedResult(s, given[0], True) == (5, 0)
+        assert RecordingBase.seen[1:] == [
+            ("WSPSend", given),
+            ("WSPRecv", given),
+            ("WSPGetOverlappedResult", (given[0], True)),
+        ]
+        base = base_chain()
+        for name in ("WSPSend", "WSPRecv", "WSPGetOverlappedResult"):
+            if Transfers not in layers or name == "WSPGetOverlappedResult":
+                assert getattr(chain.table, name) is getattr(base.table, name)
+
+    def test_a_file_that_is_read_and_written_is_not_seen(self, listener: socket.socket) -> None:
+        """LSP-020: the handle is the base's."""
+        with World(through(Transfers)) as world:
+            s = world.stream()
+            sockets.connect(s, listener.getsockname())
+            [layer] = records[s].chain.layers
+            assert isinstance(layer, Transfers)
+            with listener.accept()[0] as peer:
+                assert os.write(s, b"past") == 4
+                transfer.send(s, b" through")
+                assert peer.recv(12, socket.MSG_WAITALL) == b"past through"
+                peer.sendall(b"answer")
+                assert os.read(s, 2) == b"an"
+                assert transfer.recv(s, 4) == b"swer"
+            assert layer.bytes == [8, 4]
 
     def test_every_function_is_forwarded(self) -> None:
         """A subclass may call super() for any of the 30."""
