@@ -34,6 +34,7 @@ from winsock.abi.errors import (
 from winsock.api import install as api
 from winsock.catalog import database, store
 from winsock.catalog.entries import BUILTIN, Catalog
+from winsock.dispatcher.records import records
 
 pytestmark = pytest.mark.usefixtures("catalog_file")
 
@@ -95,10 +96,10 @@ def elsewhere(code: str, *arguments: str, **more: str) -> str:
 # --- installing one thing after the other --------------------------------------------------------------------------
 
 
-def test_as_the_published_installer_does_it_cat_006_cat_014_cat_044() -> None:
+def test_as_the_published_installer_does_it() -> None:
     winsock.WSCInstallProvider(ONE, PASSES, [dummy("sample")])
     (own,) = [info for info in winsock.WSCEnumProtocols() if info.ProviderId == ONE]
-    assert (own.dwCatalogEntryId, own.chain_length) == (FIRST, c.LAYERED_PROTOCOL)
+    assert (own.dwCatalogEntryId, own.chain_length) == (FIRST, c.LAYERED_PROTOCOL)  # CAT-006, CAT-014, CAT-044
     chain = TCP4._replace(ProtocolChain=WSAPROTOCOLCHAIN(2, (own.dwCatalogEntryId, TCP4.dwCatalogEntryId)))
     winsock.WSCInstallProvider(TWO, PASSES, [chain._replace(szProtocol="sample over [tcp]")])
     ids = [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()]
@@ -110,7 +111,8 @@ def test_as_the_published_installer_does_it_cat_006_cat_014_cat_044() -> None:
         winsock.closesocket(s)
 
 
-def test_a_provider_twice_cat_007() -> None:
+def test_a_provider_twice() -> None:
+    """CAT-007."""
     winsock.WSCInstallProvider(ONE, PASSES, [dummy()])
     with refused(WSANO_RECOVERY):
         winsock.WSCInstallProvider(ONE, PASSES, [dummy()])
@@ -157,7 +159,8 @@ def test_an_error_is_the_threads_last() -> None:
 # --- a layer and its chains ----------------------------------------------------------------------------------------
 
 
-def test_a_layer_over_everything_cat_019_cat_020_cat_025() -> None:
+def test_a_layer_over_everything_cat_025() -> None:
+    """CAT-019 to CAT-021."""
     own = winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
     infos = winsock.WSCEnumProtocols()
     assert [info.chain_length for info in infos] == [2, 2, 2, 2, 0] + [1] * len(BASES)
@@ -205,7 +208,8 @@ def test_another_installer_that_does_not_end(catalog_file: Path, monkeypatch: py
 # --- removing, updating, ordering, paths ---------------------------------------------------------------------------
 
 
-def test_removal_cat_012_cat_013() -> None:
+def test_removal() -> None:
+    """CAT-012, CAT-013."""
     winsock.WSCInstallProviderAndChains(ONE, PASSES, "one", IFS)
     winsock.WSCInstallProviderAndChains(TWO, PASSES, "two", IFS, [TCP4])
     winsock.WSCDeinstallProvider(ONE)
@@ -222,14 +226,16 @@ def test_an_update_changes_path_and_entries_cat_026() -> None:
     assert winsock.WSCEnumProtocols()[-1] == info._replace(szProtocol="new")
 
 
-def test_the_order_names_every_entry_once_cat_034() -> None:
+def test_the_order_names_every_entry_once() -> None:
+    """CAT-034."""
     for order in ([1001], [1001, 1002, 1003, 1003], [1, 2, 3, 4]):
         with refused(WSAEINVAL):
             winsock.WSCWriteProviderOrder(order)
     assert not store.read().generation
 
 
-def test_the_order_is_that_of_enumeration_and_of_choice_cat_035() -> None:
+def test_the_order_is_that_of_enumeration_and_of_choice() -> None:
+    """CAT-035."""
     winsock.WSCWriteProviderOrder(BASES[::-1])
     assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == BASES[::-1]
     with winsock.started():
@@ -239,7 +245,8 @@ def test_the_order_is_that_of_enumeration_and_of_choice_cat_035() -> None:
         winsock.closesocket(s)
 
 
-def test_paths_come_back_as_they_were_given_cat_004_cat_005(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_come_back_as_they_were_given_cat_005(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CAT-004: to an installer as to a provider."""
     (tmp_path / "mine.py").write_text("from winsock import Layer\nclass Mine(Layer): pass\n")
     (tmp_path / "mine.py").chmod(0o644)
     monkeypatch.setenv("MY_LAYERS", str(tmp_path))
@@ -248,7 +255,9 @@ def test_paths_come_back_as_they_were_given_cat_004_cat_005(tmp_path: Path, monk
     with refused(WSAEINVAL):
         winsock.WSCGetProviderPath(TWO)
     with winsock.started():  # CAT-002
-        winsock.closesocket(winsock.socket(c.AF_INET, c.SOCK_STREAM, 0))
+        s = winsock.socket(c.AF_INET, c.SOCK_STREAM, 0)
+        assert records[s].chain.layers[0].upcalls.WPUGetProviderPath(ONE) == "%MY_LAYERS%/mine.py"
+        winsock.closesocket(s)
 
 
 def test_enumeration_may_be_of_some_protocols_cat_017() -> None:
@@ -260,7 +269,8 @@ def test_enumeration_may_be_of_some_protocols_cat_017() -> None:
 # --- what a program sees -------------------------------------------------------------------------------------------
 
 
-def test_hidden_and_layered_entries_are_for_installers_cat_014_cat_015_cat_037() -> None:
+def test_hidden_and_layered_entries_are_for_installers() -> None:
+    """CAT-014, CAT-015."""
     winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS, [TCP4])
     hidden = UDP4._replace(dwProviderFlags=c.PFL_HIDDEN, szProtocol="hidden", iProtocol=99)
     winsock.WSCInstallProvider(TWO, "winsock.base.inet:Inet", [hidden])
@@ -272,7 +282,8 @@ def test_hidden_and_layered_entries_are_for_installers_cat_014_cat_015_cat_037()
         ]
 
 
-def test_a_running_program_sees_no_change_cat_009_cat_012() -> None:
+def test_a_running_program_sees_no_change() -> None:
+    """CAT-009, CAT-012."""
     with winsock.started():
         winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
         assert [length for length, _ in enumerated()] == [1] * len(SHOWN)
@@ -317,7 +328,8 @@ def test_a_file_that_has_changed_is_not_run(tmp_path: Path) -> None:
 # --- the twins -----------------------------------------------------------------------------------------------------
 
 
-def test_the_32_bit_catalog_is_another_cat_001() -> None:
+def test_the_32_bit_catalog_is_another() -> None:
+    """CAT-001."""
     winsock.WSCWriteProviderOrder32(BASES[::-1])
     assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols32()] == BASES[::-1]
     assert [info.dwCatalogEntryId for info in winsock.WSCEnumProtocols()] == BASES
@@ -347,7 +359,8 @@ def test_both_catalogs_at_once() -> None:
 # --- categories ----------------------------------------------------------------------------------------------------
 
 
-def test_categories_of_a_layer_cat_031_cat_032_lsp_016() -> None:
+def test_categories_of_a_layer_cat_031() -> None:
+    """CAT-032, LSP-016."""
     winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
     kind = c.ProviderInfoLspCategories
     assert winsock.WSCGetProviderInfo(ONE, kind) == 0
@@ -369,7 +382,8 @@ def test_categories_of_a_layer_cat_031_cat_032_lsp_016() -> None:
     assert [code_of(call) for _, call in wrong] == [code for code, _ in wrong]
 
 
-def test_categories_of_an_application_cat_028_cat_029_cat_030() -> None:
+def test_categories_of_an_application_cat_028_cat_029() -> None:
+    """CAT-030."""
     with refused(WSASERVICE_NOT_FOUND):
         winsock.WSCGetApplicationCategory("/bin/foo", None)
     assert winsock.WSCSetApplicationCategory("/bin/foo", "-param", c.LSP_SYSTEM) == 0
@@ -417,7 +431,8 @@ def test_a_program_may_be_told_by_its_arguments_cat_028() -> None:
     assert elsewhere(SHOW_CHAINS, "-k", "other") == CHAINS
 
 
-def test_what_a_program_permits_is_asked_once_cat_027() -> None:
+def test_what_a_program_permits_is_asked_once() -> None:
+    """CAT-027."""
     winsock.WSCInstallProviderAndChains(ONE, PASSES, "passes", IFS)
     again = f"{SHOW_CHAINS}; w.WSACleanup(); w.WSCSetApplicationCategory(sys.executable, None, 1); {SHOW_CHAINS}"
     assert elsewhere(again) == CHAINS * 2

@@ -7,6 +7,7 @@ import pytest
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import GUID_NULL
+from winsock.base.memory.protocols import PROTOCOLS
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
 
 CATALOG = Catalog()
@@ -72,15 +73,21 @@ def test_the_entry_of_hyper_v_sockets_is_the_documented_one() -> None:
 
 
 def test_what_the_fields_of_the_built_in_entries_say() -> None:
-    """CAT-041, CAT-045 to CAT-047, CAT-050."""
+    """CAT-041, CAT-045, CAT-047, CAT-050."""
     for entry in INET:
         info = entry.info
         stream = info.iSocketType == c.SOCK_STREAM
         assert info.ProtocolChain.ChainEntries == ()
         assert not info.dwServiceFlags1 & (c.XP1_UNI_SEND | c.XP1_UNI_RECV)
-        assert bool(info.dwServiceFlags1 & c.XP1_GRACEFUL_CLOSE) is stream
         assert (info.dwMessageSize == 0) is stream
         assert (info.iNetworkByteOrder, info.iSecurityScheme) == (c.BIGENDIAN, c.SECURITY_PROTOCOL_NONE)
+
+
+def test_what_has_no_graceful_close_has_no_connections_to_close() -> None:
+    """CAT-046: and of everything else the providers end connections in order (`winsock.testing.check_provider`)."""
+    flags = [entry.info.dwServiceFlags1 for entry in BUILTIN] + [protocol.flags for protocol in PROTOCOLS]
+    for service in flags:
+        assert bool(service & c.XP1_GRACEFUL_CLOSE) is not bool(service & c.XP1_CONNECTIONLESS)
 
 
 def test_of_several_entries_for_a_protocol_the_order_chooses_and_the_flags_are_told() -> None:

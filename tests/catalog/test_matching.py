@@ -89,7 +89,7 @@ def _raised(kind: tuple[int, int, int]) -> type[Exception] | None:
 
 
 def test_a_layer_by_itself_is_no_match_not_even_in_part() -> None:
-    """It does not lead to another error than without it."""
+    """CAT-037: it does not lead to another error than without it."""
     assert _code(7, 0, 0) == "WSAEAFNOSUPPORT"
     assert _code(0, 7, 0) == "WSAESOCKTNOSUPPORT"
     assert _code(0, 0, 7) == "WSAEPROTONOSUPPORT"
