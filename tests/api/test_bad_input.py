@@ -279,6 +279,7 @@ def test_a_number_that_is_another_file_now(world: World, row: calls.Call) -> Non
 
 @pytest.mark.parametrize("row", STARTED, ids=lambda row: row.function)
 def test_winsock_is_not_started(row: calls.Call) -> None:
+    """INIT-007."""
     values = {name: GOOD[name] for name in required(row)}
     values |= {"s": 3} if "s" in values else {}
     with pytest.raises(WinsockError) as caught:

@@ -30,28 +30,31 @@ def word(major: int, minor: int) -> int:
         ((1, 2), (1, 1)), ((1, 255), (1, 1)), ((2, 3), (2, 2)), ((3, 0), (2, 2)), ((255, 255), (2, 2)),
     ],
 )  # fmt: skip
-def test_versions_init_002_init_004_init_005_st_01_st_02_st_03(asked: tuple[int, int], given: tuple[int, int]) -> None:
+def test_versions_init_005_st_01_st_02_st_03(asked: tuple[int, int], given: tuple[int, int]) -> None:
+    """INIT-002, INIT-004."""
     data = startup.WSAStartup(word(*asked))
     startup.WSACleanup()
     assert (data.wVersion, data.wHighVersion) == (word(*given), word(2, 2))
     assert (data.iMaxSockets, data.iMaxUdpDg) == ((32767, 65467) if asked[0] == 1 else (0, 0)), "ST-06"
 
 
-def test_too_old_a_version_init_001_init_003_st_08(world: World) -> None:
+def test_too_old_a_version_init_003_st_08(world: World) -> None:
     startup.WSASetLastError(7)
     with refused(WSAVERNOTSUPPORTED):
         startup.WSAStartup(word(0, 9))
     assert startup.WSAGetLastError() == 7  # INIT-001
 
 
-def test_start_ups_are_counted_init_006(world: World) -> None:
+def test_start_ups_are_counted(world: World) -> None:
+    """INIT-006: what is open stays so until the last clean-up."""
     startup.WSAStartup(word(2, 2))
     s = world.stream()
     startup.WSACleanup()
     assert options.getsockopt(s, 0xFFFF, 0x1008) == SOCK_STREAM
 
 
-def test_cleanup_without_start_up_init_010() -> None:
+def test_cleanup_without_start_up() -> None:
+    """INIT-010."""
     with refused(WSANOTINITIALISED):
         startup.WSACleanup()
     assert startup.WSAGetLastError() == WSANOTINITIALISED
@@ -78,7 +81,8 @@ def test_cleanup_without_start_up_init_010() -> None:
         lambda: startup.WSASetLastError(1),
     ],
 )  # fmt: skip
-def test_nothing_works_before_start_up_init_007_st_11_bl_06(call: object) -> None:
+def test_nothing_works_before_start_up_st_11_bl_06(call: object) -> None:
+    """INIT-007."""
     assert callable(call)
     with refused(WSANOTINITIALISED, "WSAStartup"):
         call()
@@ -89,7 +93,8 @@ def test_the_last_error_works_before_start_up_err_004() -> None:
     assert isinstance(startup.WSAGetLastError(), int)
 
 
-def test_open_sockets_are_reset_by_the_last_cleanup_init_009() -> None:
+def test_open_sockets_are_reset_by_the_last_cleanup() -> None:
+    """INIT-009."""
     import socket as host
 
     with host.create_server(("127.0.0.1", 0)) as listener:

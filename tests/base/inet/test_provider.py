@@ -98,7 +98,7 @@ def test_old_versions_are_refused(version: int, upcalls: Simple) -> None:
 
 @pytest.mark.parametrize("version", [0x0202, 0x0302, 0x0003, 0xFFFF])
 def test_the_version_is_two_two(version: int, upcalls: Simple) -> None:
-    """SPIINIT-004 to SPIINIT-006: the lowest is the highest here, and the major number is the low byte."""
+    """SPIINIT-004, SPIINIT-005, SPIINIT-006: the lowest is the highest here, and the major number is the low byte."""
     data, table = Inet().WSPStartup(version, TCP, upcalls)
     assert (data.wVersion, data.wHighVersion) == (0x0202, 0x0202)
     assert not table.missing()
