@@ -95,7 +95,8 @@ def maker_of(s: int) -> int:
 
 
 class TestFirstMatch:
-    def test_the_first_in_order_makes_it_sock_010(self) -> None:
+    def test_the_first_in_order_makes_it(self) -> None:
+        """SOCK-010."""
         use(entry(5, RECORDING), entry(3, RECORDING))
         assert maker_of(sockets.socket(*TCP)) == maker_of(sockets.WSASocket(*TCP)) == 5
         assert [start.dwCatalogEntryId for start in RecordingBase.starts] == [5], "the other was not even started"

@@ -90,7 +90,8 @@ def kind(s: int) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("info", [TCP, UDP, TCP6, UDP6], ids=lambda info: info.szProtocol)
-def test_every_way_to_ask_for_it_sock_003_sock_004_sock_011(start: Start, info: WSAPROTOCOL_INFO) -> None:
+def test_every_way_to_ask_for_it(start: Start, info: WSAPROTOCOL_INFO) -> None:
+    """SOCK-003, SOCK-004, SOCK-011."""
     table = start(info)
     families = (info.iAddressFamily, 0, FROM)
     types = (info.iSocketType, 0, FROM)

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.base.memory.land import ALICE, BOB, Land, refused, table
+from tests.refusals import code_of
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
@@ -89,6 +90,18 @@ def test_the_last_end_resets_what_is_open(land: Land) -> None:
     assert land.alice.connections == land.bob.connections == {}
     assert land.alice.reserved_bytes == land.bob.reserved_bytes == 0
     assert all(not ports.exact and not ports.wild for ports in (*land.alice.ports, *land.bob.ports))
+
+
+def test_the_last_end_lets_waits_come_back(land: Land) -> None:  # SPIINIT-013
+    codes: list[int] = []
+    with land:
+        listener, (client, _) = land.listener(land.bob, 80), land.connected()
+        land.bob.spawn(lambda: codes.append(code_of(lambda: sockets.accept(listener))), name="accept")
+        land.alice.spawn(lambda: codes.append(code_of(lambda: transfer.recv(client, 1))), name="recv")
+        land.settle()
+        assert codes == []
+    land.settle()
+    assert codes == [WSAEINTR, WSAEINTR]
 
 
 # Sockets.
