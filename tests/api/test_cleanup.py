@@ -100,3 +100,4 @@ def test_nobody_is_told_by_an_event_or_a_message(
     assert found == [False, False]
     assert not event_objects.find(event).is_set()
     assert window.get(0) is None
+    window.close()

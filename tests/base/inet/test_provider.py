@@ -209,6 +209,7 @@ def test_the_last_cleanup_tells_nobody(upcalls: Simple) -> None:
     table.WSPCleanup()
     assert (upcalls.signalled, upcalls.posted) == ([], [])
     events.close(event)
+    window.close()
 
 
 def test_it_may_be_started_again_spiinit_016(upcalls: Simple) -> None:
