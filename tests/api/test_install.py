@@ -408,11 +408,12 @@ CHAINS = f"{[2] * 4 + [1] * len(SHOWN)}\n"
     ("layer", "permitted", "seen"),
     [
         (0, None, CHAINS),  # LSP-013
-        (0, c.LSP_INSPECTOR, NO_CHAINS),  # LSP-012
+        (0, c.LSP_INSPECTOR, NO_CHAINS),
+        (0, c.LSP_SYSTEM, NO_CHAINS),  # LSP-012: a service, which loads no layer without categories
         (c.LSP_INSPECTOR, c.LSP_INSPECTOR | c.LSP_PROXY, CHAINS),  # LSP-014
         (c.LSP_INSPECTOR | c.LSP_FIREWALL, c.LSP_INSPECTOR | c.LSP_PROXY, NO_CHAINS),
         (c.LSP_INSPECTOR, c.LSP_INSPECTOR | c.LSP_SYSTEM, NO_CHAINS),  # LSP-015
-        (c.LSP_INSPECTOR | c.LSP_SYSTEM, c.LSP_INSPECTOR | c.LSP_SYSTEM, CHAINS),
+        (c.LSP_INSPECTOR | c.LSP_SYSTEM, c.LSP_INSPECTOR | c.LSP_SYSTEM, CHAINS),  # LSP-012: several
     ],
 )
 def test_a_program_loads_what_it_permits(layer: int, permitted: int | None, seen: str) -> None:

@@ -80,6 +80,7 @@ def test_what_the_fields_of_the_built_in_entries_say() -> None:
         assert info.ProtocolChain.ChainEntries == ()
         assert not info.dwServiceFlags1 & (c.XP1_UNI_SEND | c.XP1_UNI_RECV)
         assert (info.dwMessageSize == 0) is stream
+        assert stream or 1 < info.dwMessageSize < 0xFFFFFFFF, "a limit that is known before bind"
         assert (info.iNetworkByteOrder, info.iSecurityScheme) == (c.BIGENDIAN, c.SECURITY_PROTOCOL_NONE)
 
 
