@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.dispatcher.strangers import settle, wait_until
+from tests.dispatcher.strangers import settle
+from tests.waiting import wait_until
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import WSAID_ACCEPTEX
