@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 import winsock
-from tests.supervisor.notices.watching import PATIENCE, Watch, pair, strangers
+from tests.supervisor.notices.watching import PATIENCE, Watch, carry, pair, strangers
+from tests.waiting import wait_until
 from winsock.supervisor.notices import sockdiag
 from winsock.supervisor.notices.closing import Closing, Past
 
@@ -60,6 +62,53 @@ def test_an_overflow_loses_nobody() -> None:
     for end in pairs[49]:
         end.close()
     assert watch.of(kept) is watch.told[kept]
+    watch.destroyed.stop()
+    assert watch.errors == []
+
+
+class Late(Watch):
+    """A watch whose thread reads nothing until `go` is set."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.go = threading.Event()
+        self.receive = self.destroyed._notices.receive
+        self.destroyed._notices.receive = self.receive_late  # type: ignore[method-assign]
+
+    def receive_late(self) -> tuple[int, ...]:
+        assert self.go.wait(PATIENCE)
+        return self.receive()
+
+
+def leaves_a_trace(cookie: int) -> bool:
+    """Whether the kernel destroyed a socket when its end was acknowledged, and has only its addresses."""
+    questions = sockdiag.Questions()
+
+    def acknowledged() -> sockdiag.Message | None:
+        found = (message for message in questions.every() if message.cookie == cookie)
+        return next((message for message in found if message.state == sockdiag.FIN_WAIT2), None)
+
+    try:
+        message = wait_until(acknowledged, "the end is acknowledged")
+        return message is not None and message.info is None
+    finally:
+        questions.close()
+
+
+def test_who_is_in_a_hurry_does_not_take_the_trace_of_a_socket_for_its_end() -> None:
+    watch = Late()
+    with ExitStack() as peers:
+        cookie, found = 0, False
+        while not found:  # where the last acknowledgement comes while it is closed, the kernel keeps the socket itself
+            client, accepted = pair()
+            peers.enter_context(accepted)
+            carry(client, accepted, 34)
+            cookie = watch.know(client)
+            client.close()
+            found = leaves_a_trace(cookie)
+        assert watch.destroyed.flush({cookie}, 0.12) == {cookie}
+        watch.go.set()
+        assert watch.of(cookie).sent == 34
     watch.destroyed.stop()
     assert watch.errors == []
 

@@ -106,11 +106,12 @@ class Destroyed:
         """Report the closed sockets whose notice waits for the peer's FIN alone; nothing can be counted any more.
 
         That is rare: a closed socket in FIN_WAIT2 is destroyed at once, unless TCP_LINGER2 is long or the last
-        acknowledgement came in the very moment of closing, when the kernel keeps it for a minute.
+        acknowledgement came in the very moment of closing, when the kernel keeps it for a minute. What has no counters
+        is but the trace that a destroyed socket leaves: its notice, which has them, is on its way.
         """
         try:
             for cookie, message in _in_use(cookies):
-                if message.state == sockdiag.FIN_WAIT2 and not message.inode:
+                if message.state == sockdiag.FIN_WAIT2 and not message.inode and message.info is not None:
                     self._report(cookie, so_far(message) if self._counters else _UNKNOWN)
         except OSError as error:
             self._tell(error)
