@@ -25,7 +25,16 @@ def test_fields_have_their_documented_names() -> None:
     assert str(GUID_NULL) == "{00000000-0000-0000-0000-000000000000}"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "b5367df1", "{b5367df1-cbac-11cf-95ca-00805f48a19}", "x" * 36])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "b5367df1", "{b5367df1-cbac-11cf-95ca-00805f48a19}", "x" * 36,
+        "{b5367df1-cbac-11cf-95ca-00805f48a192", "b5367df1-cbac-11cf-95ca-00805f48a192}",
+        "{{b5367df1-cbac-11cf-95ca-00805f48a192}}", "-5367df1-cbac-11cf-95ca-00805f48a192",
+        "b536_df1-cbac-11cf-95ca-00805f48a192", " 5367df1-cbac-11cf-95ca-00805f48a192",
+        "b5367df1-cbac-11cf-95ca-00805f48 192", "٣5367df1-cbac-11cf-95ca-00805f48a192",
+    ],
+)  # fmt: skip
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the message quotes the text, or is int's own
         GUID.parse(text)

@@ -11,6 +11,7 @@ from struct import Struct
 from typing import NamedTuple
 
 _LAYOUT = Struct("<IHH8s")
+_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
 class GUID(NamedTuple):
@@ -40,8 +41,8 @@ class GUID(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> GUID:
         """The GUID that the text spells in registry form, with or without braces; ValueError for anything else."""
-        parts = text.strip("{}").split("-")
-        if [len(part) for part in parts] != [8, 4, 4, 4, 12]:
+        parts = (text[1:-1] if text[:1] == "{" and text[-1:] == "}" else text).split("-")
+        if [len(part) for part in parts] != [8, 4, 4, 4, 12] or not _DIGITS.issuperset("".join(parts)):
             raise ValueError(f"not a GUID: {text!r}")
         first, second, third = (int(part, 16) for part in parts[:3])
         return cls(first, second, third, bytes.fromhex(parts[3] + parts[4]))
