@@ -73,6 +73,27 @@ def test_too_few_bytes_are_refused() -> None:
         WSAPROTOCOL_INFO.unpack(bytes(627))
 
 
+@pytest.mark.parametrize("length", [-1, 8, 2**31 - 1, -(2**31)])
+def test_a_chain_of_no_possible_length_is_refused(length: int) -> None:
+    packed = bytearray(WSAPROTOCOL_INFO().pack())
+    struct.pack_into("<i", packed, 40, length)
+    with pytest.raises(ValueError, match=f"7 entries at most, not {length}"):
+        WSAPROTOCOL_INFO.unpack(bytes(packed))
+
+
+def test_a_gap_in_a_chain_stays_where_it_is() -> None:
+    info = WSAPROTOCOL_INFO(ProtocolChain=WSAPROTOCOLCHAIN(3, (7, 0, 9)))
+    assert WSAPROTOCOL_INFO.unpack(info.pack()) == info
+
+
+def test_names_are_text_on_the_way_back_too() -> None:
+    cut = WSAPROTOCOL_INFO(szProtocol="x" * 254 + "\U0001d7d8").pack()
+    assert WSAPROTOCOL_INFO.unpack(cut).szProtocol == "x" * 254
+    assert WSAPROTOCOL_INFO.unpack(WSAPROTOCOL_INFO(szProtocol="a\ud800").pack()).szProtocol == "a?"
+    without_end = cut[: protocol_info.SIZE - 512] + "y\0".encode("ascii") * 256
+    assert WSAPROTOCOL_INFO.unpack(without_end).szProtocol == "y" * 255
+
+
 def test_chain_length_tells_the_kind_of_entry() -> None:
     assert WSAPROTOCOL_INFO().chain_length == 1
     assert WSAPROTOCOL_INFO(ProtocolChain=WSAPROTOCOLCHAIN(0)).chain_length == 0

@@ -7,6 +7,7 @@ Source: ns-winsock2-wsaprotocol_infow and ns-winsock2-wsaprotocolchain of the Wi
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from winsock.abi.constants import MAX_PROTOCOL_CHAIN, WSAPROTOCOL_LEN
@@ -17,6 +18,8 @@ _TAIL = struct.Struct("<Ii7I9iII")  # from dwCatalogEntryId to dwProviderReserve
 _NAME_AT = 116
 SIZE = _NAME_AT + 2 * (WSAPROTOCOL_LEN + 1)
 """sizeof(WSAPROTOCOL_INFOW)."""
+_NAME_SIZE = 2 * WSAPROTOCOL_LEN
+"""Without the zero at its end."""
 
 
 class WSAPROTOCOLCHAIN(NamedTuple):
@@ -63,35 +66,50 @@ class WSAPROTOCOL_INFO(NamedTuple):  # noqa: N801
         return self.ProtocolChain.ChainLen
 
     def pack(self) -> bytes:
-        """The 628 bytes of WSAPROTOCOL_INFOW; a name longer than 255 characters is cut.
+        """The 628 bytes of WSAPROTOCOL_INFOW; a name longer than 255 characters is cut, between two of them.
 
         Raises `struct.error` where a number does not fit its field.
         """
         length, entries = self.ProtocolChain
         padded = (*entries, *(0,) * (MAX_PROTOCOL_CHAIN - len(entries)))
-        name = self.szProtocol.encode("utf-16-le")[: 2 * WSAPROTOCOL_LEN]
+        name = self.szProtocol.encode("utf-16-le", "replace")[:_NAME_SIZE]
         return b"".join(
             (
                 _HEAD.pack(*self[:5]),
                 self.ProviderId.pack(),
                 _TAIL.pack(self.dwCatalogEntryId, length, *padded, *self[8:19]),
-                name.ljust(SIZE - _NAME_AT, b"\0"),
+                (name[:-2] if _ends_in_half(name) else name).ljust(SIZE - _NAME_AT, b"\0"),
             )
         )
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read the 628 bytes of a WSAPROTOCOL_INFOW; raises `ValueError` where there are fewer."""
+        """Read the 628 bytes of a WSAPROTOCOL_INFOW; `ValueError` for fewer, and for a chain of impossible length."""
         if len(data) < SIZE:
             raise ValueError(f"a WSAPROTOCOL_INFOW has {SIZE} bytes, not {len(data)}")
         entry_id, length, *rest = _TAIL.unpack_from(data, _HEAD.size + 16)
-        name = data[_NAME_AT:SIZE].decode("utf-16-le", "replace").partition("\0")[0]
+        if not 0 <= length <= MAX_PROTOCOL_CHAIN:
+            raise ValueError(f"a protocol chain has {MAX_PROTOCOL_CHAIN} entries at most, not {length}")
+        name = data[_NAME_AT : _NAME_AT + _NAME_SIZE].decode("utf-16-le", "replace").partition("\0")[0]
         fields = (
             *_HEAD.unpack_from(data),
             GUID.unpack(data[_HEAD.size : _HEAD.size + 16]),
             entry_id,
-            WSAPROTOCOLCHAIN(length, tuple(entry for entry in rest[: min(length, MAX_PROTOCOL_CHAIN)] if entry)),
+            WSAPROTOCOLCHAIN(length, _without_trailing_zeros(rest[:length])),
             *rest[MAX_PROTOCOL_CHAIN:],
             name,
         )
         return cls._make(fields)
+
+
+def _without_trailing_zeros(entries: Sequence[int]) -> tuple[int, ...]:
+    """A base protocol needs no entries, and a chain that names too few is somebody else's to find fault with."""
+    size = len(entries)
+    while size and not entries[size - 1]:
+        size -= 1
+    return tuple(entries[:size])
+
+
+def _ends_in_half(name: bytes) -> bool:
+    """Whether the last unit is the first one of a pair."""
+    return len(name) == _NAME_SIZE and 0xD8 <= name[-1] <= 0xDB
