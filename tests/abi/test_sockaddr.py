@@ -85,15 +85,20 @@ def test_other_families_keep_their_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x02", SockaddrIn("1.2.3.4", 5).pack()[:15], SockaddrIn6("::1", 5).pack()[:27]]
-)
-def test_short_addresses_are_refused(data: bytes) -> None:
+    "data",
+    [
+        b"", b"\x02", SockaddrIn("1.2.3.4", 5).pack()[:15], SockaddrIn6("::1", 5).pack()[:27],
+        b"\x01\0" + b"x" * 109, b"\x01\0\0" + b"x" * 108,
+    ],
+)  # fmt: skip
+def test_addresses_of_no_possible_length_are_refused(data: bytes) -> None:
     with pytest.raises(WinsockError) as caught:
         unpack(data)
     assert caught.value.winerror == WSAEFAULT
 
 
 def test_a_longer_buffer_is_taken() -> None:
+    assert unpack(SockaddrUn("x" * 108).pack() + bytes(50)) == SockaddrUn("x" * 108)
     assert unpack(memoryview(SockaddrIn("1.2.3.4", 5).pack() + bytes(112))) == SockaddrIn("1.2.3.4", 5)
 
 
@@ -176,10 +181,16 @@ def test_coerce_finds_the_number_of_an_interface() -> None:
         (("::1", 80, -1), AF_INET6, WSAEFAULT, "-1 is not a flow information"),
         (("::1", 80, 0, 2**32), AF_INET6, WSAEFAULT, "is not a scope id"),
         (("fe80::1%no-such-one", 80), AF_INET6, WSAEFAULT, "no interface 'no-such-one'"),
+        (("fe80::1%", 80), AF_INET6, WSAEFAULT, "no interface ''"),
+        (("fe80::1%٣", 80), AF_INET6, WSAEFAULT, "no interface"),
+        (("fe80::1%a\0b", 80), AF_INET6, WSAEFAULT, "no interface"),
+        (("fe80::1%" + "9" * 5000, 80), AF_INET6, WSAEFAULT, "no interface"),
         (("127.0.0.1",), AF_INET, WSAEFAULT, "a tuple of host and port"),
         (5, 0, WSAEFAULT, "a tuple of host and port"),
         (("x", 1), AF_UNIX, WSAEFAULT, "is a path"),
         ("x" * 109, AF_UNIX, WSAEFAULT, "at most 108 fit"),
+        ("/run/x\0y", AF_UNIX, WSAEFAULT, "would end at its zero byte"),
+        ("\ud800", AF_UNIX, WSAEFAULT, "is no path"),
         (("::1", 80), 10, WSAEAFNOSUPPORT, "AF_INET6 is 23 here"),
         (("x", 80), AF_IPX, WSAEAFNOSUPPORT, "family 6 has no addresses as tuple"),
     ],

@@ -31,7 +31,7 @@ def test_numbers_of_an_address_tx_01(text: str, address: str) -> None:
     [
         " 3.4.5.6", "\t3.4.5.6", "3. 4.5.6", "1.2.3. 4", "", ".", "a", "1.1.1.0x", "1.2.3.0a", "1.1.1.-2",
         "3.4.5.6.7", "127.127.127.256", "x:123", "::1", "256.1", "1.16777216", "4294967296", "08", "1..2", "1.2.3.4 ",
-        "１.2.3.4",
+        "１.2.3.4", "1" * 5000, "0x" + "1" * 5000,
     ],
 )  # fmt: skip
 def test_what_is_no_address_tx_03(world: World, text: str) -> None:
@@ -128,16 +128,29 @@ def test_socket_addresses_tx_13_addr_002(layers: tuple[type[Trace], ...], addres
             assert names.WSAStringToAddress(text, address.family, info) == address
 
 
-@pytest.mark.parametrize("text", ["1.2.3.4:", "1.2.3.4:x", "1.2.3.4:65536", "1.2.3.4:-1", "name", "", "[::1]:80"])
+@pytest.mark.parametrize(
+    "text", ["1.2.3.4:", "1.2.3.4:x", "1.2.3.4:65536", "1.2.3.4:-1", "name", "", "[::1]:80", "1:" + "9" * 5000]
+)
 def test_no_address_of_ipv4_addr_004(world: World, text: str) -> None:
     with refused(WSAEINVAL):
         names.WSAStringToAddress(text, AF_INET)
 
 
-@pytest.mark.parametrize("text", ["[::1", "::1]", "[::1]80", "[::1]:", "[::1]:x", "::1%lo0x", "1.2.3.4", "", "::\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[::1", "::1]", "[::1]80", "[::1]:", "[::1]:x", "::1%lo0x", "1.2.3.4", "", "::\0",
+        "fe80::1%", "fe80::1%٣", "fe80::1%4294967296", "fe80::1%" + "9" * 5000, "[::1]:" + "9" * 5000,
+    ],
+)  # fmt: skip
 def test_no_address_of_ipv6_addr_004(world: World, text: str) -> None:
     with refused(WSAEINVAL):
         names.WSAStringToAddress(text, AF_INET6)
+
+
+def test_leading_zeros_say_nothing_addr_004(world: World) -> None:
+    assert names.inet_addr("0" * 5000 + "1") == 0x01000000
+    assert names.WSAStringToAddress("[fe80::1%007]:" + "0" * 5000 + "80", AF_INET6) == SockaddrIn6("fe80::1", 80, 0, 7)
 
 
 def test_missing_parts_are_zero_addr_004(world: World) -> None:

@@ -103,10 +103,18 @@ class SockaddrUn(_Un):
         return "@" + os.fsdecode(name[1:]) if name[:1] == b"\0" else os.fsdecode(name)
 
     def pack(self) -> bytes:
-        """sockaddr_un: 110 bytes for a path; as long as it is for an abstract name. WSAEFAULT if it is too long."""
-        name = os.fsencode(self.path)
+        """sockaddr_un: 110 bytes for a path; as long as it is for an abstract name.
+
+        WSAEFAULT if it is too long, holds a zero byte or what no file's name can hold.
+        """
+        try:
+            name = os.fsencode(self.path)
+        except (TypeError, ValueError):
+            raise WinsockError(WSAEFAULT, f"{self.path!r} is no path") from None
         if len(name) > UNIX_PATH_MAX:
             raise WinsockError(WSAEFAULT, f"the path has {len(name)} bytes, at most {UNIX_PATH_MAX} fit")
+        if b"\0" in name and name[:1] != b"\0":
+            raise WinsockError(WSAEFAULT, f"the path would end at its zero byte: {self.path!r}")
         packed = _FAMILY.pack(AF_UNIX) + name
         return packed if name[:1] == b"\0" else packed.ljust(UN_SIZE, b"\0")
 
@@ -174,7 +182,11 @@ def _unpack_in6(data: bytes) -> Sockaddr:
 
 def _unpack_un(data: bytes) -> Sockaddr:
     name = data[2:]
-    return SockaddrUn(name if name[:1] == b"\0" and name.strip(b"\0") else os.fsdecode(name.split(b"\0", 1)[0]))
+    if name[:1] != b"\0" or not name.strip(b"\0"):
+        name = name.split(b"\0", 1)[0]
+    if len(name) > UNIX_PATH_MAX:
+        raise WinsockError(WSAEFAULT, f"the path has {len(name)} bytes, at most {UNIX_PATH_MAX} fit")
+    return SockaddrUn(name if name[:1] == b"\0" else os.fsdecode(name))
 
 
 def _unpack_hv(data: bytes) -> Sockaddr:
@@ -221,9 +233,9 @@ def _make_in(value: object) -> Sockaddr:
 
 def _make_in6(value: object) -> Sockaddr:
     host, port, *rest = _host_and_port(value, 4)
-    host, _, scope = host.partition("%")
+    host, percent, scope = host.partition("%")
     flowinfo, scope_id = (*rest, 0, 0)[:2]
-    if scope:
+    if percent:
         scope_id = _scope_number(scope)
     packed = _host_bytes(socket.AF_INET6, host or "::")
     address = SockaddrIn6(socket.inet_ntop(socket.AF_INET6, packed), port, flowinfo, scope_id)
@@ -261,12 +273,22 @@ def _host_and_port(value: object, most: int) -> tuple[str, int, *tuple[int, ...]
 
 
 def _scope_number(scope: str) -> int:
-    if scope.isdecimal():
-        return int(scope)
+    number = decimal(scope, 0xFFFFFFFF)
+    if number is not None:
+        return number
     try:
         return socket.if_nametoindex(scope)
-    except OSError:
+    except (OSError, ValueError):
         raise WinsockError(WSAEFAULT, f"there is no interface {scope!r}") from None
+
+
+def decimal(text: str, most: int) -> int | None:
+    """The number that decimal digits spell, and nothing beside them; None where it is none, or more than `most`."""
+    digits = text.lstrip("0") or text[:1]
+    if not (text.isascii() and text.isdecimal()) or len(digits) > len(str(most)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
 
 
 def _require(data: bytes, size: int, what: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 _DIGITS = {8: "01234567", 10: "0123456789", 16: "0123456789abcdef"}
 _MOST_PARTS = 4
+_MOST_DIGITS = 11
+"""Of 32 bits, in octal."""
 
 
 def parse(text: str) -> bytes | None:
@@ -32,7 +34,8 @@ def _number(part: str) -> int | None:
     base, digits = _base(part.lower())
     if not digits or any(digit not in _DIGITS[base] for digit in digits):
         return None
-    return int(digits, base)
+    significant = digits.lstrip("0")
+    return int(significant or "0", base) if len(significant) <= _MOST_DIGITS else None
 
 
 def _base(part: str) -> tuple[int, str]:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET, AF_INET6
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
-from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, decimal
 from winsock.core import dotted
 from winsock.spi.provider import Provider
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+
+_MOST_PORTS = 0xFFFF
+_MOST_SCOPES = 0xFFFFFFFF
 
 
 class InternetText(Provider):
@@ -73,7 +76,7 @@ def _text_of(address: SockaddrIn | SockaddrIn6) -> str:
 def _read_in(text: str) -> Sockaddr | None:
     host, colon, port_text = text.partition(":")
     packed = dotted.parse(host)
-    port = _port(port_text) if colon else 0
+    port = decimal(port_text, _MOST_PORTS) if colon else 0
     if packed is None or port is None:
         return None
     return SockaddrIn(socket.inet_ntop(socket.AF_INET, packed), port)
@@ -85,22 +88,16 @@ def _read_in6(text: str) -> Sockaddr | None:
         text, bracket, port_text = text[1:].partition("]")
         if not bracket or (port_text and not port_text.startswith(":")):
             return None
-        port = _port(port_text[1:]) if port_text else 0
-    host, percent, scope = text.partition("%")
-    if port is None or (percent and not scope.isdecimal()):
+        port = decimal(port_text[1:], _MOST_PORTS) if port_text else 0
+    host, percent, scope_text = text.partition("%")
+    scope = decimal(scope_text, _MOST_SCOPES) if percent else 0
+    if port is None or scope is None:
         return None
     try:
         canonical = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
     except (OSError, ValueError):
         return None
-    return SockaddrIn6(canonical, port, 0, int(scope or "0"))
-
-
-def _port(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal()):
-        return None
-    port = int(text)
-    return port if port <= 0xFFFF else None
+    return SockaddrIn6(canonical, port, 0, scope)
 
 
 _READERS: dict[int, Callable[[str], Sockaddr | None]] = {AF_INET: _read_in, AF_INET6: _read_in6}

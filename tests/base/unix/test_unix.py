@@ -146,8 +146,9 @@ class TestNames:
         for address, text in ((SockaddrUn(path), path), (SockaddrUn(b"\0abstract"), "@abstract")):
             assert winsock.WSAAddressToString(address, info) == text
             assert winsock.WSAStringToAddress(text, c.AF_UNIX, info) == address
-        with refused(WSAEINVAL):
-            winsock.WSAStringToAddress("x" * 109, c.AF_UNIX, info)
+        for text in ("x" * 109, "a\0b", "\0abstract", "\ud800", "@\ud800"):
+            with refused(WSAEINVAL):
+                winsock.WSAStringToAddress(text, c.AF_UNIX, info)
         with refused(WSAEINVAL):
             winsock.WSAAddressToString(SockaddrIn("127.0.0.1", 9), info)
 

@@ -93,9 +93,16 @@ class Unix(Inet):
     ) -> Sockaddr:
         """The path that the text is, or the abstract name of "@name"; WSAEINVAL (lpwspstringtoaddress)."""
         self.check_text(text, address_family)
-        address = SockaddrUn(b"\0" + os.fsencode(text[1:]) if text.startswith("@") else text)
         try:
+            if text.startswith("@"):
+                address = SockaddrUn(b"\0" + os.fsencode(text[1:]))
+            else:
+                address = SockaddrUn(text)
+                if text.startswith("\0"):
+                    raise WinsockError(WSAEINVAL, f"{text!r} is no path; an abstract name begins with @")
             pack(address)
+        except UnicodeEncodeError:
+            raise WinsockError(WSAEINVAL, f"text: {text!r} is no name of a file") from None
         except WinsockError as error:
             raise WinsockError(WSAEINVAL, f"text: {error.strerror}") from None
         return address
