@@ -30,6 +30,16 @@ def test_states(host: int, windows: int) -> None:
     assert tcp_info.LAYOUT.unpack(tcp_info.translate(bytes([host]), 0, None))[0] == windows
 
 
+def test_counters_that_have_outgrown_their_fields() -> None:
+    data = bytearray(tcp_info.HOST_SIZE)
+    for at, value in ((16, 65483), (20, 1448), (24, 70_000), (80, 70_000), (224, 3_000_000)):
+        struct.pack_into("=I", data, at, value)  # mss, rcv_mss, unacked, cwnd, rcv_ooopack
+    told = tcp_info.LAYOUT.unpack(tcp_info.translate(bytes(data), 0, None))
+    assert told[6:8] == (0xFFFFFFFF, 0xFFFFFFFF)
+    assert told[13] == 3_000_000 * 1448 % 2**32
+    assert tcp_info.congestion_window(bytes(data)) == 0xFFFFFFFF
+
+
 def test_the_end_of_the_stream_is_no_byte() -> None:
     data = bytearray(tcp_info.HOST_SIZE)
     struct.pack_into("=Q", data, 128, 1001)

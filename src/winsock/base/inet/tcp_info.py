@@ -28,6 +28,8 @@ _STATES = (0, 4, 2, 3, 5, 6, 10, 0, 7, 9, 1, 8)
 _SYN_STATES = (2, 3)
 _AFTER_FIN = (6, 8, 9, 11)  # TIME_WAIT, CLOSE_WAIT, LAST_ACK, CLOSING: the peer's FIN was counted as a byte
 _TIMESTAMPS = 1
+_MOST = 0xFFFFFFFF
+"""Of a ULONG: what is more at one time is told as so much, and a counter begins anew."""
 
 
 class _Info(NamedTuple):
@@ -64,15 +66,15 @@ def translate(data: bytes, receive_buffer: int, record: OwnSocket | None) -> byt
         bool(info.options & _TIMESTAMPS),
         info.rtt,
         info.min_rtt,
-        info.unacked * info.mss,
-        info.cwnd * info.mss,
+        min(info.unacked * info.mss, _MOST),
+        min(info.cwnd * info.mss, _MOST),
         info.snd_wnd,
         info.rcv_wnd,
         receive_buffer,
         info.bytes_sent,
         info.bytes_received - (info.state in _AFTER_FIN and info.bytes_received > 0),
-        info.rcv_ooopack * info.rcv_mss,
-        info.bytes_retrans & 0xFFFFFFFF,
+        info.rcv_ooopack * info.rcv_mss & _MOST,
+        info.bytes_retrans & _MOST,
         max(0, info.total_retrans - info.total_rto),
         info.dsack_dups,
         info.total_rto,
@@ -83,7 +85,7 @@ def translate(data: bytes, receive_buffer: int, record: OwnSocket | None) -> byt
 def congestion_window(data: bytes) -> int:
     """How many bytes may be on their way, for what the kernel answered."""
     info = _read(data.ljust(HOST_SIZE, b"\0"))
-    return info.cwnd * info.mss
+    return min(info.cwnd * info.mss, _MOST)
 
 
 def _read(data: bytes) -> _Info:
