@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket as host
 import subprocess
@@ -27,6 +28,7 @@ from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.api import options, sharing, sockets, transfer
 from winsock.base import handover
+from winsock.base.inet import duplicates
 from winsock.testing import World, through
 
 SHARER = Path(__file__).parents[1] / "programs" / "sharer.py"
@@ -266,3 +268,37 @@ def test_nothing_is_left(base_world: World, other: Other, tmp_path: Path) -> Non
     handover.counter.withdraw()
     assert list((tmp_path / "winsock").iterdir()) == []
     assert len(os.listdir("/proc/self/fd")) <= before + 1, "the bell, until the thread has seen that nothing is offered"
+
+
+@pytest.mark.parametrize("state", [b"", bytes(16), bytes(18), b"\5" + bytes(16)])
+def test_what_another_release_hands_over_is_refused(
+    base_world: World, monkeypatch: pytest.MonkeyPatch, state: bytes
+) -> None:
+    """It may know more, or less, of its sockets."""
+    client, _ = base_world.connected()
+    with monkeypatch.context() as other:
+        other.setattr(duplicates, "_pack", lambda record: state)
+        info = sharing.WSADuplicateSocket(client, os.getpid())
+    taken, take = [], handover.take
+
+    def noting(name: int, proof: bytes) -> tuple[int, bytes]:
+        taken.append(take(name, proof))
+        return taken[0]
+
+    monkeypatch.setattr(handover, "take", noting)
+    with refused(WSAEINVAL, "another release"):
+        opened(info)
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(taken[0][0])
+
+
+@pytest.mark.parametrize(("said", "rights"), [(b"\0" * 8, 2), (b"\0" * 3, 1), (b"\xff" * 8, 1), (b"\0" * 7 + b"\1", 1)])
+def test_what_is_handed_over_wrongly_leaves_nothing_open(said: bytes, rights: int) -> None:
+    before = os.listdir("/proc/self/fd")
+    here, there = host.socketpair()
+    with here:
+        with there:
+            host.send_fds(there, [said], [there.fileno()] * rights)
+        with pytest.raises(ConnectionResetError):
+            handover._received(here)
+    assert len(os.listdir("/proc/self/fd")) == len(before)

@@ -34,6 +34,7 @@ _PATIENCE_S = 5.0
 """How long either side waits for the other's next word."""
 _CREDENTIALS = struct.Struct("=3i")
 _LENGTH = struct.Struct("=II")
+_MOST_STATE = 1 << 16
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -174,14 +175,18 @@ def _received(visitor: socket.socket) -> tuple[int, bytes]:
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(data)
-    if flags & socket.MSG_CTRUNC:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    if len(header) != _LENGTH.size or len(descriptors) != 1:
-        raise ConnectionResetError
     try:
-        return descriptors[0], _receive(visitor, _LENGTH.unpack(header)[1])
+        if flags & socket.MSG_CTRUNC:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if len(header) != _LENGTH.size or len(descriptors) != 1:
+            raise ConnectionResetError
+        size = _LENGTH.unpack(header)[1]
+        if size > _MOST_STATE:
+            raise ConnectionResetError
+        return descriptors[0], _receive(visitor, size)
     except OSError:
-        os.close(descriptors[0])
+        for descriptor in descriptors:
+            os.close(descriptor)
         raise
 
 

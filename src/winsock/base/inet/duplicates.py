@@ -73,8 +73,12 @@ class Duplicates(Sockets):
         descriptor, state = handover.take(protocol_info.dwProviderReserved, protocol_info.pack())
         inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
         record = own.wrap(descriptor, self.info, inheritable=inheritable, overlapped=bool(flags & WSA_FLAG_OVERLAPPED))
-        os.set_inheritable(descriptor, inheritable)
-        _unpack(record, state)
+        try:
+            os.set_inheritable(descriptor, inheritable)
+            _unpack(record, state)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return self._register(record)
 
 
@@ -91,6 +95,9 @@ def _pack(record: OwnSocket) -> bytes:
 
 
 def _unpack(record: OwnSocket, state: bytes) -> None:
+    """Raises WSAEINVAL for what another release of this library says of its sockets."""
+    if len(state) != _STATE.size or state[0] > own.LISTENING:
+        raise WinsockError(WSAEINVAL, "protocol_info: it was made by another release of winsock")
     record.phase, record.linger_seconds, *rest = _STATE.unpack(state)
     for name, value in zip(_REMEMBERED, rest, strict=True):
         setattr(record, name, value)
