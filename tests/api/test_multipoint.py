@@ -348,6 +348,8 @@ class TestByIndex:
         at_loopback = self.GROUP + LO.to_bytes(4, "big")
         winsock.WSAIoctl(s, c.SIO_INDEX_ADD_MCAST, at_loopback)
         winsock.WSAIoctl(s, c.SIO_INDEX_MCASTIF, LO.to_bytes(4, "little"))
+        with refused(WSAEADDRNOTAVAIL):
+            winsock.WSAIoctl(s, c.SIO_INDEX_MCASTIF, b"\xff" * 4)
         winsock.sendto(s, b"hello", 0, (host.inet_ntoa(self.GROUP), port_of(s)))
         assert winsock.recv(s, 100) == b"hello"
         winsock.WSAIoctl(s, c.SIO_INDEX_DEL_MCAST, at_loopback)

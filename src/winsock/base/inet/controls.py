@@ -76,6 +76,7 @@ _DWORD = struct.Struct("<I")
 _HANDLE = struct.Struct("<Q")
 _KEEPALIVE = struct.Struct("<3I")
 _INT = struct.Struct("=i")
+_INDEX = struct.Struct("=I")
 _SOCKADDR_IN_SIZE, _SOCKADDR_IN6_SIZE = 16, 28
 _IP_MSFILTER_SIZE, _GROUP_FILTER_SIZE = 16, 144
 _ADDRESS_LIST_HEADER = 8
@@ -253,7 +254,7 @@ def _accept_silently(provider: Controls, s: int, data: bytes) -> bytes:
 
 
 def _bind_to_interface(provider: Controls, s: int, data: bytes) -> bytes:
-    raw.setsockopt(s, socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _INT.pack(*_DWORD.unpack_from(data)))
+    raw.setsockopt(s, socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _INDEX.pack(*_DWORD.unpack_from(data)))
     return b""
 
 

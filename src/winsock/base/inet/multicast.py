@@ -20,6 +20,7 @@ from winsock.base.inet.addresses import HOST_FAMILIES
 from winsock.base.inet.ground import Ground
 
 _INT = struct.Struct("=i")
+_INDEX = struct.Struct("=I")
 _DWORD = struct.Struct("<I")
 _HOST_MODES = {MCAST_INCLUDE: 1, MCAST_EXCLUDE: 0}
 _MODES = {host: windows for windows, host in _HOST_MODES.items()}
@@ -51,9 +52,9 @@ def interface(provider: Ground, s: int, data: bytes) -> bytes:
     """SIO_INDEX_MCASTIF: at which interface, by index, the socket sends to groups; 0 lets the host choose."""
     (number,) = _DWORD.unpack_from(data)
     if provider.info.iAddressFamily == AF_INET6:
-        raw.setsockopt(s, socket.IPPROTO_IPV6, _IPV6_MULTICAST_IF, _INT.pack(number))
+        raw.setsockopt(s, socket.IPPROTO_IPV6, _IPV6_MULTICAST_IF, _INDEX.pack(number))
     else:
-        raw.setsockopt(s, socket.IPPROTO_IP, _IP_MULTICAST_IF, bytes(8) + _INT.pack(number))
+        raw.setsockopt(s, socket.IPPROTO_IP, _IP_MULTICAST_IF, bytes(8) + _INDEX.pack(number))
     return b""
 
 
