@@ -28,6 +28,7 @@ def file(tmp_path: Path) -> Path:
         ("%NOT_THERE%/%HERE%", "%NOT_THERE%//here"),
         ("100%/layer.py", "100%/layer.py"),
         ("%%/x", "%%/x"),
+        ("%\ud800%/x", "%\ud800%/x"),
     ],
 )
 def test_environment_variables_are_filled_in_cat_002(path: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +61,9 @@ def test_variables_stay_in_the_path_cat_004(file: Path, monkeypatch: pytest.Monk
 def test_a_file_that_is_not_there_cannot_be_installed(tmp_path: Path) -> None:
     with refused(WSAEINVAL, "No such file"):
         files.kept(f"{tmp_path}/gone.py")
+    for name in ("a\0b.py", "\ud800.py"):
+        with refused(WSAEINVAL, "no name of a file"):
+            files.kept(f"{tmp_path}/{name}")
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])

@@ -296,6 +296,17 @@ def execute(*statements: str) -> Callable[[Path], None]:
         execute("UPDATE entry SET info = x'00'"),
         execute("UPDATE entry SET info = 'text'"),
         execute("DELETE FROM number"),
+        execute("UPDATE entry SET path = x'00'"),
+        execute("UPDATE entry SET options = x'00'"),
+        execute("UPDATE entry SET digest = x'00'"),
+        execute("UPDATE entry SET categories = 'many'"),
+        execute("UPDATE entry SET categories = -1"),
+        execute("UPDATE entry SET info = (SELECT info FROM entry WHERE rowid = 1)"),
+        execute("INSERT INTO application VALUES (x'00', NULL, 1)"),
+        execute("INSERT INTO application VALUES ('/bin/sh', NULL, 1.5)"),
+        execute("UPDATE number SET value = 0 WHERE name = 'generation'"),
+        execute("UPDATE number SET value = 1 << 40 WHERE name = 'native'"),
+        execute("UPDATE number SET value = 'x' WHERE name = 'twin'"),
     ],
 )
 def test_a_damaged_file_is_told_with_the_way_out(spoil: Callable[[Path], None], catalog_file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from winsock.abi.errors import WSAEINPROGRESS, WSANO_RECOVERY, WinsockError
@@ -17,6 +17,8 @@ from winsock.catalog.store import Application, Installed, built_in
 APPLICATION_ID = 0x57534331
 """In the file's head: "WSC1"."""
 VERSION = 1
+_MOST_DWORD = 0xFFFFFFFF
+_MOST = (1 << 63) - 1
 PATIENCE_S = 10.0
 """How long a change waits for another one."""
 
@@ -85,20 +87,50 @@ def _contents(connection: sqlite3.Connection, path: str) -> Installed:
 def _parsed(connection: sqlite3.Connection) -> Installed:
     numbers = dict(connection.execute("SELECT name, value FROM number"))
     native, twin = (
-        Catalog(map(_entry, connection.execute(_SELECT_ENTRIES, (view,))), numbers[name])
+        _catalog(map(_entry, connection.execute(_SELECT_ENTRIES, (view,))), numbers[name])
         for view, name in enumerate(_VIEWS)
     )
     applications = connection.execute("SELECT path, extra, categories FROM application ORDER BY rowid")
-    return Installed(native, twin, tuple(map(Application._make, applications)), numbers["generation"])
+    return Installed(native, twin, tuple(map(_application, applications)), _number(numbers["generation"], 1, _MOST))
 
 
 _SELECT_ENTRIES = "SELECT info, path, options, digest, categories FROM entry WHERE view = ? ORDER BY place"
 
 
-def _entry(row: tuple[bytes, str, str | None, str, int]) -> CatalogEntry:
+def _catalog(entries: Iterable[CatalogEntry], next_id: object) -> Catalog:
+    catalog = Catalog(entries, _number(next_id, 1, _MOST_DWORD + 1))
+    if len({entry.info.dwCatalogEntryId for entry in catalog}) != len(catalog):
+        raise ValueError("two entries have one id")
+    return catalog
+
+
+def _entry(row: tuple[object, object, object, object, object]) -> CatalogEntry:
     info, path, options, digest, categories = row
-    settings = None if options is None else Settings(options)
-    return CatalogEntry(WSAPROTOCOL_INFO.unpack(info), path, settings, digest, categories)
+    if not isinstance(info, bytes):
+        raise TypeError(f"an entry is {type(info).__name__}")
+    settings = None if options is None else Settings(_text(options))
+    bits = _number(categories, 0, _MOST_DWORD)
+    return CatalogEntry(WSAPROTOCOL_INFO.unpack(info), _text(path), settings, _text(digest), bits)
+
+
+def _application(row: tuple[object, object, object]) -> Application:
+    path, extra, categories = row
+    return Application(_text(path), None if extra is None else _text(extra), _number(categories, 0, _MOST_DWORD))
+
+
+# SQLite keeps in any column whatever was put there.
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is {type(value).__name__}")
+    return value
+
+
+def _number(value: object, least: int, most: int) -> int:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"a number is {value!r}")
+    return value
 
 
 def _put(connection: sqlite3.Connection, contents: Installed, is_new: bool) -> None:

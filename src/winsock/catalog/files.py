@@ -21,13 +21,20 @@ def expanded(path: str) -> str:
     first, *rest = path.split("%")
     text, is_name = first, True
     for part in rest:
-        if is_name and part in os.environ:
+        if is_name and _is_set(part):
             text, is_name = text + os.environ[part], False
         elif is_name:
             text += "%" + part
         else:
             text, is_name = text + part, True
     return text
+
+
+def _is_set(name: str) -> bool:
+    try:
+        return name in os.environ
+    except UnicodeEncodeError:  # no variable of this host can be called so
+        return False
 
 
 def split(path: str) -> tuple[str, str]:
@@ -55,6 +62,8 @@ def kept(path: str) -> tuple[str, str]:
             digest = digest_of(source.read())
     except OSError as error:
         raise WinsockError(WSAEINVAL, f"path: {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise WinsockError(WSAEINVAL, f"path: {file!r} is no name of a file: {error}") from error
     problem = distrust(file)
     if problem is not None:
         raise WinsockError(WSANO_RECOVERY, f"path: {problem}")
