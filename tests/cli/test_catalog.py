@@ -206,6 +206,8 @@ def test_a_chain_may_be_removed_by_its_id(catalog: Said) -> None:
     [
         ("trcae", "no layer 'trcae' is installed; there are: trace"),
         ("4711", "the catalog has no entry 4711"),
+        ("²", "no layer '²' is installed; there are: trace"),
+        ("9" * 4400, f"no layer '{'9' * 4400}' is installed; there are: trace"),
         ("1001", "MSAFD Tcpip [TCP/IP] is a base protocol: without it there are no sockets"),
     ],
 )

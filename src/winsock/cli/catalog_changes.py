@@ -12,6 +12,7 @@ from winsock.abi import constants
 from winsock.abi.constants import BASE_PROTOCOL, LAYERED_PROTOCOL
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.abi.guids import GUID
+from winsock.abi.sockaddr import decimal
 from winsock.catalog import files, layering, store, using
 from winsock.catalog import install as changes
 from winsock.catalog.entries import Catalog, CatalogEntry
@@ -112,8 +113,9 @@ def _covered(catalog: Catalog, over: Sequence[str] | None) -> list[CatalogEntry]
 def _meant(catalog: Catalog, word: str) -> list[CatalogEntry]:
     if word == "base":
         return changes.bases(catalog)
-    if word.isdigit():
-        entry = catalog.find(int(word))
+    number = _id(word)
+    if number is not None:
+        entry = catalog.find(number)
         if entry.info.chain_length == LAYERED_PROTOCOL:
             raise UsageError(f"--over {word}: that is a layer by itself; name a chain or a base protocol")
         return [entry]
@@ -161,7 +163,8 @@ def differences(before: Catalog, after: Catalog) -> Iterable[str]:
 
 
 def _removable(catalog: Catalog, word: str) -> CatalogEntry:
-    entry = catalog.find(int(word)) if word.isdigit() else _layer_named(catalog, word)
+    number = _id(word)
+    entry = _layer_named(catalog, word) if number is None else catalog.find(number)
     if entry is None:
         raise WinsockError(WSAEINVAL, _no_layer(catalog, word))
     if entry.info.chain_length == BASE_PROTOCOL:
@@ -186,13 +189,19 @@ def reorder(options: Namespace) -> int:
 
 
 def _placed(catalog: Catalog, word: str) -> list[int]:
-    if word.isdigit():
-        return [catalog.find(int(word)).info.dwCatalogEntryId]
+    number = _id(word)
+    if number is not None:
+        return [catalog.find(number).info.dwCatalogEntryId]
     layer = _layer_named(catalog, word)
     if layer is None:
         raise WinsockError(WSAEINVAL, _no_layer(catalog, word))
     own = layer.info.dwCatalogEntryId
     return [entry.info.dwCatalogEntryId for entry in catalog if using.layers_of(entry, catalog)[:1] == [own]]
+
+
+def _id(word: str) -> int | None:
+    """The id that a word is; None where it is a name."""
+    return decimal(word, 0xFFFFFFFF)
 
 
 # reset
