@@ -60,6 +60,15 @@ def test_a_message_cut_short_has_no_counters() -> None:
     assert read(whole[:-100]).info is None
 
 
+def test_a_message_without_a_whole_body_is_an_error() -> None:
+    whole = message(socket.AF_INET, socket_id(HERE, 1, HERE, 2, 3))
+    short = sockdiag.HEADER.pack(40, sockdiag.SOCK_DIAG_BY_FAMILY, 0, 0, 0) + bytes(24)
+    for data in (whole[:-1], short + whole):
+        _, start, end = next(sockdiag.split(data, len(data)))
+        with pytest.raises(OSError, match=os.strerror(errno.EBADMSG)):
+            sockdiag.unpack(data, start, end)
+
+
 def test_an_attribute_of_no_length_ends_the_reading() -> None:
     assert read(message(socket.AF_INET, socket_id(HERE, 1, HERE, 2, 3), bytes(8))).info is None
 
@@ -75,6 +84,8 @@ def test_split_finds_each_message_and_ends_at_nonsense() -> None:
 def test_an_error_message_is_an_os_error() -> None:
     error = sockdiag.error_of(struct.pack("=i", -errno.ENOENT), 0)
     assert (error.errno, error.strerror) == (errno.ENOENT, os.strerror(errno.ENOENT))
+    for nonsense in (b"", struct.pack("=i", -(2**31)), struct.pack("=i", 5)):
+        assert sockdiag.error_of(nonsense, 0).errno == errno.EBADMSG
 
 
 def test_a_request_names_one_socket_or_all() -> None:

@@ -53,6 +53,7 @@ _REQUEST = Struct("=4BI")
 _MESSAGE = Struct("=2B2x48s4x4I")
 _ATTRIBUTE = Struct("=HH")
 _ERROR = Struct("=i")
+_MOST_ERRNO = 4095
 _INFO = Struct("=56xI8xI28xI16xQQ16xII32xI4xQQ")
 
 
@@ -141,13 +142,20 @@ def split(data: bytes | bytearray, size: int) -> Iterator[tuple[int, int, int]]:
 
 
 def unpack(data: bytes | bytearray, start: int, end: int) -> Message:
-    """The body of a SOCK_DIAG_BY_FAMILY message; an attribute that is cut off counts as absent."""
+    """The body of a SOCK_DIAG_BY_FAMILY message; `OSError` EBADMSG where it is too short.
+
+    An attribute that is cut off counts as absent.
+    """
+    if end - start < _MESSAGE.size:
+        raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG))
     return Message._make((*_MESSAGE.unpack_from(data, start), _info(data, start + _MESSAGE.size, end)))
 
 
 def error_of(data: bytes | bytearray, start: int) -> OSError:
     """The body of an NLMSG_ERROR or NLMSG_DONE message, as the error it tells; its errno is 0 where all went well."""
-    number = -_ERROR.unpack_from(data, start)[0]
+    number = -_ERROR.unpack_from(data, start)[0] if len(data) >= start + _ERROR.size else errno.EBADMSG
+    if not 0 <= number <= _MOST_ERRNO:
+        number = errno.EBADMSG
     return OSError(number, os.strerror(number))
 
 
@@ -210,7 +218,8 @@ class Questions:
                     if error.errno:
                         raise error
                     return
-                yield unpack(self._buffer, start, end)
+                if kind == SOCK_DIAG_BY_FAMILY:
+                    yield unpack(self._buffer, start, end)
 
 
 def subscribe(groups: Iterable[str] = tuple(DESTROY_GROUPS), buffer_size: int = BUFFER_SIZE) -> socket.socket:
