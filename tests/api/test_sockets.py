@@ -545,6 +545,19 @@ def test_a_datagram_socket_has_one_peer_conn_026_conn_027_conn_028_ud_07_ud_08(w
             transfer.send(s, b"x")
 
 
+@pytest.mark.parametrize("port_of", ["bind", "connect"])
+def test_a_datagram_socket_keeps_its_port_when_it_leaves_its_peer(world: World, port_of: str) -> None:
+    s, peer = sockets.socket(*UDP), world.datagram()
+    if port_of == "bind":
+        sockets.bind(s, SockaddrIn("0.0.0.0", 0))
+    sockets.connect(s, sockets.getsockname(peer))
+    name = sockets.getsockname(s)
+    sockets.connect(s, SockaddrOther(AF_UNSPEC, bytes(14)))
+    assert sockets.getsockname(s) == name._replace(host="0.0.0.0")  # type: ignore[call-arg]
+    transfer.sendto(peer, b"still there?", 0, name)
+    assert transfer.recv(s, 100) == b"still there?"
+
+
 def test_a_stream_leaves_its_peer_by_the_unspecified_family(world: World) -> None:
     s = world.connected().client
     sockets.connect(s, SockaddrOther(AF_UNSPEC, bytes(14)))

@@ -27,7 +27,7 @@ from winsock.abi.errors import (
     WinsockError,
     from_errno,
 )
-from winsock.abi.sockaddr import Sockaddr, SockaddrOther
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet import own, raw
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, abort, require_inet
@@ -150,11 +150,11 @@ class Connections(Sockets):
 
     def _connect_datagram(self, record: OwnSocket, name: Sockaddr) -> None:
         if isinstance(name, SockaddrOther) and name.family == AF_UNSPEC:
-            self._forget_peer(record)
+            self._forget_peer_of_datagrams(record)
             return
         address = require_inet(self.info, name)
         if address.host in ZEROS and address.port == 0:
-            self._forget_peer(record)
+            self._forget_peer_of_datagrams(record)
             return
         error = raw.connect(record.handle, name)
         if error == errno.EACCES:  # Windows lets a socket connect to the broadcast address, and send() to it
@@ -167,6 +167,16 @@ class Connections(Sockets):
         record.bound = True
         if record.selection is not None:
             record.selection.connected()
+
+    def _forget_peer_of_datagrams(self, record: OwnSocket) -> None:
+        """The same, but the port stays, which the kernel takes back where it had chosen it."""
+        before = raw.getsockname(record.handle)
+        self._forget_peer(record)
+        now = raw.getsockname(record.handle)
+        if not isinstance(before, (SockaddrIn, SockaddrIn6)) or not isinstance(now, (SockaddrIn, SockaddrIn6)):
+            return
+        if before.port and not now.port and record.raw_protocol is None:
+            record.bound = raw.bind(record.handle, now._replace(port=before.port)) == 0
 
     def _forget_peer(self, record: OwnSocket) -> None:
         error = raw.connect(record.handle, _NO_PEER)
