@@ -15,6 +15,7 @@ from tests.refusals import code_of, refused
 from winsock.abi.constants import (
     AF_INET,
     FIONBIO,
+    FIONREAD,
     MSG_DONTROUTE,
     MSG_OOB,
     MSG_PARTIAL,
@@ -222,6 +223,21 @@ def test_an_unreachable_port_fails_the_receive_io_023_ud_09(world: World) -> Non
     assert waiting.select(0, [s], None, None, 20)[0] == [s]
     with refused(WSAECONNRESET):
         transfer.recv(s, 1)
+
+
+def test_asking_for_the_readable_bytes_takes_no_reset_away(world: World) -> None:
+    s, gone = world.datagrams()
+    sockets.closesocket(gone)
+    transfer.send(s, b"anybody?")
+    assert waiting.select(0, [s], None, None, 20)[0] == [s]
+    assert options.ioctlsocket(s, FIONREAD) == 0
+    assert waiting.select(0, [s], None, None, 0)[0] == [s]
+    with refused(WSAECONNRESET):
+        transfer.recv(s, 1)
+    options.WSAIoctl(s, SIO_UDP_CONNRESET, b"\0\0\0\0")
+    transfer.send(s, b"anybody?")
+    assert options.ioctlsocket(s, FIONREAD) == 0
+    assert waiting.select(0, [s], None, None, 0)[0] == []
 
 
 def test_unreachable_ports_may_be_ignored(world: World) -> None:

@@ -7,6 +7,7 @@ of `winsock.abi.ioctls`.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -190,8 +191,11 @@ def _bytes_of_messages(record: OwnSocket) -> int:
     with _looking:
         raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(0))
         try:
-            while (count := raw.recvmsg(record.handle, scratch, flags)[0]) >= 0:
-                total += count
+            while (count := raw.recvmsg(record.handle, scratch, flags)[0]) >= 0 or count == -errno.ECONNREFUSED:
+                if count >= 0:
+                    total += count
+                else:  # that an earlier datagram found nobody is told once, and was for the next receive
+                    record.reset_pending = record.reports_resets
         finally:
             raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(-1))
     return total
