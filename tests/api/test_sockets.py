@@ -601,6 +601,21 @@ def test_shutting_down_what_is_not_connected_sh_01_close_019(world: World) -> No
         sockets.shutdown(world.connected().client, 3)
 
 
+def test_what_was_not_shut_down_can_be_connected(world: World) -> None:
+    listener, address = world.listener()
+    s = world.stream()
+    for how in (SD_SEND, SD_RECEIVE, SD_BOTH):
+        with refused(WSAENOTCONN):
+            sockets.shutdown(s, how)
+    with refused(WSAEINVAL):
+        transfer.recv(s, 1)
+    sockets.connect(s, address)
+    accepted, _ = sockets.accept(listener)
+    transfer.send(s, b"out")
+    transfer.send(accepted, b"in")
+    assert (transfer.recv(accepted, 9), transfer.recv(s, 9)) == (b"out", b"in")
+
+
 def test_shutting_down_twice_sh_02_io_028_close_018(world: World) -> None:
     client, server = world.connected()
     sockets.shutdown(client, SD_SEND)

@@ -171,8 +171,9 @@ class Sockets(Ground):
         if record is None:
             _check(raw.shutdown(s, host_how))
             return
-        if record.phase == own.LISTENING:
-            raise WinsockError(WSAENOTCONN, "s: a listening socket has no connection to shut down")
+        if record.stream and record.phase in (own.NEW, own.FAILED, own.LISTENING):
+            # Not for the kernel to say: it would refuse, and end it all the same, for a later connection too
+            raise WinsockError(WSAENOTCONN, "s: the socket has no connection to shut down")
         ended = (how == SD_RECEIVE or record.sending_ended) and (how == SD_SEND or record.receiving_ended)
         error = raw.shutdown(s, host_how)
         # An unconnected datagram socket is shut down all the same, and a second time is no mistake.
