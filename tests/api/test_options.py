@@ -31,6 +31,7 @@ from winsock.abi.constants import (
     IPPROTO_IPV6,
     IPPROTO_TCP,
     IPPROTO_UDP,
+    IPV6_UNICAST_HOPS,
     SIO_BASE_HANDLE,
     SIO_KEEPALIVE_VALS,
     SIO_ROUTING_INTERFACE_QUERY,
@@ -364,6 +365,12 @@ def test_readable_bytes_ic_06_ioc_004_ioc_009(world: World) -> None:
     transfer.send(client, b"12345")
     waiting.select(0, [server], None, None, 20)
     assert options.ioctlsocket(server, FIONREAD) == 5
+
+
+def test_an_option_of_another_family_is_none_opt_006(world: World) -> None:
+    for s in (world.stream(), world.datagram()):
+        with refused(WSAENOPROTOOPT, "IPV6_UNICAST_HOPS"):
+            options.getsockopt(s, IPPROTO_IPV6, IPV6_UNICAST_HOPS)
 
 
 def test_codes_that_there_are_not_ioc_008(world: World) -> None:

@@ -127,7 +127,10 @@ class Options(Ground):
 
     def _get_host(self, s: int, row: options.Option) -> OptionValue:
         codec = CODECS[row.type]
-        data = raw.getsockopt(s, *_host_numbers(row), codec.size)
+        try:
+            data = raw.getsockopt(s, *_host_numbers(row), codec.size)
+        except WinsockError as error:
+            raise _not_for_this_socket(row, error) from None
         value = codec.decode(data)
         calling.local.option = value, data
         return value
@@ -139,11 +142,14 @@ class Options(Ground):
         try:
             raw.setsockopt(s, *_host_numbers(row), data)
         except WinsockError as error:
-            if error.from_kernel and error.errno == errno.EOPNOTSUPP:
-                raise WinsockError(
-                    WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno
-                ) from None
-            raise
+            raise _not_for_this_socket(row, error) from None
+
+
+def _not_for_this_socket(row: options.Option, error: WinsockError) -> WinsockError:
+    """What the kernel said, in the word that is documented."""
+    if error.errno != errno.EOPNOTSUPP:
+        return error
+    return WinsockError(WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno)
 
 
 def _check_length(row: options.Option, value: OptionValue) -> None:
