@@ -396,6 +396,13 @@ class TestConnecting:
         self.connect(self.redirected(kind(listener.getsockname())), SockaddrIn("192.0.2.1", 9))
         assert seen("WSPConnect") == [SockaddrIn(*listener.getsockname())]
 
+    def test_the_same_address_is_no_answer(self) -> None:
+        """It may be one that the socket cannot connect to; that is for the base protocol to say."""
+        asked = SockaddrIn("127.0.0.1", 9)
+        with pytest.raises(e.WinsockError):
+            self.connect(self.redirected(SockaddrIn(*asked), c.AF_INET6), asked)
+        assert seen("WSPConnect") == [asked]
+
     def test_an_ipv4_answer_on_an_ipv6_socket_becomes_v4_mapped(self, listener: socket.socket) -> None:
         port = listener.getsockname()[1]
         self.connect(self.redirected(("127.0.0.1", port), c.AF_INET6), SockaddrIn6("2001:db8::1", 9))

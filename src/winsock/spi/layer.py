@@ -309,7 +309,7 @@ class Layer(Provider):
         if name.family == AF_UNSPEC or not (self.datagrams or self.info.iSocketType == SOCK_STREAM):
             return name
         answer = self.connecting(name)
-        return name if answer is None else self._fitted(answer)
+        return name if answer is None or answer == name else self._fitted(answer)
 
     def _fitted(self, answer: object) -> Sockaddr:
         """The answer of `connecting` as an address for a socket of this chain's family."""
