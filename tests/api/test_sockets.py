@@ -568,6 +568,22 @@ def test_a_stream_leaves_its_peer_by_the_unspecified_family(world: World) -> Non
     assert sockets.accept(listener)[1] == sockets.getsockname(s)
 
 
+def test_a_connection_that_broke_is_not_made_again(world: World) -> None:
+    listener, address = world.listener()
+    s, other = world.stream(), world.listener()[1]
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(s, address)
+    assert waiting.select(0, None, [s], None, 20)[1] == [s]
+    sockets.closesocket(listener)
+    assert waiting.select(0, [s], None, None, 20)[0] == [s]
+    with refused(WSAECONNRESET):
+        transfer.recv(s, 1)
+    for _ in range(2):
+        with refused(WSAEISCONN):
+            sockets.connect(s, other)
+
+
 def test_a_peer_that_cannot_be(world: World) -> None:
     with refused(WSAEAFNOSUPPORT):
         sockets.connect(world.datagram(), SockaddrIn6("::1", 9))

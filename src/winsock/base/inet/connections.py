@@ -90,6 +90,8 @@ class Connections(Sockets):
             return
         self.check_target(record, name)
         earlier = record.phase
+        if earlier == own.CONNECTED:  # also where the connection broke, of which the kernel would make another
+            raise from_errno(errno.EISCONN, "s: the socket is connected, or has been")
         error = self.connect_while_interrupted(record, name)
         if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
             # The kernel told how the last attempt ended. Winsock starts another.
