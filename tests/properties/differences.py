@@ -151,6 +151,12 @@ INSTEAD = (
         Failure(WSAEADDRNOTAVAIL),
     ),
     Instead(
+        "nf-winsock2-connect: WSAEISCONN, also where the connection broke",
+        ("connect",),
+        lambda s, step: s.is_stream and s.phase == CONNECTED,
+        Failure(WSAEISCONN),
+    ),
+    Instead(
         "SH-01: there is no connection, and nothing is ended; the kernel would end it for a later one",
         ("shutdown",),
         lambda s, step: (
@@ -201,10 +207,16 @@ INSTEAD = (
         1,
     ),
     Instead(
-        "BL-46: it can be set before bind",
+        "BL-46: it cannot be set of a socket with a name",
+        ("set_option",),
+        lambda s, step: s.is_bound and _option(step) == "IPV6_V6ONLY",
+        Failure(WSAEINVAL),
+    ),
+    Instead(
+        "BL-46: on IPv4 it can be set before bind",
         ("set_option",),
         lambda s, step: s.family == IPV4 and _option(step) == "IPV6_V6ONLY",
-        lambda s, step: Failure(WSAEINVAL) if s.is_bound else None,
+        None,
     ),
 )
 
@@ -212,7 +224,7 @@ OTHERWISE = (
     Otherwise(
         "nf-winsock2-connect: WSAEISCONN, also where the kernel tells a late success once more",
         ("connect",),
-        lambda s, step, told: s.is_stream and told is None and s.phase in (CONNECTING, CONNECTED),
+        lambda s, step, told: s.is_stream and told is None and s.phase == CONNECTING,
         Failure(WSAEISCONN),
     ),
     Otherwise(
