@@ -26,7 +26,7 @@ WORLDS: dict[str, tuple[LayerLike, ...]] = {
     "own": (OwnHandles,),
 }
 EVERY_DAY = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
@@ -69,7 +69,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, repla
     monkeypatch.setattr(machine, "SECONDS", 0.2)
     monkeypatch.setattr(module, name, replacement)
     with pytest.raises(AssertionError):
-        run("inet", settings(EVERY_DAY, phases=[Phase.generate]))
+        run("inet", settings(EVERY_DAY, phases=[Phase.generate], max_examples=60))
 
 
 def test_a_wrong_answer_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
