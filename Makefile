@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two files at a time: most tests wait for programs and clocks.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .PHONY: help demo test lint types unit e2e docs bench soak clean
 
@@ -36,10 +38,10 @@ types: $(BIN)/pytest
 	$(BIN)/mypy
 
 unit: $(BIN)/pytest
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered
 
 e2e: $(BIN)/pytest
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/e2e
 
 docs: $(BIN)/winsock
 	$(BIN)/python docs/generate.py
