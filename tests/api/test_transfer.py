@@ -21,6 +21,7 @@ from winsock.abi.constants import (
     MSG_PARTIAL,
     MSG_PEEK,
     MSG_WAITALL,
+    SD_SEND,
     SIO_UDP_CONNRESET,
     SIOCATMARK,
     SO_OOBINLINE,
@@ -355,6 +356,29 @@ def test_urgent_data_in_line_oob_014_oob_015_se_13(world: World) -> None:
     options.ioctlsocket(server, FIONBIO, 1)
     with refused(WSAEWOULDBLOCK):
         transfer.recv(server, 1)
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_receive_that_tells_an_urgent_byte_brings_it_alone_oob_015(world: World, adopted: bool) -> None:
+    client, server = world.connected()
+    options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+    if adopted:
+        own.forget(server)
+    own.MARKING.add(server)
+    for data, flags in ((b"before", 0), (b"!", MSG_OOB), (b"after", 0), (b"?", MSG_OOB)):
+        transfer.send(client, data, flags)
+    sockets.shutdown(client, SD_SEND)
+    told = []
+    while True:
+        buffers = [bytearray(), bytearray(2), bytearray(10)]
+        count, flags = transfer.WSARecv(server, buffers) or (0, 0)
+        told.append((b"".join(buffers)[:count], flags))
+        if not count:
+            break
+    # the kernel has one mark: what was urgent before another is no more
+    assert told == [(b"before!after", 0), (b"?", MSG_OOB), (b"", 0)]
+    sockets.closesocket(server)
+    assert server not in own.MARKING
 
 
 def test_errors_are_the_last_error_err_002(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -24,6 +25,7 @@ from winsock.abi import errors as e
 from winsock.abi.options import Linger
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrOther
 from winsock.api import options, sockets, transfer, waiting
+from winsock.base.inet import own
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.core.journal import journal
 from winsock.dispatcher import drivers, handles, loader, process
@@ -83,6 +85,13 @@ class HandsUp(StreamLayer):
 
     def incoming_ended(self) -> bool:
         return True
+
+
+class Wrapping(StreamLayer):
+    """Makes more of what is sent."""
+
+    def outgoing(self, data: bytes) -> bytes:
+        return b"<" + data + b">"
 
 
 class Mute(StreamLayer):
@@ -557,10 +566,26 @@ class TestSend:
 class TestUrgentData:
     """It goes round no layer, and none of it is lost."""
 
-    def test_it_is_not_sent_or_received(self, server: socket.socket) -> None:
+    def test_it_is_sent_through_the_layer(self, server: socket.socket) -> None:
+        with World(through(ours.Swap)) as world:
+            s, peer = connected(world, server)
+            assert transfer.WSASend(s, [b"ab", b"c"], c.MSG_OOB) == 3
+            transfer.send(s, b"d")
+            poll = select.poll()
+            poll.register(peer, select.POLLPRI)
+            assert poll.poll(PATIENCE_S * 1000)
+            assert peer.recv(1, socket.MSG_OOB) == b"C"
+            assert exactly(peer, 3) == b"ABD"
+
+    def test_what_becomes_of_it_is_urgent_if_it_is_one_byte(self, server: socket.socket) -> None:
+        with World(through(Wrapping)) as world:
+            s, peer = connected(world, server)
+            transfer.send(s, b"!", c.MSG_OOB)
+            assert exactly(peer, 3) == b"<!>"
+
+    def test_it_is_not_received_by_itself(self, server: socket.socket) -> None:
         with World(through(ours.Pass)) as world:
             s, _ = connected(world, server)
-            refused(e.WSAEOPNOTSUPP, lambda: transfer.send(s, b"!", c.MSG_OOB))
             refused(e.WSAEOPNOTSUPP, lambda: transfer.recv(s, 1, c.MSG_OOB))
             refused(e.WSAEOPNOTSUPP, lambda: transfer.send(s, b"!", c.MSG_PARTIAL))
             refused(e.WSAENOPROTOOPT, lambda: options.setsockopt(s, c.SOL_SOCKET, c.SO_OOBINLINE, 0))
@@ -572,6 +597,30 @@ class TestUrgentData:
             peer.send(b"c", socket.MSG_OOB)
             peer.send(b"d")
             assert transfer.recv(s, 4, c.MSG_WAITALL) == b"ABCD"
+
+    def test_and_told_by_the_flags_where_the_base_tells_it(self, server: socket.socket) -> None:
+        with World(through(ours.Swap)) as world:
+            s, peer = connected(world, server)
+            own.MARKING.add(driver_of(s).context(s).lower)
+            peer.send(b"ab")
+            peer.send(b"c", socket.MSG_OOB)
+            peer.send(b"de")
+            for data, flags in ((b"AB", 0), (b"C", c.MSG_OOB), (b"DE", 0)):
+                buffer = bytearray(9)
+                assert transfer.WSARecv(s, [buffer], c.MSG_PEEK) == (len(data), flags)
+                assert transfer.WSARecv(s, [buffer]) == (len(data), flags)
+                assert buffer[: len(data)] == data
+
+    def test_not_so_if_it_was_read_ahead(self, server: socket.socket) -> None:
+        with World(through(ours.Swap)) as world:
+            s, peer = connected(world, server)
+            own.MARKING.add(driver_of(s).context(s).lower)
+            peer.send(b"c", socket.MSG_OOB)
+            peer.send(b"de")
+            while options.ioctlsocket(s, c.FIONREAD) < 3:
+                waiting.select(0, [s], None, None, PATIENCE_S)
+            assert transfer.WSARecv(s, [bytearray(2)]) == (2, 0)
+            assert transfer.WSARecv(s, [bytearray(2)]) == (1, 0)
 
 
 class TestSelect:

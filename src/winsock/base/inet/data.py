@@ -43,7 +43,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
-from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
@@ -241,7 +241,10 @@ class Data(Sockets):
             or len(buffers) != 1
             or record.receiving_ended
             or HOOKED
+            or s in MARKING
         ):
+            if s in MARKING and not flags:
+                return self._receive_marking(s, buffers, overlapped)
             return self._receive(s, buffers, flags, overlapped, "WSPRecv")[:2]
         waiters, receive = record.waiters, record.recv_into
         waiters.append(None)
@@ -300,6 +303,23 @@ class Data(Sockets):
                 address=source,
             )
         return count, 0, source
+
+    def _receive_marking(self, s: int, buffers: Sequence[WriteBuffer], overlapped: object) -> tuple[int, int]:
+        """Receive what stands before an urgent byte, or that byte alone.
+
+        The kernel stops a receive before an urgent byte, and not behind it: so first something must be there.
+        """
+        from winsock.host.queues import AT_MARK, ask_or_0
+
+        if not self._receive(s, (bytearray(1),), MSG_PEEK, overlapped, "WSPRecv")[0]:
+            return 0, 0
+        if not ask_or_0(s, AT_MARK):
+            return self._receive(s, buffers, 0, overlapped, "WSPRecv")[:2]
+        try:
+            one = next((view[:1] for buffer in buffers if (view := memoryview(buffer).cast("B"))), memoryview(b""))
+        except _NO_BUFFER as error:
+            raise _no_buffer(error) from None
+        return self._receive(s, (one,), 0, overlapped, "WSPRecv")[0], MSG_OOB
 
     def _check_receive_flags(self, flags: int, record: OwnSocket | None) -> None:
         if flags & ~_RECEIVE_FLAGS:

@@ -33,7 +33,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import check_kind
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
 from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
@@ -190,6 +190,8 @@ class Sockets(Ground):
         if HOOKED:
             refuse_nested()
         record = SOCKETS.pop(s, None)
+        if MARKING:
+            MARKING.discard(s)
         if record is not None:
             record.closed = True
             if record.holds_more or record.waiters:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Literal
 
-from winsock.abi.constants import SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
+from winsock.abi.constants import MSG_OOB, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from winsock.abi.errors import (
     WSAECONNABORTED,
     WSAENOTCONN,
@@ -85,11 +86,14 @@ class Connection(Machine):
 
     # Data.
 
-    def send(self, buffers: Sequence[ReadBuffer], blocking: bool) -> int:
-        """Take bytes from the application; where it may wait, until the socket below has them all."""
+    def send(self, buffers: Sequence[ReadBuffer], blocking: bool, urgent: bool = False) -> int:
+        """Take bytes from the application; where it may wait, until the socket below has them all.
+
+        `urgent`: the last of them is an urgent byte.
+        """
         taken = 0
-        for piece in _pieces(buffers):
-            if not self._take(piece, blocking):
+        for piece, alone in _urgent_last(buffers) if urgent else zip(_pieces(buffers), repeat(False)):
+            if not self._take(piece, blocking, alone):
                 if taken:
                     break
                 self._tell("found_no_room")
@@ -103,25 +107,30 @@ class Connection(Machine):
         self._tell("found_no_room")
         return taken
 
-    def receive(self, buffers: Sequence[memoryview], blocking: bool, peek: bool = False, fill: bool = False) -> int:
-        """Give the application what came, at least one byte, or, to `fill`, as much as there is room; 0 at the end."""
+    def receive(
+        self, buffers: Sequence[memoryview], blocking: bool, peek: bool = False, fill: bool = False
+    ) -> tuple[int, int]:
+        """Give the application what came, at least one byte, or, to `fill`, as much as there is room; 0 at the end.
+
+        With it flags: MSG_OOB for an urgent byte that comes alone.
+        """
         wanted = sum(map(len, buffers))
         least = wanted if fill else min(1, wanted)
 
-        def attempt() -> int | None:
+        def attempt() -> tuple[int, int] | None:
             return self._give(buffers, least, peek)
 
         with self.lock:
-            count = attempt()
-        if count is None and blocking:
-            count = self.wait_for(attempt, IN, self._patience_s(SO_RCVTIMEO))
-            if count is None and self.incoming.size:
+            given = attempt()
+        if given is None and blocking:
+            given = self.wait_for(attempt, IN, self._patience_s(SO_RCVTIMEO))
+            if given is None and self.incoming.size:
                 with self.lock:
-                    count = self._give(buffers, 1, peek)
+                    given = self._give(buffers, 1, peek)
         self._tell("received")
-        if count is None:
+        if given is None:
             raise _timed_out("receiving (SO_RCVTIMEO)") if blocking else _would_block("receiving")
-        return count
+        return given
 
     def count_readable(self) -> int:
         """How many bytes a receive would get at once, as far as it is worth knowing."""
@@ -132,15 +141,15 @@ class Connection(Machine):
             self.settle()
             return self.incoming.size
 
-    def _take(self, piece: bytes, blocking: bool) -> bool:
+    def _take(self, piece: bytes, blocking: bool, urgent: bool) -> bool:
         """Whether these bytes went into the machine."""
         with self.lock:
-            taken = self._try_to_take(piece)
+            taken = self._try_to_take(piece, urgent)
         if taken is None and blocking:
-            taken = self.wait_for(lambda: self._try_to_take(piece), patience_s=self._patience_s(SO_SNDTIMEO))
+            taken = self.wait_for(lambda: self._try_to_take(piece, urgent), patience_s=self._patience_s(SO_SNDTIMEO))
         return bool(taken)
 
-    def _try_to_take(self, piece: bytes) -> bool | None:
+    def _try_to_take(self, piece: bytes, urgent: bool) -> bool | None:
         """Under the lock: True, or None where what was sent before is in the way."""
         if self.outgoing.size or not self.pipeline.ready:
             self.progress()
@@ -148,7 +157,7 @@ class Connection(Machine):
         if self.outgoing.size or not self.pipeline.ready:
             return None
         if piece:
-            self.put(piece)
+            self.put(piece, urgent)
             self._raise_error()
         return True
 
@@ -168,8 +177,8 @@ class Connection(Machine):
         if self._sending_ended:
             raise WinsockError(WSAESHUTDOWN, "s: sending was shut down")
 
-    def _give(self, buffers: Sequence[memoryview], least: int, peek: bool) -> int | None:
-        """Under the lock: fill the buffers, where there are enough bytes or there will be no more."""
+    def _give(self, buffers: Sequence[memoryview], least: int, peek: bool) -> tuple[int, int] | None:
+        """Under the lock: fill the buffers, where there are enough bytes or there will be no more; with flags."""
         if self.closing:
             raise _closed()
         if self._receiving_ended:
@@ -180,12 +189,13 @@ class Connection(Machine):
         while incoming.size < least and not self.connecting and self.read():
             pass
         if incoming.size >= least or (incoming.size and self.no_more):
-            count = incoming.copy_into(buffers)
-            if not peek:
+            count, flags = incoming.copy_into(buffers), MSG_OOB if self.urgent else 0
+            if count and not peek:
                 incoming.drop(count)
-            return count
+                self.urgent = False
+            return count, flags
         self._raise_error()
-        return 0 if self.no_more else None
+        return (0, 0) if self.no_more else None
 
     def _raise_error(self) -> None:
         if self.error is not None:
@@ -356,6 +366,13 @@ def _pieces(buffers: Sequence[ReadBuffer]) -> Iterable[bytes]:
         return (b"".join(buffers),)
     views = [memoryview(buffer) for buffer in buffers]
     return (bytes(view[i : i + PIECE]) for view in views for i in range(0, len(view), PIECE))
+
+
+def _urgent_last(buffers: Sequence[ReadBuffer]) -> Iterable[tuple[bytes, bool]]:
+    """The pieces, and whether each is urgent: the last byte is, by itself."""
+    data = b"".join(_pieces(buffers))
+    yield from ((piece, False) for piece in _pieces((data[:-1],)) if piece)
+    yield from ((piece, True) for piece in (data[-1:],) if piece)
 
 
 def _would_block(what: str) -> WinsockError:

@@ -4,8 +4,9 @@ For each connection that the layer wants there is a `Connection`; this provider 
 for, and hands everything else to the provider below, as `NonIfsLayer` does. A handle without such a connection - new,
 listening, or of a connection that the layer does not want - is the provider's below, call for call.
 
-Out-of-band data would go round the layer, or be lost to it: sending and receiving with MSG_OOB is WSAEOPNOTSUPP, and an
-urgent byte that the peer sends comes in line, through the layer, as every other byte.
+Urgent data goes through the layer in its place. The last byte of a send with MSG_OOB goes by itself, and what came of
+it is urgent again if it is one byte; what the peer sends comes in line, with MSG_OOB among the flags of the receive
+where the provider below tells it so. A receive with MSG_OOB, which would go round the layer, is WSAEOPNOTSUPP.
 
 WSPSelect, WSPEventSelect and WSPAsyncSelect tell of what a receive would get, and not of what the network brought.
 """
@@ -251,10 +252,10 @@ class Direct(Asking, NonIfsLayer):
         connection = handle.connection
         if connection is None:
             return self.next.WSPSend(handle.lower, buffers, flags, overlapped, completion_routine, thread_id)
-        _check_transfer("WSPSend", buffers, flags, overlapped)
+        _check_transfer("WSPSend", buffers, overlapped)
         if flags & MSG_PARTIAL:
             raise unsupported("WSPSend of a partial message (MSG_PARTIAL)")
-        return connection.send(_readable(buffers), handle.blocking)
+        return connection.send(_readable(buffers), handle.blocking, bool(flags & MSG_OOB))
 
     def WSPSendTo(
         self,
@@ -284,13 +285,15 @@ class Direct(Asking, NonIfsLayer):
         connection = handle.connection
         if connection is None:
             return self.next.WSPRecv(handle.lower, buffers, flags, overlapped, completion_routine, thread_id)
-        _check_transfer("WSPRecv", buffers, flags, overlapped)
+        _check_transfer("WSPRecv", buffers, overlapped)
+        if flags & MSG_OOB:
+            raise unsupported("WSPRecv of urgent data (MSG_OOB), which would go round the layer,")
         fill, peek = bool(flags & MSG_WAITALL), bool(flags & MSG_PEEK)
         if fill and (peek or flags & MSG_PARTIAL or not handle.blocking):
             raise WinsockError(
                 WSAEOPNOTSUPP, "flags: MSG_WAITALL goes with blocking streams, without MSG_PEEK and MSG_PARTIAL"
             )
-        return connection.receive(_writable(buffers), handle.blocking, peek, fill), 0
+        return connection.receive(_writable(buffers), handle.blocking, peek, fill)
 
     def WSPRecvFrom(
         self,
@@ -448,13 +451,11 @@ def _close(s: int) -> None:
         pass  # it was closed behind our back
 
 
-def _check_transfer(function: str, buffers: Sequence[ReadBuffer], flags: int, overlapped: object) -> None:
+def _check_transfer(function: str, buffers: Sequence[ReadBuffer], overlapped: object) -> None:
     if overlapped is not None:
         raise unsupported(f"{function} with an overlapped structure")
     if not buffers:
         raise WinsockError(WSAEINVAL, "buffers: there is none")
-    if flags & MSG_OOB:
-        raise unsupported(f"{function} of urgent data (MSG_OOB), which would go round the layer,")
 
 
 def _readable(buffers: Sequence[ReadBuffer]) -> Sequence[ReadBuffer]:

@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from winsock.abi.constants import AF_UNSPEC, FIONBIO, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
-from winsock.abi.errors import WSAECONNRESET, WSAEWOULDBLOCK, WinsockError
+from winsock.abi.constants import AF_UNSPEC, FIONBIO, MSG_OOB, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
+from winsock.abi.errors import WSAECONNRESET, WSAEOPNOTSUPP, WSAEWOULDBLOCK, WinsockError
 from winsock.abi.sockaddr import SockaddrOther
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.stage import END, Stage
@@ -89,8 +89,12 @@ class Machine:
         """Whether the socket below is closed, or none of ours any more."""
         self.until: float | None = None
         """Until when it must be over."""
+        self.urgent = False
+        """Whether what is for the application is one urgent byte, and nothing else."""
         self.moves = 0
         """How often anything moved."""
+        self._sends_urgent = False
+        """Whether what is for the network goes as urgent data, if it is one byte."""
         self._began = 0.0
         self._sent = 0
         self._received = 0
@@ -152,7 +156,8 @@ class Machine:
                 return False
             self.fail(error)
             return True
-        count = received[0] if received is not None else 0
+        count, flags = received if received is not None else (0, 0)
+        alone = bool(flags & MSG_OOB) and count == 1 and not self.incoming.size
         if count:
             self._received += count
             self.pipeline.incoming(bytes(memoryview(buffer)[:count]))
@@ -160,10 +165,12 @@ class Machine:
             self.lower_ended = True
             self.pipeline.incoming(END)
         self.gather()
+        self.urgent = alone and self.incoming.size == 1
         return True
 
-    def put(self, piece: bytes) -> None:
-        """Bytes from the application."""
+    def put(self, piece: bytes, urgent: bool = False) -> None:
+        """Bytes from the application; `urgent`, if what comes of them is one byte."""
+        self._sends_urgent = urgent
         self.pipeline.outgoing(piece)
         self.gather()
 
@@ -197,12 +204,17 @@ class Machine:
     def flush(self) -> None:
         """Give the socket below what it takes."""
         while self.outgoing.size and self.error is None and not self.over:
+            flags = MSG_OOB if self._sends_urgent and self.outgoing.size == 1 else 0
             try:
-                count = self.table.WSPSend(self.lower, (self.outgoing.run(),), 0)
+                count = self.table.WSPSend(self.lower, (self.outgoing.run(),), flags)
             except WinsockError as error:
+                if flags and error.winerror == WSAEOPNOTSUPP:
+                    self._sends_urgent = False
+                    continue
                 if error.winerror != WSAEWOULDBLOCK:
                     self.fail(error)
                 return
+            self._sends_urgent = False
             self.outgoing.drop(count or 0)
             self._sent += count or 0
             self._moved()
