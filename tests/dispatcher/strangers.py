@@ -41,6 +41,8 @@ class Context:
         self.options: dict[int, int] = {}
         self.closed = threading.Event()
         self.closings = 0
+        self.ended = False
+        """For those that tell it: whether anything was shut down."""
 
 
 class Stranger(Provider):

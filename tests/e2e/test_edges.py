@@ -15,10 +15,7 @@ from tests.programs.edges import CASES
 WORLDS = {"trace": chain("trace", witnesses=[]), **CHAINS}
 ALL_S = 100.0
 """What hangs is ended, case by case: see the program."""
-OWN = {"a_close_ends_both_ways", "ends_that_are_told_apart", "urgent_bytes"}
-"""What a chain with a provider that makes handles of its own answers otherwise as yet."""
-NAMES = {world: [name for name in CASES if world != "own" or name not in OWN] for world in WORLDS}
-PAIRS = [(name, world) for world, names in NAMES.items() for name in names]
+PAIRS = [(name, world) for world in WORLDS for name in CASES]
 PROGRAM = (PYTHON, "-m", "tests.programs.edges")
 
 Answers = dict[str, tuple[int, list[str]]]
@@ -43,7 +40,7 @@ def through() -> Callable[[str], Finished]:
 
     @functools.cache
     def run(world: str) -> Finished:
-        with supervising(*PROGRAM, *NAMES[world], options=WORLDS[world].options, cwd=ROOT) as started:
+        with supervising(*PROGRAM, options=WORLDS[world].options, cwd=ROOT) as started:
             return started.wait(ALL_S)
 
     return run

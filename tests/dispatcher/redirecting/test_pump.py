@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import queue
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import pytest
 
-from tests.dispatcher.strangers import SECONDS, Context, Stranger, World, fill, read_all, reset, tcp_pair
+from tests.dispatcher.strangers import (
+    SECONDS,
+    Context,
+    Stranger,
+    World,
+    fill,
+    read_all,
+    receive_exactly,
+    reset,
+    tcp_pair,
+)
 from tests.waiting import wait_until
 from winsock.abi import errors as e
+from winsock.abi.constants import MSG_OOB, MSG_PEEK, SIO_BASE_HANDLE
 from winsock.dispatcher.records import records
+from winsock.dispatcher.redirecting import far
 from winsock.dispatcher.redirecting import pump as pumping
 from winsock.dispatcher.redirecting.pump import Pump
 from winsock.host.queues import UNREAD, ask_or_0
+from winsock.spi.handles import HANDLE
 
+SIOCATMARK = 0x8905
 MUCH = bytes(range(256)) * 8000
 
 
@@ -63,6 +80,29 @@ def read_until_reset(sock: socket.socket) -> bytes:
     except ConnectionResetError:
         return data
     raise AssertionError(f"an orderly end after {len(data)} bytes")
+
+
+def poll_for(sock: socket.socket, events: int) -> bool:
+    """Whether one of these holds now, or the connection is no more."""
+    poller = select.poll()
+    poller.register(sock, events)
+    return bool(poller.poll(0))
+
+
+def pending_error(sock: socket.socket) -> int:
+    """What the next call would fail with."""
+    wait_until(lambda: poll_for(sock, 0), "the end")
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def check_urgent(sock: socket.socket) -> None:
+    wait_until(lambda: poll_for(sock, select.POLLPRI), "the urgent byte")
+    assert sock.recv(1, socket.MSG_OOB) == b"!"
+    before = b""
+    while not any(fcntl.ioctl(sock, SIOCATMARK, bytes(4))):
+        before += sock.recv(1)
+    assert before == b"before"
+    assert receive_exactly(sock, 5) == b"after"
 
 
 @pytest.fixture
@@ -139,6 +179,44 @@ class TestEnds:
         assert link.endings.empty()
         link.peer.sendall(b"for nobody")
         assert link.ending() is None
+        assert pending_error(link.peer) == errno.EPIPE  # the kernel's answer to such bytes
+
+    def test_also_what_it_left_unread_is_answered_by_a_reset(self, link: Link) -> None:
+        link.peer.sendall(b"unread")
+        wait_until(lambda: ask_or_0(link.program.fileno(), UNREAD), "the bytes")
+        link.program.sendall(b"all")
+        link.program.shutdown(socket.SHUT_WR)
+        assert read_all(link.peer) == b"all"
+        link.program.close()
+        assert link.ending() is None
+        assert pending_error(link.peer) == errno.EPIPE
+
+    def test_what_was_sent_before_arrives_in_full(self, link: Link) -> None:
+        """The peer talks on and reads slowly: it is answered when it has everything."""
+        link.program.setblocking(False)
+        sent = fill(link.program.fileno())
+        link.program.shutdown(socket.SHUT_WR)
+        link.peer.sendall(b"for nobody")
+        wait_until(lambda: ask_or_0(link.program.fileno(), UNREAD), "the bytes")
+        received = receive_exactly(link.peer, sent)
+        link.program.close()
+        assert received == bytes(sent)
+        assert link.peer.recv(1) == b""
+        assert link.ending() is None
+        assert pending_error(link.peer) == errno.EPIPE
+
+    def test_a_reset_waits_for_what_the_peer_does_not_have_yet(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(far, "_DELIVERY_S", SECONDS)
+        with Link(Urgent) as link:
+            link.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            link.peer.sendall(b"unread")
+            wait_until(lambda: ask_or_0(link.program.fileno(), UNREAD), "the bytes")
+            link.program.sendall(MUCH[:50_000])
+            link.program.shutdown(socket.SHUT_WR)
+            wait_until(lambda: link.context.ended, "the end")
+            link.program.close()
+            assert receive_exactly(link.peer, 50_000) == MUCH[:50_000]
+            assert link.ending() is None
 
     def test_or_by_being_told(self, link: Link) -> None:
         link.program.sendall(MUCH[:100_000])
@@ -148,7 +226,53 @@ class TestEnds:
         assert link.ending() is None
 
 
+class TestUrgent:
+    """A byte that is urgent stays so, in its place."""
+
+    def test_outgoing(self) -> None:
+        with Link(Urgent) as link:
+            link.program.sendall(b"before")
+            link.program.send(b"!", socket.MSG_OOB)
+            link.program.sendall(b"after")
+            check_urgent(link.peer)
+
+    def test_incoming(self) -> None:
+        with Link(Urgent) as link:
+            link.peer.sendall(b"before")
+            link.peer.send(b"!", socket.MSG_OOB)
+            link.peer.sendall(b"after")
+            check_urgent(link.program)
+
+    def test_in_line_where_the_provider_sends_none(self) -> None:
+        with Link(Calm) as link:
+            link.program.sendall(b"before")
+            link.program.send(b"!", socket.MSG_OOB)
+            link.program.sendall(b"after")
+            assert receive_exactly(link.peer, 12) == b"before!after"
+
+    def test_one_that_nobody_reads_yet(self) -> None:
+        """It comes when a receive waits already, and nothing before it."""
+        with Link(Urgent) as link:
+            wait_until(lambda: link.pump.far.receiving, "receiving")
+            for first, second in ((link.peer, link.program), (link.program, link.peer)):
+                second.settimeout(None)  # with one it waits for other bytes
+                first.send(b"!", socket.MSG_OOB)
+                wait_until(partial(poll_for, second, select.POLLPRI), "the urgent byte")
+                assert second.recv(1, socket.MSG_OOB) == b"!"
+
+
 class TestErrors:
+    def test_a_reset_after_the_peers_end_is_told_by_what_is_below(self) -> None:
+        with Link(Urgent) as link:
+            link.peer.shutdown(socket.SHUT_WR)
+            assert link.program.recv(1) == b""
+            reset(link.peer)
+            wait_until(lambda: poll_for(link.program, 0), "the reset")
+            assert pending_error(link.program) == errno.EPIPE
+            error = link.ending()
+            assert error is not None
+            assert error.winerror == e.WSAECONNRESET
+
     def test_a_reset_of_the_programs_reaches_the_peer(self, link: Link) -> None:
         reset(link.program)
         with pytest.raises(ConnectionResetError):
@@ -216,6 +340,42 @@ class Nonsense(Stranger):
 
     def WSPIoctl(self, *arguments: object) -> bytes | None:
         raise e.WinsockError(e.WSAEOPNOTSUPP)
+
+
+class Urgent(Stranger):
+    """Keeps urgent data in line and tells of it, and what descriptor is below."""
+
+    def take(self, sock: socket.socket) -> int:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        return super().take(sock)
+
+    def WSPIoctl(self, s: int, code: int, *rest: Any) -> bytes | None:
+        if code == SIO_BASE_HANDLE:
+            return HANDLE.pack(self.context(s).sock.fileno())
+        return super().WSPIoctl(s, code, *rest)
+
+    def WSPShutdown(self, s: int, how: int) -> None:
+        super().WSPShutdown(s, how)
+        self.context(s).ended = True
+
+    def WSPSend(self, s: int, buffers: Any, flags: int = 0, *rest: object) -> int | None:
+        return self.context(s).sock.sendmsg(buffers, (), flags)
+
+    def WSPRecv(self, s: int, buffers: Any, flags: int = 0, *rest: object) -> tuple[int, int] | None:
+        sock = self.context(s).sock
+        is_there = not flags and super().WSPRecv(s, (bytearray(1),), MSG_PEEK) == (1, 0)
+        if is_there and any(fcntl.ioctl(sock, SIOCATMARK, bytes(4))):
+            return sock.recv_into(buffers[0], 1), MSG_OOB
+        return super().WSPRecv(s, buffers, flags)
+
+
+class Calm(Urgent):
+    """Sends nothing urgent."""
+
+    def WSPSend(self, s: int, buffers: Any, flags: int = 0, *rest: object) -> int | None:
+        if flags & MSG_OOB:
+            raise e.WinsockError(e.WSAEOPNOTSUPP)
+        return super().WSPSend(s, buffers, flags)
 
 
 class Impatient(Stranger):

@@ -7,13 +7,18 @@ written down.
 from __future__ import annotations
 
 import errno
+import os
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from winsock.abi.constants import MSG_PEEK, SD_RECEIVE, SD_SEND, SO_LINGER, SOL_SOCKET
+from winsock.abi.constants import MSG_OOB, MSG_PEEK, SD_RECEIVE, SD_SEND, SIO_BASE_HANDLE, SO_LINGER, SOL_SOCKET
 from winsock.abi.errors import (
     WSAEDISCON,
+    WSAEINVAL,
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
@@ -23,7 +28,10 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.dispatcher import records
+from winsock.dispatcher.redirecting import breaks
+from winsock.host.queues import UNDELIVERED, ask_or_0
 from winsock.spi.guard import failure
+from winsock.spi.handles import HANDLE
 from winsock.spi.layer import ABORTIVE
 
 if TYPE_CHECKING:
@@ -33,9 +41,14 @@ _ENDS = (WSAEDISCON, WSAESHUTDOWN)
 """What a receive may say in place of a count of 0."""
 _HAS_ENDED = (WSAENOTCONN, WSAESHUTDOWN, WSAEOPNOTSUPP)
 """What a shutdown may say where there is nothing left to shut down."""
+_NOT_URGENT = (WSAEOPNOTSUPP, WSAEINVAL)
+"""What a send of urgent data may say where there is no such thing."""
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 _PATIENCE_S, _WAY_OUT_S = 1.0, 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
+_DELIVERY_S = 1.0
+"""How long a peer may take for what was sent before a reset."""
+_CLOSE = 7  # tcp_info.tcpi_state
 
 
 class Far:
@@ -50,6 +63,11 @@ class Far:
         """Set, from any thread, where nobody wants to wait any more."""
         self.receiving = False
         """Whether a thread is in a receive."""
+        self.urgent = False
+        """Whether what was received last is an urgent byte."""
+        self.lost = False
+        """Whether something was received when nobody wanted it any more."""
+        self._break: breaks.Break | None = None
         self._inside: set[int] = set()
         """The threads that are in a call of the provider's, or about to be."""
 
@@ -57,22 +75,27 @@ class Far:
         """Receive something, waiting for it; 0 at the end. Raises `WinsockError`."""
         self.receiving = True
         try:
-            return self._receive(buffer)
+            count = self._receive(buffer)
         except WinsockError as error:
             if error.winerror in _ENDS:
                 return 0
             raise
         finally:
             self.receiving = False
+        self.lost = self.closed and count > 0
+        return 0 if self.closed else count
 
-    def send(self, data: ReadBuffer) -> None:
-        """Send all of it. Raises `WinsockError`."""
-        rest = data
+    def send(self, data: ReadBuffer, urgent: bool = False) -> None:
+        """Send all of it; what is urgent as any other, where the provider has no other way. Raises `WinsockError`."""
+        rest, flags = data, MSG_OOB if urgent else 0
         pause = _FIRST_PAUSE_S
         while rest and not self.closed:
             try:
-                count = self._count("WSPSend", self._call("WSPSend", (rest,), 0), 1, len(rest))
+                count = self._count("WSPSend", self._call("WSPSend", (rest,), flags), 1, len(rest))
             except WinsockError as error:
+                if flags and error.winerror in _NOT_URGENT:
+                    flags = 0
+                    continue
                 _require_again(error)
                 pause = self._wait(reading=False, pause=pause)
             else:
@@ -98,10 +121,41 @@ class Far:
         except WinsockError as error:
             return error.winerror != WSAENOTCONN
 
-    def close(self, abortive: bool) -> None:
-        """Close the socket; `abortive` so that its peer sees a reset."""
+    def wait_until_broken(self) -> bool:
+        """After the end of what is received: wait for `stop`, or for a reset, which is told by True.
+
+        False at once where there is no descriptor that would tell.
+        """
+        with self._as_one_inside():
+            descriptor = None if self.closed else self._base()
+            if descriptor is not None:
+                self._break = breaks.watch(descriptor)
+        if self._break is None:
+            return False
+        if self.closed:
+            self._break.give_up()
+        return self._break.wait()
+
+    def wait_until_sent(self) -> None:
+        """Give the peer a moment for what was sent, which a reset would take back."""
+        descriptor = self._base()
+        try:
+            base = None if descriptor is None else socket.socket(fileno=os.dup(descriptor))
+        except OSError:
+            base = None
+        if base is not None:
+            with base:
+                _wait_until_acknowledged(base)
+
+    def stop(self) -> bool:
+        """Let nobody in any more; whether all are out."""
         self.closed = True
-        self._let_others_out()
+        if self._break is not None:
+            self._break.give_up()
+        return self._let_others_out()
+
+    def close(self, abortive: bool) -> None:
+        """Close the socket, after `stop`; `abortive` so that its peer sees a reset."""
         if not self._is_ours_to_close():
             return
         if abortive:
@@ -112,20 +166,24 @@ class Far:
         pause = _FIRST_PAUSE_S
         while not self.closed:
             try:
-                return self._count("WSPRecv", self._call("WSPRecv", (buffer,), 0), 0, len(buffer))
+                answer = self._call("WSPRecv", (buffer,), 0)
+                count = self._count("WSPRecv", answer, 0, len(buffer))
             except WinsockError as error:
                 _require_again(error)
                 pause = self._wait(reading=True, pause=pause)
+            else:
+                self.urgent = count == 1 and _is_urgent(answer)
+                return count
         return 0
 
     def _is_ours_to_close(self) -> bool:
         """Whether nobody closed it before; the association of an IFS handle ends here, as for `handles.close`."""
         return self.record is None or self.record.made or records.forget_this(self.record)
 
-    def _let_others_out(self) -> None:
+    def _let_others_out(self) -> bool:
         """A thread that is just about to make a call must not meet whoever has the number next.
 
-        One that is still inside after a while waits there, and is woken by the close itself.
+        One that is still inside after a while waits there, and is woken by the close itself. Whether there is none.
         """
         here = {get_ident()}
         if self.receiving and self._inside - here:
@@ -133,6 +191,25 @@ class Far:
         deadline = time.monotonic() + _WAY_OUT_S
         while self._inside - here and time.monotonic() < deadline:
             time.sleep(_FIRST_PAUSE_S)
+        return not self._inside - here
+
+    def _base(self) -> int | None:
+        """The descriptor below all layers; None where there is none, or none that one may know."""
+        try:
+            answer = self.table.WSPIoctl(self._handle, SIO_BASE_HANDLE, None, HANDLE.size)
+            return int(HANDLE.unpack(answer)[0])
+        except Exception:
+            return None
+
+    @contextmanager
+    def _as_one_inside(self) -> Iterator[None]:
+        """So that the socket is not closed meanwhile."""
+        thread = get_ident()
+        self._inside.add(thread)
+        try:
+            yield
+        finally:
+            self._inside.discard(thread)
 
     def _call(self, function: str, *arguments: object) -> Any:
         """Call the provider, unless the socket is closed. Raises `WinsockError`, and nothing else."""
@@ -162,10 +239,10 @@ class Far:
 
     def _count(self, function: str, answer: Any, least: int, most: int) -> int:
         count = answer[0] if isinstance(answer, tuple) and answer else answer
-        if self.closed:
-            return 0
         if isinstance(count, int) and least <= count <= most:
             return count
+        if self.closed:
+            return 0
         nonsense = ValueError(f"{answer!r} says nothing of {most} bytes")
         raise failure(_owner(getattr(self.table, function)), function, nonsense)
 
@@ -197,6 +274,29 @@ def _require_again(error: WinsockError) -> None:
     timed_out = error.winerror == WSAETIMEDOUT and error.errno in _AGAIN
     if error.winerror != WSAEWOULDBLOCK and not timed_out:
         raise error
+
+
+def _is_urgent(answer: Any) -> bool:
+    flags = answer[1] if isinstance(answer, tuple) and len(answer) > 1 else 0
+    return isinstance(flags, int) and bool(flags & MSG_OOB)
+
+
+def _wait_until_acknowledged(sock: socket.socket) -> None:
+    deadline = time.monotonic() + _DELIVERY_S
+    pause = _FIRST_PAUSE_S
+    while _is_owing(sock) and time.monotonic() < deadline:
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _is_owing(sock: socket.socket) -> bool:
+    """Whether the peer of a connection has not acknowledged everything yet."""
+    try:
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSE:
+            return False
+    except OSError:
+        return False
+    return bool(ask_or_0(sock, UNDELIVERED))
 
 
 def _owner(slot: object) -> object:

@@ -10,6 +10,8 @@ minutes, as it does for any socket.
 
 Closing resets until `end` was called, so that the death of this process does not look like the end of a stream.
 
+Urgent data: an urgent byte stays in its place (SO_OOBINLINE), so it can never be lost, and is taken by itself.
+
 Of the two threads that use an end, one takes and one gives. The socket is non-blocking below (it has a time-out), so
 that `reset`, from any thread, wakes both.
 """
@@ -23,7 +25,7 @@ import threading
 import time
 
 from winsock import host
-from winsock.host.queues import UNDELIVERED, UNREAD, ask_or_0
+from winsock.host.queues import AT_MARK, UNDELIVERED, UNREAD, ask_or_0
 from winsock.spi.provider import ReadBuffer
 
 SIZE = 128 * 1024
@@ -34,52 +36,73 @@ _PATIENCE_S = 3600.0
 _SOON_S = 5.0
 _LONGEST_PAUSE_S = 1.0
 _NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+_TAKING = select.POLLIN | select.POLLPRI
 _FIN_WAIT2, _TIME_WAIT, _CLOSE = 5, 6, 7  # tcp_info.tcpi_state
 
 
 class Near:
     """The end. It owns the descriptor."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, resets_on_close: bool = False) -> None:
         self._sock = socket.socket(fileno=descriptor)
         self._sock.settimeout(_PATIENCE_S)
+        self._resets_on_close = resets_on_close
+        """Whether the other end resets also when it is closed with nothing left unread."""
+        self.urgent = False
+        """Whether what was taken last is an urgent byte."""
+        self._poll = select.poll()
+        self._poll.register(self._sock, _TAKING)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         self._giving = threading.Lock()
         self._was_reset = False
         """Whether giving met the reset, which the kernel tells only once."""
+        self._was_refused = False
+        """Whether something was given that nobody took."""
         self._closing = threading.Lock()
         """Held by other threads than the two, so that the number is not closed, and another's, in between."""
 
     def take(self) -> bytes:
         """What came; waits for it. No bytes at the end of the stream. Raises `OSError` where it was reset."""
+        descriptor = self._sock.fileno()
         while True:
+            ((_, events),) = self._poll.poll()
+            self.urgent = bool(events & select.POLLPRI and ask_or_0(descriptor, AT_MARK))
             try:
-                data = self._sock.recv(SIZE)
-            except TimeoutError as error:
-                _require_patience(error)
+                data = os.read(descriptor, 1 if self.urgent else SIZE)  # which stops before an urgent byte
+            except BlockingIOError:
                 continue
             if not data and self._state() == _CLOSE:
                 self._require_no_reset()
             return data
 
-    def give(self, data: ReadBuffer) -> None:
+    def give(self, data: ReadBuffer, urgent: bool = False) -> None:
         """Hand over all of it; waits until there is room. Raises `OSError` where nobody is there any more."""
         rest = memoryview(data)
+        flags = _NOSIGNAL | socket.MSG_OOB if urgent else _NOSIGNAL
         with self._giving:
             while rest:
                 try:
-                    rest = rest[self._sock.send(rest, _NOSIGNAL) :]
+                    rest = rest[self._sock.send(rest, flags) :]
                 except TimeoutError as error:
                     _require_patience(error)
-                except ConnectionResetError:
-                    self._was_reset = True
+                except OSError as error:
+                    self._was_reset = isinstance(error, ConnectionResetError)
+                    self._was_refused = True
                     raise
 
     def end(self) -> None:
         """Nothing more will be given."""
         with self._closing:
             self._shut(socket.SHUT_WR)
+
+    def was_refused(self) -> bool:
+        """Whether the other end was closed with something unread, or got something afterwards. After it is over."""
+        with self._giving:  # which does not wait any more
+            if self._was_refused or self._resets_on_close:
+                return self._was_refused
+            return bool(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
     def wait_until_over(self) -> None:
         """Come back when the other end is closed, or both directions are over. After `take` met the end."""
@@ -184,7 +207,7 @@ def pair() -> tuple[socket.socket, Near]:
             given.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             given.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, -1)
             given.connect(listener.getsockname())
-            return given, Near(_accepted(listener, given.getsockname()).detach())
+            return given, Near(_accepted(listener, given.getsockname()).detach(), resets_on_close=True)
         except BaseException:
             given.close()
             raise

@@ -7,13 +7,17 @@ nobody reads makes the incoming thread wait, and the provider is not asked for m
 How the ends cross:
 
 - the near end's end of stream becomes WSPShutdown(SD_SEND), the provider's becomes a FIN at the near end
-- a reset of the near end closes the provider's socket abortively
+- a reset of the near end closes the provider's socket abortively, when the peer has what was sent before, or takes
+  its time
 - an error of the provider's resets the near end, when all that came before it has arrived there, and closes the
   socket abortively; where it was a send that failed, what can still be received goes first
-- a near end that is closed ends the incoming direction too, when all that was written before it is sent
+- a near end that is closed ends the incoming direction too, when all that was written before it is sent; where
+  something came that nobody was there to read, with a reset, as the kernel answers it
+- an urgent byte crosses as one (MSG_OOB), in its place: a provider tells it by the flags of a receive that brings it
+  alone, and where it sends none, it goes as any other byte
 
-A direction that has ended is not listened to any more: where a provider resets the connection after the end of its
-stream, the next send finds out.
+Where a provider resets the connection after the end of its stream, the descriptor below tells; if there is none, the
+next send finds out.
 
 Whoever finds that all is over closes the provider's socket, once, which wakes the other thread, if the provider keeps
 its contract. If it does not, that thread is lost, and nobody waits for it.
@@ -23,11 +27,12 @@ A pump must not know what the near end is to its user: a file of this process, o
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WinsockError
+from winsock.abi.errors import WSAECONNRESET, WinsockError
 from winsock.dispatcher.made import acting_for
 from winsock.dispatcher.redirecting.far import Far
 from winsock.dispatcher.redirecting.near import SIZE, Near
@@ -65,6 +70,8 @@ class Pump:
         self._over = threading.Event()
         self._closing = threading.Lock()
         self._abortive = False
+        self._unheard = False
+        """Whether something came that nobody was there to read."""
         self._carrying_out = False
         self._leaving = threading.Lock()
         self._threads = 2
@@ -140,39 +147,47 @@ class Pump:
         try:
             while data := self.near.take():
                 self._carrying_out = True
-                self.far.send(data)
+                self.far.send(data, self.near.urgent)
                 self._carrying_out = False
             self.far.end_sending()
             self.near.wait_until_over()
             self._in_order = True
-            self._close(abortive=False)
+            self._close(abortive=self.near.was_refused(), patient=True)
         except WinsockError as error:
             self._sending_failed(error)
         except OSError:
-            self._close(abortive=True)
+            self._close(abortive=True, patient=True)
 
     def _carry_in(self) -> None:
-        try:
-            failure = self._receive_all()
-        except OSError:
-            failure = None  # nobody reads any more: what is still to be sent decides when it is over
+        failure = self._receive_all()
         self._incoming_over.set()
+        if failure is None and not self._unheard and self.far.wait_until_broken():
+            failure = WinsockError(WSAECONNRESET, "the connection was reset by the peer", errno=errno.ECONNRESET)
         if failure is not None:
             self._fail(failure)
 
     def _receive_all(self) -> WinsockError | None:
-        """Everything to the near end, and the end of it; why not, where the provider failed. Raises `OSError`."""
+        """Everything to the near end, and the end of it; why not, where the provider failed."""
         view = memoryview(bytearray(SIZE))
         try:
             while count := self.far.receive(view):
-                self.near.give(view[:count])
+                self._give(view[:count])
                 if self._unsent is not None and not self.far.is_readable():
                     break
         except WinsockError as error:
-            return error
+            return None if self._unheard else error
         if self._unsent is None:
             self.near.end()
         return self._unsent
+
+    def _give(self, data: memoryview) -> None:
+        """To the near end; to nobody, where that is no more: what is still to be sent decides when it is over."""
+        if self._unheard:
+            return
+        try:
+            self.near.give(data, self.far.urgent)
+        except OSError:
+            self._unheard = True
 
     def _sending_failed(self, error: WinsockError) -> None:
         """What can still be received goes first; a receive that waits for nothing is not waited for."""
@@ -191,14 +206,19 @@ class Pump:
         self.near.reset()
         self._close(abortive=True)
 
-    def _close(self, abortive: bool, wait: bool = True) -> None:
-        """Close the provider's socket, whoever comes first."""
+    def _close(self, abortive: bool, wait: bool = True, patient: bool = False) -> None:
+        """Close the provider's socket, whoever comes first; `patient`: a reset waits for what was sent before."""
         if not self._closing.acquire(blocking=False):
             return
         if wait:
             self.hold()
         with acting_for(self.far.record):
-            self.far.close(abortive or self._abortive)
+            if self.far.stop() and patient:
+                self._incoming_over.wait(_GRACE_S)  # as it will at once; then it is known what came
+            abortive = abortive or self._abortive or self._unheard or self.far.lost
+            if abortive and patient:
+                self.far.wait_until_sent()
+            self.far.close(abortive)
         self._tell()
 
     def _tell(self) -> None:

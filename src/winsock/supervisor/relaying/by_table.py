@@ -20,6 +20,7 @@ from winsock.dispatcher.redirecting.pump import Pump
 from winsock.spi import calling
 from winsock.spi.handles import base_handle
 from winsock.spi.stream import StreamLayer
+from winsock.supervisor.relaying import outer
 
 if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
@@ -63,6 +64,8 @@ class ByTable:
         self._lock = threading.Lock()
         self._closed = False
         """Whether the outer socket was closed before there was a pump to do it."""
+        self._left = False
+        """Whether the program has closed its socket."""
         self._sent = self._received = 0
 
     def start(self) -> None:
@@ -83,6 +86,7 @@ class ByTable:
 
     def program_closed(self) -> None:
         """The program has closed its socket."""
+        self._left = True  # which may be before there is a pump
         if self._pump is not None:
             self._pump.program_closed()
 
@@ -110,9 +114,12 @@ class ByTable:
             if self._closed:
                 os.close(near)
                 return False
+            outer.mark_urgent(self._connection.owner.beneath(self._connection.outer))
             pump = self._pump = Pump(near, self._counting(), self._connection.outer, self._ended)
         pump.hold = self._look
         pump.start()
+        if self._left:
+            pump.program_closed()
         return True
 
     def _counting(self) -> ProcTable:

@@ -28,7 +28,7 @@ from winsock.abi.errors import WinsockError
 from winsock.base.inet import raw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Pair = tuple[int, int]
 """The host's level and number of an option."""
@@ -72,10 +72,11 @@ class Inherited(NamedTuple):
     size: int
 
 
+OOB_INLINE = Inherited(_SOL_SOCKET, 10, 4)
 INHERITED = (
     Inherited(_SOL_SOCKET, 2, 4),  # SO_REUSEADDR
     Inherited(_SOL_SOCKET, 9, 4),  # SO_KEEPALIVE
-    Inherited(_SOL_SOCKET, 10, 4),  # SO_OOBINLINE
+    OOB_INLINE,
     Inherited(_SOL_SOCKET, 12, 4),  # SO_PRIORITY, which is not inherited, but set by IP_TOS
     Inherited(_SOL_SOCKET, 13, 8),  # SO_LINGER
     Inherited(_SOL_SOCKET, 18, 4),  # SO_RCVLOWAT
@@ -87,9 +88,9 @@ INHERITED = (
 """What is not trapped and must be looked up."""
 
 
-def inherit(source: int, target: int) -> None:
+def inherit(source: int, target: int, rows: Sequence[Inherited] = INHERITED) -> None:
     """Give a socket what an accepted one has inherited, as far as it is not what every socket has."""
-    for level, number, size in INHERITED:
+    for level, number, size in rows:
         value = raw.getsockopt(source, level, number, size)
         if value != raw.getsockopt(target, level, number, size):
             raw.setsockopt(target, level, number, value)

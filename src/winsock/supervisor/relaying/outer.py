@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.lease import Options
 
 _SOL_SOCKET, _IP, _IPV6 = 1, 0, 41
-_SO_REUSEADDR, _SO_LINGER, _SO_BINDTOIFINDEX, _SO_NETNS_COOKIE = 2, 13, 62, 71
+_SO_REUSEADDR, _SO_OOBINLINE, _SO_LINGER, _SO_BINDTOIFINDEX, _SO_NETNS_COOKIE = 2, 10, 13, 62, 71
 _IP_FREEBIND, _IP_TRANSPARENT, _IP_BIND_ADDRESS_NO_PORT, _IPV6_V6ONLY = 15, 19, 24, 26
 _ANY = ("0.0.0.0", "::")
 _ON = struct.pack("i", 1)
@@ -56,6 +56,12 @@ def prepare(outer: int) -> None:
     own.forget(outer)
     os.set_blocking(outer, False)
     raw.setsockopt(outer, _SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+
+
+def mark_urgent(beneath: int) -> None:
+    """Let receives tell of urgent bytes, which stay in line."""
+    raw.setsockopt(beneath, _SOL_SOCKET, _SO_OOBINLINE, _ON)
+    own.MARKING.add(beneath)
 
 
 def resemble(outer: int, s: int, values: Mapping[carried.Pair, bytes], bound: Sockaddr | None) -> None:

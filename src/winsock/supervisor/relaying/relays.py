@@ -95,7 +95,9 @@ class Relays:
             carried.set_again(made, listening.options)
         beneath = owner.beneath(outer_handle)
         carried.inherit(beneath, made)
-        if not owner.by_table:
+        if owner.by_table:  # layers may have changed this one already
+            carried.inherit(listener, made, (carried.OOB_INLINE,))
+        else:
             outer.prepare(beneath)
         handles.release(made)  # its number may have been another's, whose end nobody told of
         self._by_handle[made] = connection
