@@ -12,7 +12,7 @@ from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import install
-from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
+from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry, LayerSpec
 from winsock.catalog.install import Source
 
 TCP4, UDP4, TCP6, UDP6 = (entry.info for entry in BUILTIN[:4])
@@ -294,6 +294,42 @@ class TestStack:
 
 
 # --- changes -------------------------------------------------------------------------------------------------------
+
+
+class TestStandAbove:
+    """One layer above others, in what sockets get."""
+
+    SPEC = LayerSpec("relay", "relay:R")
+
+    def test_above_the_uppermost_of_them(self) -> None:
+        catalog, low = with_layer(inet(), 1, "low", kinds=[TCP4, UDP4])
+        catalog, middle = with_layer(catalog, 2, "middle", flags=0, kinds=[TCP4, TCP6])
+        catalog, high = with_layer(catalog, 3, "high", kinds=[TCP4, UDP6])
+        before = chains(catalog)
+        made = install.stand_above(catalog, self.SPEC, {low, middle})
+        (own,) = set(ids(made)) - set(ids(catalog))
+        top = {entry.info.iProtocol * 100 + entry.info.iAddressFamily: entry for entry in install.uppermost(made)}
+        tcp4, udp4, tcp6, udp6 = (top[info.iProtocol * 100 + info.iAddressFamily] for info in (TCP4, UDP4, TCP6, UDP6))
+        assert tcp4.info.ProtocolChain.ChainEntries == (high, own, middle, low, 1001)
+        assert udp4.info.ProtocolChain.ChainEntries == (own, low, 1002)
+        assert tcp6.info.ProtocolChain.ChainEntries == (own, middle, 1003)
+        assert udp6.info.ProtocolChain.ChainEntries == (high, 1004)
+        assert [entry.path for entry in (tcp4, udp4, tcp6, udp6)] == ["high:L", "relay:R", "relay:R", "high:L"]
+        assert [bool(entry.info.dwServiceFlags1 & IFS) for entry in (tcp4, udp4, tcp6, udp6)] == [False, True] * 2
+        assert tcp4.info.szProtocol == "high over [relay over [middle over [low over [MSAFD Tcpip [TCP/IP]]]]]"
+        assert chains(made).keys() == before.keys()
+
+    def test_nothing_where_none_of_them_is(self) -> None:
+        catalog, _ = with_layer(inet(), 1)
+        made = install.stand_above(catalog, self.SPEC, {99})
+        assert list(made)[:-1] == list(catalog)
+
+    def test_a_full_chain_takes_no_more(self) -> None:
+        catalog = inet()
+        for number in range(6):
+            catalog, layer = with_layer(catalog, number, kinds=[TCP4])
+        with refused(WSANO_RECOVERY, "at most 7"):
+            install.stand_above(catalog, self.SPEC, {layer})
 
 
 class TestDeinstall:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.byte_chains import LAYERS
 from tests.e2e.conftest import Build
 from tests.e2e.harness import PYTHON, bare, needs, supervised, web_server, winsock
 from tests.e2e.oracle import BYTES, CHAINS, same_answers
@@ -94,6 +96,93 @@ def test_trace_tells_of_the_bytes_and_whose_they_were(build: Build) -> None:
     (close,) = ran.events("close")
     assert (close["sent"], close["received"]) == (len(exchange.received), len(exchange.sent))
     assert (close["peer"], close["name"], close["final"]) == (server.address, "curl", True)
+
+
+@pytest.fixture
+def installed(catalog_file: Path, tmp_path: Path) -> Callable[..., None]:
+    """Installs layers of this file, or others, one on top of another; what is written by hand goes above IFS layers."""
+    files = {"FILE": tmp_path / "own.py", "BYTES": tmp_path / "layers.py"}  # ours, whoever this folder belongs to
+    files["FILE"].write_text(CAPITALS)
+    files["BYTES"].write_bytes(LAYERS.read_bytes())
+    for file in files.values():
+        file.chmod(0o644)
+
+    def install(*layers: str) -> None:
+        for layer in layers:
+            for word, file in files.items():
+                layer = layer.replace(word, str(file))
+            done = winsock("catalog", "install", *layer.split())
+            assert (done.status, done.text) == (0, "")
+
+    return install
+
+
+CAPITALS = """
+from winsock import NonIfsLayer
+
+class Capitals(NonIfsLayer):
+    def WSPSend(self, s, buffers, *arguments):
+        return self.next.WSPSend(self.lower(s), [bytes(buffer).upper() for buffer in buffers], *arguments)
+"""
+
+
+@pytest.mark.parametrize(
+    ("layers", "chain"),
+    [
+        (["FILE"], "relay > capitals"),
+        (["trace", "FILE"], "relay > capitals > trace"),
+        (["FILE", "BYTES:Pass"], "relay > pass > capitals"),
+        (["BYTES:Pass", "FILE"], "relay > capitals > pass"),
+    ],
+)
+def test_what_is_installed_is_used(build: Build, installed: Callable[..., None], layers: list[str], chain: str) -> None:
+    """By `winsock run` and `winsock explain` alike, wherever the layer stands."""
+    installed(*layers)
+    assert winsock("explain").stdout.decode().startswith(f"chain: {chain} > tcp/ipv4, udp/ipv4")
+    with echoing() as server:
+        ran = supervised(build("chatter", "-pthread"), str(server.port), "60")
+        assert ran.same == (0, b"over\n")
+        assert only_capitals(server)
+        assert server.connections == ran.truth["layered"] == 60
+    assert ran.truth["passed"] == ran.truth["refused"] == {}
+    assert ran.events("layer-error") == []
+
+
+BOTH_FAMILIES = """
+import socket
+for host in ("127.0.0.1", "::1"):
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        client = socket.create_connection(listener.getsockname()[:2])
+        accepted = listener.accept()[0]
+        client.sendall(b"question")
+        print(accepted.recv(8, socket.MSG_WAITALL))
+        client.close()
+        print(accepted.recv(8))
+"""
+
+
+def test_installed_over_some_kinds_alone(installed: Callable[..., None]) -> None:
+    """Other chains with a layer that gets bytes are relayed as before."""
+    installed("BYTES:Pass", "FILE --over tcp/ipv6")
+    said = winsock("explain").stdout.decode().splitlines()
+    assert said[:2] == [
+        "chain: relay > pass > tcp/ipv4, udp/ipv4, udp/ipv6",
+        "chain: relay > capitals > pass > tcp/ipv6",
+    ]
+    ran = supervised(PYTHON, "-S", "-c", BOTH_FAMILIES)
+    assert ran.same == (0, b"b'question'\nb''\nb'QUESTION'\nb''\n")
+    assert (ran.truth["passed"], ran.truth["refused"], ran.events("layer-error")) == ({}, {}, [])
+
+
+def test_installed_answers_are_the_kernels(
+    build: Build, installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("trace", "BYTES:Own", "BYTES:Pass")
+    monkeypatch.setitem(CHAINS, "installed", ())
+    for case in ("names_both", "inherited", "reset"):
+        ran = same_answers(build("relayed", "-pthread"), case, chain="installed")
+        assert ran.truth["passed"] == ran.truth["refused"] == {}
+        assert ran.events("layer-error") == []
 
 
 def test_explain_says_so() -> None:

@@ -12,7 +12,7 @@ nf-sporder-wscwriteproviderorder; transport-configuration-and-installation-2.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from winsock.abi.constants import (
@@ -28,7 +28,7 @@ from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import layering, mending
-from winsock.catalog.entries import Catalog, CatalogEntry
+from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec
 
 
 class Source(NamedTuple):
@@ -124,6 +124,27 @@ def _with_layer(
     return _settled(catalog, (*chains, layer, *kept), (layer, *chains, *changed.values())), own_id
 
 
+def stand_above(catalog: Catalog, spec: LayerSpec, layers: Collection[int]) -> Catalog:
+    """The catalog with one more layer in the chains that sockets get: above the uppermost of these, by their ids.
+
+    Raises WSANO_RECOVERY where a chain would be too long.
+    """
+    own_id = catalog.next_id
+    dummy = layering.with_ifs(layering.dummy_info(own_id, spec.name, bases(catalog)[0].info), spec.ifs_handles)
+    layer = CatalogEntry(dummy, spec.path, spec.options)
+    infos = layering.infos_of((*catalog, layer))
+    changed: dict[int, CatalogEntry] = {}
+    for entry in uppermost(catalog):
+        members = entry.info.ProtocolChain.ChainEntries
+        place = next((at for at, member in enumerate(members) if layering.layer_of(member, infos) in layers), None)
+        if place is not None:
+            source = layer if place == 0 else entry
+            info = _with_members(entry.info, (*members[:place], own_id, *members[place:]), infos)
+            changed[info.dwCatalogEntryId] = source._replace(info=info, categories=entry.categories)
+    kept = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
+    return _settled(catalog, (*kept, layer), changed.values())
+
+
 def _of_chain(info: WSAPROTOCOL_INFO, source: Source) -> CatalogEntry:
     """A chain comes from where its uppermost layer comes from; categories are that layer's alone."""
     return CatalogEntry(info, source.path, source.options, source.digest)
@@ -133,9 +154,12 @@ def _around(entry: CatalogEntry, layer: int, infos: layering.Infos) -> CatalogEn
     """The chain, with an IFS layer below the lowest of its layers that make their own handles."""
     members = entry.info.ProtocolChain.ChainEntries
     place = 1 + members.index(_makers(entry.info, infos)[-1])
-    members = (*members[:place], layer, *members[place:])
+    return entry._replace(info=_with_members(entry.info, (*members[:place], layer, *members[place:]), infos))
+
+
+def _with_members(info: WSAPROTOCOL_INFO, members: tuple[int, ...], infos: layering.Infos) -> WSAPROTOCOL_INFO:
     chain = WSAPROTOCOLCHAIN(len(members), members)
-    return entry._replace(info=entry.info._replace(ProtocolChain=chain, szProtocol=mending.name_of(members, infos)))
+    return info._replace(ProtocolChain=chain, szProtocol=mending.name_of(members, infos))
 
 
 def _makers(info: WSAPROTOCOL_INFO, infos: layering.Infos) -> list[int]:

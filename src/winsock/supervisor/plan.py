@@ -154,16 +154,15 @@ def of_catalog(catalog: Catalog) -> Plan | None:
 
     Errors as for `make`.
     """
+    from winsock.catalog.install import stand_above
     from winsock.catalog.using import layers_in_use
 
     entries = layers_in_use(catalog)
     specs = [LayerSpec(entry.info.szProtocol, entry.path, entry.options) for entry in entries]
     layers = [_planned(spec, entry.digest) for spec, entry in zip(specs, entries, strict=True)]
-    for layer in layers:
-        if layer.makes_handles:
-            raise PlanError(
-                f"layer {layer.spec.name} makes handles of its own: name it by --layer, it is not installed"
-            )
+    if any(layer.makes_handles for layer in layers):
+        pairs = zip(entries, layers, strict=True)
+        catalog = stand_above(catalog, PUMPED, {entry.info.dwCatalogEntryId for entry, of in pairs if of.gets_bytes})
     return _made(catalog, layers) if layers else None
 
 
