@@ -47,6 +47,7 @@ ONE, TWO, THREE = (GUID(number, 0, 0, b"provider") for number in (1, 2, 3))
 IFS = c.XP1_IFS_HANDLES
 SELF = "tests.api.test_install"
 PASSES, MAKES = f"{SELF}:Passes", f"{SELF}:Makes"
+STREAMS = f"{SELF}:Streams"
 
 
 class Passes(Layer):
@@ -56,6 +57,10 @@ class Passes(Layer):
 
     def connecting(self, address: Any) -> None:
         type(self).connected += 1
+
+
+class Streams(winsock.StreamLayer):
+    """One that gets the bytes of streams."""
 
 
 class Makes(Layer):
@@ -189,6 +194,19 @@ def test_flags_that_are_not_the_providers_cat_033(path: str, flags: int) -> None
 def test_a_layer_with_handles_of_its_own() -> None:
     winsock.WSCInstallProviderAndChains(ONE, MAKES, "makes", 0)
     assert not any(info.dwServiceFlags1 & IFS for info in winsock.WSCEnumProtocols()[:5])
+
+
+def test_a_stream_layer_hands_up_the_handles_of_datagrams() -> None:
+    """What the entries say is what programs find: such a handle is the base's own."""
+    winsock.WSCInstallProviderAndChains(ONE, STREAMS, "streams", 0)
+    chains = winsock.WSCEnumProtocols()[:4]
+    assert [bool(info.dwServiceFlags1 & IFS) for info in chains] == [False, True] * 2
+    with winsock.started():
+        for info in chains:
+            s = winsock.socket(info.iAddressFamily, info.iSocketType, info.iProtocol)
+            base = winsock.WSAIoctl(s, c.SIO_BASE_HANDLE, None, 8)
+            assert (int.from_bytes(base or b"", "little") == s) is bool(info.dwServiceFlags1 & IFS)
+            winsock.closesocket(s)
 
 
 def test_another_installer_that_does_not_end(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

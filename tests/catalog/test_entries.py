@@ -216,6 +216,11 @@ class TestLayers:
         flags = [bool(entry.info.dwServiceFlags1 & c.XP1_IFS_HANDLES) for entry in catalog]
         assert flags == [False] * 4 + [True, False] + [True] * len(BUILTIN)
 
+    def test_but_for_datagrams_where_it_takes_part_in_streams_alone(self) -> None:
+        catalog = CATALOG.with_layers([A, B._replace(ifs_handles=False, streams_alone=True)])
+        flags = [bool(entry.info.dwServiceFlags1 & c.XP1_IFS_HANDLES) for entry in catalog]
+        assert flags == [False, True] * 2 + [True, False] + [True] * len(BUILTIN)
+
     def test_a_chain_matches_what_its_base_matched_and_wins(self) -> None:
         for base in INET:
             info = base.info

@@ -224,6 +224,17 @@ class TestInstallWithChains:
         with refused(WSANO_RECOVERY, "6 layers over its base, not 7"):
             with_layer(catalog, 7, kinds=[TCP4])
 
+    def test_one_that_takes_part_in_streams_alone_spoils_that_of_streams_alone(self) -> None:
+        catalog, stream = with_layer(inet(), 1, flags=0, streams_alone=True)
+        catalog, _ = with_layer(catalog, 2, kinds=[TCP4, UDP4])
+        flags = {chain: bool(catalog.find(chain).info.dwServiceFlags1 & IFS) for chain in chains(catalog)}
+        datagrams = {chain: catalog.find(chain).info.iSocketType == c.SOCK_DGRAM for chain in flags}
+        assert flags == datagrams
+        assert len(flags) == 6
+        catalog, _ = with_layer(catalog, 3, flags=0, kinds=[UDP4])
+        assert not install.topmost(catalog, UDP4).info.dwServiceFlags1 & IFS
+        assert not catalog.find(stream).info.dwServiceFlags1 & IFS
+
     def test_a_layer_with_handles_of_its_own_spoils_the_flag_of_its_chains(self) -> None:
         catalog, maker = with_layer(inet(), 1, flags=0)
         assert not any(catalog.find(id).info.dwServiceFlags1 & IFS for id in chains(catalog))

@@ -360,6 +360,17 @@ def test_a_layer_that_says_something_else_of_its_handles_now(catalog: Said, fold
     assert "its XP1_IFS_HANDLES is not what the layer says" in "".join(catalog("audit", status=1))
 
 
+def test_a_stream_layer_that_is_none_any_more(catalog: Said, folder: Path) -> None:
+    write(folder / "maker.py", "from winsock import StreamLayer\n\nclass Maker(StreamLayer): pass\n")
+    catalog("install", "maker.py")
+    flags = [bool(info.dwServiceFlags1 & c.XP1_IFS_HANDLES) for info in winsock.WSCEnumProtocols()]
+    assert flags[:5] == [False, True, False, True, False]
+    assert "problem" not in "".join(catalog("audit"))
+    write(folder / "maker.py", MAKER)
+    accept_the_file(folder / "maker.py")
+    assert "its XP1_IFS_HANDLES is not what the layer says" in "".join(catalog("audit", status=1))
+
+
 def test_the_32_bit_catalog_is_looked_at_where_it_was_changed(catalog: Said) -> None:
     winsock.WSCInstallProvider64_32(GUID(1, 0, 0, bytes(8)), "gone_for_good:Layer", [hidden("gone")])
     assert sum("(32-bit)" in line for line in catalog("audit", status=1)) == len(BUILTIN) + 1

@@ -7,6 +7,7 @@ in 32 does the same with the catalog of 32-bit programs; one in 64_32 with both.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from winsock.abi.constants import (
     WSAPROTOCOL_LEN,
@@ -36,6 +37,7 @@ from winsock.catalog.install import Source
 from winsock.catalog.store import Installed
 from winsock.dispatcher import loader
 from winsock.dispatcher.route import function, require_started
+from winsock.spi.layer import is_stream
 
 Transform = Callable[[Catalog], Catalog]
 
@@ -312,11 +314,13 @@ def _layering(
         raise WinsockError(WSAEINVAL, f"name: a text of 1 to {WSAPROTOCOL_LEN} characters, not {name!r}")
     if service_flags & ~XP1_IFS_HANDLES:
         raise WinsockError(WSAEINVAL, f"service_flags: XP1_IFS_HANDLES or 0, not {service_flags:#x}")
-    _check_provider(source, bool(service_flags & XP1_IFS_HANDLES))
-    return lambda catalog: install.install_with_chains(catalog, provider_id, source, name, service_flags, kinds)[0]
+    streams_alone = is_stream(_provider(source, bool(service_flags & XP1_IFS_HANDLES)))
+    return lambda catalog: install.install_with_chains(
+        catalog, provider_id, source, name, service_flags, kinds, streams_alone
+    )[0]
 
 
-def _check_provider(source: Source, is_ifs: bool) -> None:
+def _provider(source: Source, is_ifs: bool) -> Any:
     """A provider that is installed with its chains is looked at: its handles must be what is said of them."""
     try:
         kind = loader.resolve(source.path, source.digest)
@@ -325,6 +329,7 @@ def _check_provider(source: Source, is_ifs: bool) -> None:
     if getattr(kind, "ifs_handles", is_ifs) != is_ifs:
         own = "hands up the handles from below" if not is_ifs else "makes handles of its own"
         raise WinsockError(WSAEINVALIDPROCTABLE, f"service_flags: {source.path} {own}, so they must say so")
+    return kind
 
 
 def _categories_of(catalog: Catalog, provider_id: GUID, info_type: int, flags: int) -> int:

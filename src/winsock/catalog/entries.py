@@ -58,6 +58,8 @@ class LayerSpec(NamedTuple):
     options: object = None
     ifs_handles: bool = True
     """Whether it hands up the handles from below, rather than make its own."""
+    streams_alone: bool = False
+    """Whether it does so for all sockets but streams."""
 
 
 class Catalog:
@@ -132,11 +134,7 @@ class Catalog:
             raise WinsockError(WSAEINVAL, "there is no base protocol to put a layer over")
         first = self.next_id
         dummies = [
-            CatalogEntry(
-                layering.with_ifs(layering.dummy_info(first + i, spec.name, bases[0].info), spec.ifs_handles),
-                spec.path,
-                spec.options,
-            )
+            CatalogEntry(dummy_of(spec, first + i, bases[0].info), spec.path, spec.options)
             for i, spec in enumerate(specs)
         ]
         ids = [entry.info.dwCatalogEntryId for entry in dummies]
@@ -146,6 +144,12 @@ class Catalog:
             for i, base in enumerate(bases)
         ]
         return Catalog(layering.with_common_ifs((*chains, *dummies, *self.entries)))
+
+
+def dummy_of(spec: LayerSpec, entry_id: int, pattern: WSAPROTOCOL_INFO) -> WSAPROTOCOL_INFO:
+    """The hidden entry of a layer; what it does not say itself is as in `pattern`."""
+    info = layering.with_ifs(layering.dummy_info(entry_id, spec.name, pattern), spec.ifs_handles)
+    return layering.with_streams_alone(info, spec.streams_alone)
 
 
 _TCP_FLAGS = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA | XP1_IFS_HANDLES

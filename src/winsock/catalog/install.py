@@ -28,7 +28,7 @@ from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.catalog import layering, mending
-from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec
+from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec, dummy_of
 
 
 class Source(NamedTuple):
@@ -64,17 +64,19 @@ def install_with_chains(
     name: str,
     service_flags: int,
     kinds: Iterable[WSAPROTOCOL_INFO] | None = None,
+    streams_alone: bool = False,
 ) -> tuple[Catalog, int]:
     """The catalog with a layer: its hidden entry, and first of all a chain over each entry that it covers; its id.
 
     It covers the uppermost entry of the family, type and protocol of each of `kinds`, or, where that is None, the base
-    protocol of every kind. Raises WSAEINVAL where the provider or the name is installed, or a kind is not;
-    WSANO_RECOVERY where there is no base protocol, or a chain would be too long.
+    protocol of every kind. `streams_alone`: see `layering.STREAMS_ALONE`. Raises WSAEINVAL where the provider or the
+    name is installed, or a kind is not; WSANO_RECOVERY where there is no base protocol, or a chain would be too long.
     """
     covered = bases(catalog) if kinds is None else _topmost_of_each(catalog, kinds)
     if not covered:
         raise WinsockError(*(_NO_BASE if kinds is None else _NO_KINDS))
-    return _with_layer(catalog, provider_id, source, name, service_flags, covered, [])
+    dummy = _dummy(name, service_flags, streams_alone, covered)
+    return _with_layer(catalog, provider_id, source, dummy, covered, [])
 
 
 _NO_BASE = (WSANO_RECOVERY, "there is no base protocol to put a layer over")
@@ -82,7 +84,13 @@ _NO_KINDS = (WSAEINVAL, "the list of what to cover is empty")
 
 
 def stack(
-    catalog: Catalog, provider_id: GUID, source: Source, name: str, is_ifs: bool, covered: Sequence[CatalogEntry]
+    catalog: Catalog,
+    provider_id: GUID,
+    source: Source,
+    name: str,
+    is_ifs: bool,
+    covered: Sequence[CatalogEntry],
+    streams_alone: bool = False,
 ) -> tuple[Catalog, int]:
     """The catalog with a layer where it belongs: over these entries, but an IFS layer below every other; its id.
 
@@ -94,26 +102,32 @@ def stack(
     infos = layering.infos_of(catalog)
     mixed = [entry for entry in covered if is_ifs and _makers(entry.info, infos)]
     plain = [entry for entry in covered if entry not in mixed]
-    return _with_layer(catalog, provider_id, source, name, XP1_IFS_HANDLES if is_ifs else 0, plain, mixed)
+    dummy = _dummy(name, XP1_IFS_HANDLES if is_ifs else 0, streams_alone, covered)
+    return _with_layer(catalog, provider_id, source, dummy, plain, mixed)
+
+
+def _dummy(name: str, service_flags: int, streams_alone: bool, covered: Sequence[CatalogEntry]) -> WSAPROTOCOL_INFO:
+    """The hidden entry of a layer, without an id."""
+    dummy = layering.dummy_info(0, name, covered[0].info)._replace(dwServiceFlags1=service_flags)
+    return layering.with_streams_alone(dummy, streams_alone)
 
 
 def _with_layer(
     catalog: Catalog,
     provider_id: GUID,
     source: Source,
-    name: str,
-    service_flags: int,
+    dummy: WSAPROTOCOL_INFO,
     below: Sequence[CatalogEntry],
     around: Sequence[CatalogEntry],
 ) -> tuple[Catalog, int]:
     """The catalog with a layer, with chains over the entries `below`, and in the middle of the chains `around` it."""
     if _entries_of(catalog, provider_id):
         raise WinsockError(WSAEINVAL, f"the provider {provider_id} is already installed")
+    name = dummy.szProtocol
     if any(entry.info.szProtocol == name for entry in catalog if entry.info.chain_length == LAYERED_PROTOCOL):
         raise WinsockError(WSAEINVAL, f"a layer of the name {name!r} is already installed")
     own_id = catalog.next_id
-    dummy = layering.dummy_info(own_id, name, (*below, *around)[0].info)
-    layer = CatalogEntry(dummy._replace(ProviderId=provider_id, dwServiceFlags1=service_flags), *source)
+    layer = CatalogEntry(dummy._replace(ProviderId=provider_id, dwCatalogEntryId=own_id), *source)
     chains = [
         _of_chain(layering.chain_info(own_id + 1 + i, [own_id], [name], entry.info), source)
         for i, entry in enumerate(below)
@@ -130,8 +144,7 @@ def stand_above(catalog: Catalog, spec: LayerSpec, layers: Collection[int]) -> C
     Raises WSANO_RECOVERY where a chain would be too long.
     """
     own_id = catalog.next_id
-    dummy = layering.with_ifs(layering.dummy_info(own_id, spec.name, bases(catalog)[0].info), spec.ifs_handles)
-    layer = CatalogEntry(dummy, spec.path, spec.options)
+    layer = CatalogEntry(dummy_of(spec, own_id, bases(catalog)[0].info), spec.path, spec.options)
     infos = layering.infos_of((*catalog, layer))
     changed: dict[int, CatalogEntry] = {}
     for entry in uppermost(catalog):

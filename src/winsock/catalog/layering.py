@@ -17,6 +17,7 @@ from winsock.abi.constants import (
     MAX_PROTOCOL_CHAIN,
     PFL_HIDDEN,
     PFL_MATCHES_PROTOCOL_ZERO,
+    SOCK_STREAM,
     WSAPROTOCOL_LEN,
     XP1_IFS_HANDLES,
 )
@@ -34,6 +35,9 @@ Infos = Mapping[int, WSAPROTOCOL_INFO]
 
 UNIX_PROVIDER = GUID(0xA00943D9, 0x9C2E, 0x4633, bytes.fromhex("9b590057a3160994"))
 HYPERV_PROVIDER = GUID(0x1234191B, 0x4BF7, 0x4CA7, bytes.fromhex("86e0dfd7c32b5445"))
+STREAMS_ALONE = 0x1
+"""In dwServiceFlags2, which is reserved for more attributes, of a layered protocol: it takes part in streams alone, and
+hands up other sockets as they come from below."""
 _LOCAL = (UNIX_PROVIDER, HYPERV_PROVIDER)
 """Of the sockets that never leave this machine."""
 
@@ -120,13 +124,19 @@ def with_ifs(info: WSAPROTOCOL_INFO, is_ifs: bool) -> WSAPROTOCOL_INFO:
     return info._replace(dwServiceFlags1=flags)
 
 
+def with_streams_alone(info: WSAPROTOCOL_INFO, streams_alone: bool) -> WSAPROTOCOL_INFO:
+    """The entry of a layered protocol, saying whether it takes part in streams alone."""
+    flags = info.dwServiceFlags2 & ~STREAMS_ALONE | (STREAMS_ALONE if streams_alone else 0)
+    return info._replace(dwServiceFlags2=flags)
+
+
 def is_ifs(info: WSAPROTOCOL_INFO) -> bool:
     """Whether the entry says that its handles are those of the base."""
     return bool(info.dwServiceFlags1 & XP1_IFS_HANDLES)
 
 
 def with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
-    """Chains have XP1_IFS_HANDLES where all their members have it: a layer that makes its own handles spoils it."""
+    """Chains have XP1_IFS_HANDLES where all their members hand up handles: a layer that makes its own spoils it."""
     entries = list(entries)
     infos = infos_of(entries)
     return [_with_common_ifs(entry, infos) if entry.info.chain_length > BASE_PROTOCOL else entry for entry in entries]
@@ -135,5 +145,12 @@ def with_common_ifs(entries: Iterable[CatalogEntry]) -> list[CatalogEntry]:
 def _with_common_ifs(entry: CatalogEntry, infos: Infos) -> CatalogEntry:
     *layers, base = entry.info.ProtocolChain.ChainEntries
     members = (*(layer_of(layer, infos) for layer in layers), base)
-    common = all(member in infos and is_ifs(infos[member]) for member in members if member is not None)
+    common = all(
+        member in infos and _hands_up(infos[member], entry.info.iSocketType) for member in members if member is not None
+    )
     return entry._replace(info=with_ifs(entry.info, common))
+
+
+def _hands_up(info: WSAPROTOCOL_INFO, socket_type: int) -> bool:
+    """Whether handles of sockets of that type are those from below."""
+    return is_ifs(info) or (socket_type != SOCK_STREAM and bool(info.dwServiceFlags2 & STREAMS_ALONE))

@@ -41,7 +41,9 @@ def install(options: Namespace) -> int:
         if known is not None:
             return _taken_anew(catalog, known, source, options.over)
         covered = _covered(catalog, options.over)
-        return changes.stack(catalog, _new_guid(), source, name, spec.ifs_handles, covered)[0]
+        return changes.stack(
+            catalog, _new_guid(), source, name, spec.ifs_handles, covered, streams_alone=spec.streams_alone
+        )[0]
 
     before, after = _change(change)
     if after is before:

@@ -17,6 +17,7 @@ from winsock.catalog.store import Installed
 from winsock.cli.catalog import REFUSED_STATUS, record_of
 from winsock.cli.catalog_changes import differences
 from winsock.dispatcher import loader
+from winsock.spi.layer import is_stream
 
 
 class Finding(NamedTuple):
@@ -115,7 +116,8 @@ def _loading_problem(entry: CatalogEntry) -> str | None:
 
 def _handles_problem(entry: CatalogEntry, kind: Any) -> str | None:
     is_ifs = layering.is_ifs(entry.info)
-    if getattr(kind, "ifs_handles", is_ifs) == is_ifs:
+    is_marked = bool(entry.info.dwServiceFlags2 & layering.STREAMS_ALONE)
+    if getattr(kind, "ifs_handles", is_ifs) == is_ifs and (not is_marked or is_stream(kind)):
         return None
     return "its XP1_IFS_HANDLES is not what the layer says: winsock catalog remove it, and install it again"
 

@@ -16,6 +16,7 @@ from winsock.catalog import settings
 from winsock.catalog.entries import LayerSpec
 from winsock.cli.words import UsageError, nearest_first
 from winsock.dispatcher import loader
+from winsock.spi.layer import is_stream
 
 OURS = {"trace": "winsock.layers.trace:Trace"}
 """Layers that come with winsock: found without looking through what is installed."""
@@ -28,7 +29,7 @@ def choose(text: str) -> LayerSpec:
     path = _path(name)
     kind = _load(name, path)
     options = _options(name, kind, given)
-    return LayerSpec(getattr(kind, "name", name), path, options, getattr(kind, "ifs_handles", True))
+    return LayerSpec(getattr(kind, "name", name), path, options, getattr(kind, "ifs_handles", True), is_stream(kind))
 
 
 def installed() -> dict[str, str]:

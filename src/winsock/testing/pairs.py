@@ -13,7 +13,7 @@ from winsock.api import sockets
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.dispatcher import loader, process
 from winsock.dispatcher.records import records
-from winsock.spi.layer import Layer
+from winsock.spi.layer import Layer, is_stream
 from winsock.spi.stream import StreamLayer
 
 LayerLike: TypeAlias = type[Layer] | type[StreamLayer] | LayerSpec | str
@@ -38,9 +38,14 @@ def _spec(layer: LayerLike) -> LayerSpec:
     if isinstance(layer, LayerSpec):
         return layer
     if isinstance(layer, str):
-        ifs_handles = getattr(loader.resolve(layer), "ifs_handles", True)
-        return LayerSpec(layer.rpartition(":")[2].lower(), layer, ifs_handles=ifs_handles)
-    return LayerSpec(layer.name, f"{layer.__module__}:{layer.__qualname__}", ifs_handles=layer.ifs_handles)
+        kind = loader.resolve(layer)
+        return _spec_of(kind, layer.rpartition(":")[2].lower(), layer)
+    return _spec_of(layer, layer.name, f"{layer.__module__}:{layer.__qualname__}")
+
+
+def _spec_of(kind: object, name: str, path: str) -> LayerSpec:
+    ifs_handles = getattr(kind, "ifs_handles", True)
+    return LayerSpec(name, path, ifs_handles=ifs_handles, streams_alone=is_stream(kind))
 
 
 def has_ipv6() -> bool:
