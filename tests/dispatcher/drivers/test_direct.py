@@ -781,6 +781,17 @@ class TestClose:
                     assert exactly(peer, 99) == word
             assert child.wait(PATIENCE_S) == 0
 
+    def test_what_was_left_unread_is_answered_by_a_reset(self, server: socket.socket) -> None:
+        """As by the kernel, wherever it waits."""
+        with World(through(ours.Swap)) as world:
+            s, peer = connected(world, server)
+            peer.sendall(b"unread")
+            while options.ioctlsocket(s, c.FIONREAD) < 6:
+                waiting.select(0, [s], None, None, PATIENCE_S)
+            sockets.closesocket(s)
+            with pytest.raises(ConnectionResetError):
+                peer.recv(1)
+
 
 class TestUnwanted:
     """A connection that the layer leaves alone is the provider's below, call for call."""

@@ -295,6 +295,7 @@ class Connection(Machine):
         with self.lock:
             self.closing = True
             self.notices = None
+            self.unheard = bool(self.incoming.size)
             self.incoming.clear()
             self._moved()
             if not self.ready or (onoff and not seconds):
@@ -316,7 +317,7 @@ class Connection(Machine):
         stuck = self.lower_ended and not self.outgoing.size and self.pipeline.deadline is None
         late = self.until is not None and time.monotonic() >= self.until
         if not self.over and (sent or stuck or late or self.error is not None):
-            self.end(abort=not sent or self.error is not None)
+            self.end(abort=not sent or self.unheard or self.error is not None)
         return self.over
 
     def cut_off(self) -> None:

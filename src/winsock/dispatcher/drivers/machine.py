@@ -91,6 +91,8 @@ class Machine:
         """Until when it must be over."""
         self.urgent = False
         """Whether what is for the application is one urgent byte, and nothing else."""
+        self.unheard = False
+        """Whether something came for an application that has closed its handle: the peer is told by a reset."""
         self.moves = 0
         """How often anything moved."""
         self._sends_urgent = False
@@ -188,7 +190,9 @@ class Machine:
             self.outgoing.extend(pipeline.to_network)
             pipeline.to_network.clear()
         if pipeline.to_application:
-            if not self.closing:
+            if self.closing:
+                self.unheard = True
+            else:
                 self.incoming.extend(pipeline.to_application)
             pipeline.to_application.clear()
         if pipeline.error is not None:
@@ -220,6 +224,8 @@ class Machine:
             self._moved()
         if self.pipeline.outgoing_over and not self._end_told and not self.over and self.error is None:
             self._end_told = True
+            if self.unheard:
+                return  # the reset will tell
             try:
                 self.table.WSPShutdown(self.lower, SD_SEND)
             except WinsockError as error:
