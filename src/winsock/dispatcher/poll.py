@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import select as host
 from collections.abc import Collection
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.constants import (
+    FIONREAD,
     POLLERR,
     POLLHUP,
     POLLNVAL,
@@ -21,10 +22,16 @@ from winsock.abi.constants import (
     POLLRDNORM,
     POLLWRBAND,
     POLLWRNORM,
+    SO_ACCEPTCONN,
+    SOCK_STREAM,
+    SOL_SOCKET,
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import select
 from winsock.dispatcher.records import records
+
+if TYPE_CHECKING:
+    from winsock.spi.provider import ProcTable
 
 Entry: TypeAlias = tuple[int, int]
 """(socket, events) as asked, (socket, revents) as answered."""
@@ -33,6 +40,7 @@ _HOST_IN = getattr(host, "POLLIN", 1)
 _HOST_PRI = getattr(host, "POLLPRI", 2)
 _HOST_OUT = getattr(host, "POLLOUT", 4)
 _HOST_ERR = getattr(host, "POLLERR", 8)
+_DWORD_SIZE = 4
 _HOST_NVAL = getattr(host, "POLLNVAL", 32)
 _HOST_RDHUP = getattr(host, "POLLRDHUP", 0x2000)
 
@@ -141,6 +149,25 @@ def _has_bytes(fd: int) -> bool:
         return True
 
 
+def _has_ended(s: int) -> bool:
+    """Whether a socket that is readable has nothing but its end to be read; no, where its provider cannot tell."""
+    record = records.get(s)
+    if record is None or record.chain.info.iSocketType != SOCK_STREAM:
+        return False
+    table = record.table
+    try:
+        if _has_unread(table, s) or table.WSPGetSockOpt(s, SOL_SOCKET, SO_ACCEPTCONN):
+            return False
+        # Another thread may have read it meanwhile; then it is not readable any more.
+        return bool(table.WSPSelect(0, [s], [], [], 0)[0]) and not _has_unread(table, s)
+    except WinsockError:
+        return False
+
+
+def _has_unread(table: ProcTable, s: int) -> bool:
+    return any(table.WSPIoctl(s, FIONREAD, None, _DWORD_SIZE))
+
+
 def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
     """Where a socket is no descriptor of its provider's, or is none at all."""
     invalid = [(fd, POLLNVAL) for fd, events in wanted.items() if events == -1]
@@ -159,5 +186,5 @@ def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
     ready = dict.fromkeys(wanted, 0) | dict(invalid)
     for fds, event in ((reads, POLLRDNORM), (writes, POLLWRNORM), (exceptions, POLLERR | POLLHUP)):
         for fd in fds:
-            ready[fd] |= event
+            ready[fd] |= POLLHUP if event == POLLRDNORM and _has_ended(fd) else event
     return [(fd, revents) for fd, revents in ready.items() if revents]

@@ -665,6 +665,28 @@ class TestSelect:
             assert poll([(s, c.POLLRDNORM)], int(PATIENCE_S * 1000)) == [(s, c.POLLRDNORM)]
 
 
+class TestPoll:
+    """The end of a stream is POLLHUP, and nothing to read."""
+
+    def test_bytes_then_the_end(self, server: socket.socket) -> None:
+        with World(through(ours.Swap)) as world:
+            s, peer = connected(world, server)
+            peer.sendall(b"ab")
+            assert waiting.WSAPoll([(s, c.POLLRDNORM)], int(PATIENCE_S * 1000)) == [(s, c.POLLRDNORM)]
+            assert transfer.recv(s, 2) == b"AB"
+            assert waiting.WSAPoll([(s, c.POLLIN)], 0) == []
+            peer.shutdown(socket.SHUT_WR)
+            assert waiting.WSAPoll([(s, c.POLLRDNORM)], int(PATIENCE_S * 1000)) == [(s, c.POLLHUP)]
+            assert waiting.WSAPoll([(s, c.POLLIN | c.POLLWRNORM)], 0) == [(s, c.POLLHUP | c.POLLWRNORM)]
+
+    def test_a_listener_that_has_a_connection_has_not_ended(self) -> None:
+        with World(through(ours.Swap)) as world:
+            listener, _ = world.listener()
+            client = nonblocking(world.stream())
+            refused(e.WSAEWOULDBLOCK, lambda: sockets.connect(client, sockets.getsockname(listener)))
+            assert waiting.WSAPoll([(listener, c.POLLRDNORM)], int(PATIENCE_S * 1000)) == [(listener, c.POLLRDNORM)]
+
+
 class TestClose:
     def test_to_linger_is_to_wait(self, server: socket.socket) -> None:
         with World(through(ours.Late)) as world:
