@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from winsock.abi.constants import *  # noqa: F403
     from winsock.abi.errors import *  # noqa: F403
     from winsock.abi.guids import GUID as GUID
+    from winsock.abi.message import WSAMSG as WSAMSG
     from winsock.abi.options import Linger as Linger
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO as WSAPROTOCOL_INFO
     from winsock.abi.protocol_info import WSAPROTOCOLCHAIN as WSAPROTOCOLCHAIN
@@ -116,6 +117,7 @@ _NAMES = {
     "WSAIoctl": "winsock.api.options",
     "WSAIsBlocking": "winsock.api.blocking",
     "WSAJoinLeaf": "winsock.api.multipoint",
+    "WSAMSG": "winsock.abi.message",
     "WSANtohl": "winsock.api.byteorder",
     "WSANtohs": "winsock.api.byteorder",
     "WSAPROTOCOLCHAIN": "winsock.abi.protocol_info",
@@ -131,6 +133,7 @@ _NAMES = {
     "WSARevertImpersonation": "winsock.api.security",
     "WSASend": "winsock.api.transfer",
     "WSASendDisconnect": "winsock.api.transfer",
+    "WSASendMsg": "winsock.api.extensions",
     "WSASendTo": "winsock.api.transfer",
     "WSASetBlockingHook": "winsock.api.blocking",
     "WSASetEvent": "winsock.api.events",

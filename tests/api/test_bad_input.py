@@ -13,20 +13,15 @@ from typing import Any, NamedTuple
 import pytest
 
 import winsock
+from tests.arguments import GOOD, ROWS, arguments, call, parameters, required
 from winsock.abi import calls
-from winsock.abi import constants as c
 from winsock.abi.errors import WinsockError
-from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
+from winsock.abi.sockaddr import SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.testing import World
 
-ROWS = sorted(
-    {row.function: row for row in calls.ROWS if row.part == "api" and row.function in winsock._NAMES}.values()
-)
 HANDLE = [row for row in ROWS if row.prologue == calls.HANDLE]
 STARTED = [row for row in ROWS if row.prologue in (calls.HANDLE, calls.STARTED) and row.function != "WSACleanup"]
 
-GROUP = SockaddrIn("239.77.3.3", 9)
-NOT_THERE = SockaddrIn("192.0.2.1", 9)
 ELSEWHERE = (SockaddrIn6("::1", 9), SockaddrUn("/tmp/x"), SockaddrOther(77, bytes(14)))
 ODD = (None, "text", 7.5, object(), b"bytes")
 
@@ -41,63 +36,6 @@ class Bad(NamedTuple):
 def wrong(values: tuple[Any, ...], *errors: str) -> list[Bad]:
     return [Bad(value, frozenset(errors)) for value in values]
 
-
-GOOD: dict[str, Any] = {
-    "s": None,  # made for each test
-    "name": NOT_THERE,
-    "to": NOT_THERE,
-    "address": bytes(4),
-    "cmd": c.FIONREAD,
-    "code": c.FIONBIO,
-    "in_buffer": bytes(4),
-    "data": b"data",
-    "buffers": None,  # for each test, writable
-    "length": 16,
-    "flags": 0,
-    "level": c.SOL_SOCKET,
-    "optname": c.SO_KEEPALIVE,
-    "value": 1,
-    "backlog": 5,
-    "how": c.SD_SEND,
-    "af": c.AF_INET,
-    "type": c.SOCK_STREAM,
-    "protocol": c.IPPROTO_TCP,
-    "nfds": 0,
-    "readfds": (),
-    "writefds": (),
-    "exceptfds": (),
-    "window": None,
-    "message": 1024,
-    "events": c.FD_READ,
-    "event": None,
-    "process_id": os.getpid(),
-    "hostlong": 1,
-    "hostshort": 1,
-    "netlong": 1,
-    "netshort": 1,
-    "enabled": 1,
-    "mtu": 1500,
-    "size": 1500,
-    "wait_all": False,
-    "timeout_ms": 0,
-    "text": "127.0.0.1:80",
-    "address_family": c.AF_INET,
-    "fds": (),
-    "error": 0,
-    "peer_target_name": "name",
-    "peer_address": NOT_THERE,
-    "family": c.AF_INET,
-    "caller_data": None,
-    "callee_data": None,
-    "sqos": None,
-    "gqos": None,
-    "interface": 0,
-    "group": GROUP,
-    "filter_mode": c.MCAST_EXCLUDE,
-    "sources": [],
-    "addresses": [SockaddrIn("127.0.0.1", 9)],
-    "function": bool,
-}
 
 _NO_ADDRESS = wrong((*ODD, 7, (), ("127.0.0.1",), ("127.0.0.1", "x"), ("127.0.0.1", 65536)), "WSAEFAULT", "WSAEINVAL")
 _NO_NUMBER = (None, "text", 7.5, object())
@@ -160,72 +98,6 @@ BAD_FOR = {
     + wrong((SockaddrOther(77, bytes(14)),), "WSAEINVAL"),  # a text is a path
 }
 """What is bad for one function only."""
-
-FOR_FUNCTIONS: dict[str, dict[str, Any]] = {
-    "WSAJoinLeaf": {"name": GROUP, "flags": c.JL_SENDER_ONLY},
-    "WSAGetQOSByName": {"name": ""},
-    "setipv4sourcefilter": {"interface": "0.0.0.0", "group": GROUP.host},
-    "getipv4sourcefilter": {"interface": "0.0.0.0", "group": GROUP.host},
-}
-"""What is good for one function only."""
-
-LEAF = c.WSA_FLAG_MULTIPOINT_C_LEAF | c.WSA_FLAG_MULTIPOINT_D_LEAF
-
-
-def parameters(row: calls.Call) -> list[str]:
-    return [part.partition("=")[0].strip() for part in row.parameters.split(",") if part.strip()]
-
-
-def required(row: calls.Call) -> list[str]:
-    return [part.strip() for part in row.parameters.split(",") if part.strip() and "=" not in part]
-
-
-def arguments(row: calls.Call, world: World) -> dict[str, Any]:
-    """Good ones, without those that have a default."""
-    values = {name: GOOD[name] for name in required(row)}
-    if "s" in values:
-        values["s"] = a_socket_for(row, world)
-    if "to" in parameters(row):
-        values["to"] = winsock.getsockname(values["s"])
-    if "buffers" in values:
-        values["buffers"] = [bytearray(4)]
-    if "event" in values:
-        values["event"] = winsock.WSACreateEvent()
-    if row.function == "WSAWaitForMultipleEvents":
-        values["events"] = [winsock.WSACreateEvent()]
-    if row.function in FOR_FUNCTIONS:
-        values |= FOR_FUNCTIONS[row.function]
-    if row.function == "WSAAsyncSelect":
-        values["window"] = winsock.MessageQueue()
-    if "readfds" in values:
-        values["readfds"] = [world.stream()]
-    if "fds" in values:
-        values["fds"] = [(world.stream(), c.POLLOUT)]
-    return values
-
-
-def a_socket_for(row: calls.Call, world: World) -> int:
-    """One for which the function makes sense."""
-    if "to" in parameters(row):
-        return world.datagram()
-    if "group" in parameters(row):
-        return world.datagram()
-    if row.function == "WSAJoinLeaf":
-        leaf: int = winsock.WSASocket(c.AF_INET, c.SOCK_DGRAM, c.IPPROTO_UDP, None, 0, LEAF)
-        return leaf
-    if row.function == "WSAConnectByList":
-        return world.stream()
-    if row.function == "listen":
-        s = world.stream()
-        winsock.bind(s, world.anywhere)
-        return s
-    s, peer = world.connected()
-    winsock.send(peer, b"something to receive")
-    return s
-
-
-def call(row: calls.Call, values: dict[str, Any]) -> object:
-    return getattr(winsock, row.function)(**values)
 
 
 def cases() -> Iterator[Any]:

@@ -1,11 +1,41 @@
-"""What Mswsock.dll exports beside Ws2_32."""
+"""What Mswsock.dll exports beside Ws2_32, and WSASendMsg, which Windows has as one of its extensions."""
 
 from __future__ import annotations
 
-from winsock.abi.constants import MSG_PARTIAL
-from winsock.abi.errors import WSAEMSGSIZE, WinsockError
+from collections.abc import Callable
+
+from winsock.abi.constants import MSG_PARTIAL, SOCK_DGRAM, SOCK_RAW
+from winsock.abi.errors import WSAEFAULT, WSAEMSGSIZE, WSAEOPNOTSUPP, WinsockError
+from winsock.abi.message import WSAMSG
+from winsock.api.addresses import address_for
 from winsock.dispatcher.route import find, function
 from winsock.spi.provider import WriteBuffer
+
+
+@function
+def WSASendMsg(
+    s: int,
+    message: WSAMSG,
+    flags: int = 0,
+    overlapped: object = None,
+    completion_routine: Callable[..., None] | None = None,
+) -> int | None:
+    """Send a message of datagrams or raw packets; how many bytes went.
+
+    Raises what `sendto` does; WSAEOPNOTSUPP for a stream, and for control data. Source: nf-winsock2-wsasendmsg.
+    """
+    record = find(s)
+    info = record.entry.info
+    if not isinstance(message, WSAMSG):
+        raise WinsockError(WSAEFAULT, f"message: {message!r} is no WSAMSG")
+    if info.iSocketType not in (SOCK_DGRAM, SOCK_RAW):
+        raise WinsockError(WSAEOPNOTSUPP, f"s: {info.szProtocol} has no messages")
+    if message.control:
+        raise WinsockError(WSAEOPNOTSUPP, f"message: {info.szProtocol} takes no control data")
+    if message.name is None:
+        return record.table.WSPSend(s, message.buffers, flags, overlapped, completion_routine)
+    name = address_for(record, message.name, "message")
+    return record.table.WSPSendTo(s, message.buffers, flags, name, overlapped, completion_routine)
 
 
 @function
