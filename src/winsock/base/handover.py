@@ -26,7 +26,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS, WinsockError, code_of
 from winsock.spi.provider import unsupported
 
 GOOD_FOR_S = 60.0
@@ -61,13 +61,14 @@ class Counter:
         self._bell = -1
 
     def offer(self, name: int, descriptor: int, process_id: int, proof: bytes, state: bytes) -> None:
-        """Let that process fetch a copy of the descriptor; WSAEINVAL, WSAEMFILE, WSAENOBUFS."""
+        """Let that process fetch a copy of the descriptor; WSAEINVAL, WSAEMFILE, WSAENOBUFS, WSAENETDOWN."""
         try:
             made = _make(name, descriptor, process_id, proof, state)
         except ProcessLookupError:
             raise WinsockError(WSAEINVAL, f"process_id: there is no process {process_id}") from None
         except OSError as error:
-            code = WSAEMFILE if error.errno in _NO_DESCRIPTORS else WSAENOBUFS
+            code = code_of(error.errno or errno.EIO)
+            code = code if code in (WSAEMFILE, WSAENETDOWN) else WSAENOBUFS
             raise WinsockError(code, f"the socket cannot be offered: {error}", errno=error.errno) from None
         with self._lock:
             self._offers[made.listener.fileno()] = made

@@ -99,6 +99,12 @@ class Recorder:
             return False
         return self.happened(event, error)
 
+    def failed(self, error: int) -> None:
+        """Nobody can tell any more: whatever was asked for is told with the error."""
+        for event in _BITS:
+            if event & self.mask:
+                self.happened(event, error)
+
     def called(self, kind: str) -> None:
         """A function of that kind was called, whatever came of it: its events may be recorded again."""
         self._spent &= ~_RE_ENABLES.get(kind, 0)

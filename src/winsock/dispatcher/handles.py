@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import SO_LINGER, SOCK_STREAM, SOL_SOCKET
-from winsock.abi.errors import WSAENOTSOCK, WinsockError
+from winsock.abi.errors import WSAENETDOWN, WSAENOTSOCK, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import loader
 from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_this, identity_of, records, serving
@@ -74,11 +74,14 @@ def put_back(record: Record) -> None:
         enter(record)
 
 
-def close_all() -> None:
+def close_all() -> WinsockError | None:
     """Reset and free what is still open, as the last WSACleanup does; what was adopted is only let go.
+
+    The answer is that the network is down, where the kernel says so.
 
     What is below another handle is left to whoever made that: it may have to send what its application left behind.
     """
+    down = None
     for record in reversed(list(records.values())):
         if record.hidden:
             continue
@@ -87,13 +90,14 @@ def close_all() -> None:
                 record.lost()
             continue
         if not record.adopted:
-            _reset(record)
+            down = _reset(record) or down
         if forget_this(record) and record.made and record.is_current():
             os.close(record.handle)
     if serving:
         from winsock.dispatcher.redirecting.files import drain
 
         drain()
+    return down
 
 
 def forget_all() -> None:
@@ -103,14 +107,17 @@ def forget_all() -> None:
             os.close(record.handle)
 
 
-def _reset(record: Record) -> None:
+def _reset(record: Record) -> WinsockError | None:
     """Close without a farewell; a provider that fails here is told of, and harms no other socket."""
     try:
         if record.entry.info.iSocketType == SOCK_STREAM:
             _make_abortive(record)
         close(record.handle)
     except Exception as error:
+        if isinstance(error, WinsockError) and error.from_kernel and error.winerror == WSAENETDOWN:
+            return error
         journal.audit(repr(record.chain), "WSPCloseSocket", error)
+    return None
 
 
 def _make_abortive(record: Record) -> None:

@@ -98,7 +98,10 @@ def _permitting(catalog: Catalog, permitted: int) -> Catalog:
 
 
 def cleanup() -> None:
-    """WSACleanup: undo one WSAStartup; the last resets and frees all sockets. Raises WSANOTINITIALISED."""
+    """WSACleanup: undo one WSAStartup; the last resets and frees all sockets.
+
+    Raises WSANOTINITIALISED; WSAENETDOWN when all is done, where the kernel said so.
+    """
     global _count, _has_blocking_hooks
     with _lock:
         if _count == 0:
@@ -107,19 +110,25 @@ def cleanup() -> None:
         if _count == 0:
             _has_blocking_hooks = False
             HOOKED.clear()
-            _end_all()
+            down = _end_all()
             loader.use(None)
+            if down is not None:
+                raise down
 
 
-def _end_all() -> None:
-    """Close every socket and every chain; those who wait come back, and nobody is told by an event or a message."""
+def _end_all() -> WinsockError | None:
+    """Close every socket and every chain; those who wait come back, and nobody is told by an event or a message.
+
+    The answer is that the network is down, where the kernel said so.
+    """
     upcalls.silent = True
     try:
-        handles.close_all()
+        down = handles.close_all()
         loader.close_chains()
         handles.forget_all()
     finally:
         upcalls.silent = False
+    return down
 
 
 def negotiate(version: int) -> WSADATA:

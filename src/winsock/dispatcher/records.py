@@ -6,12 +6,13 @@ for, so that a number which was closed behind our back and given to another file
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from winsock.abi.errors import WSAENOTSOCK, WinsockError
+from winsock.abi.errors import WSAENOTSOCK, WinsockError, from_errno
 from winsock.host import identity
 
 if TYPE_CHECKING:
@@ -145,15 +146,19 @@ def forget(handle: int) -> Record | None:
 
 
 def find(handle: int) -> Record:
-    """The record of a handle that is still the file it was; raises WSAENOTSOCK, and ends a record gone stale."""
+    """The record of a handle that is still the file it was; raises WSAENOTSOCK, and ends a record gone stale.
+
+    Where the kernel does not tell which file it is, its error is the answer.
+    """
     record = records.get(handle)
     if record is None:
         raise not_a_socket(handle)
     try:
         if identity_of(handle) == record.identity and (not record.made or record.is_current()):
             return record
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise from_errno(error.errno or errno.EIO, f"{handle}: {error.strerror}") from None
     with renewing:  # by now it may be a file, which we found half made
         if record.is_current():
             return record

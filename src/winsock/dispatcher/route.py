@@ -34,13 +34,14 @@ The table of handles is empty until WSAStartup, so a started check costs nothing
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from functools import wraps
 from threading import get_ident
 from typing import Any, ParamSpec, TypeVar
 
-from winsock.abi.errors import WSAEINPROGRESS, WSANOTINITIALISED, WinsockError
+from winsock.abi.errors import WSAEINPROGRESS, WSAENOBUFS, WSANOTINITIALISED, WinsockError, from_errno
 from winsock.dispatcher import process, records, threads
 from winsock.dispatcher.arguments import MISTAKES, diagnosed, in_words_of
 from winsock.spi.blocking import ASKING
@@ -56,7 +57,8 @@ NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 def function(body: Callable[P, R]) -> Callable[P, R]:
     """A Winsock function: an error that it raises is also the thread's last error.
 
-    What it raises over an argument of a wrong type becomes the documented error, with the name of the argument.
+    What it raises over an argument of a wrong type becomes the documented error, with the name of the argument; what
+    the kernel said to a call of ours, the code of that errno; memory that ran out, WSAENOBUFS.
     """
     names = body.__code__.co_varnames[: body.__code__.co_argcount]
 
@@ -69,8 +71,22 @@ def function(body: Callable[P, R]) -> Callable[P, R]:
             raise
         except MISTAKES as error:
             raise told(error, **dict(zip(names, args, strict=False)), **kwargs) from error
+        except OSError as error:
+            if not _is_ours(error):
+                raise
+            said = from_errno(error.errno or errno.EIO, f"{body.__name__}: {error.strerror}")
+            note(said)
+            raise said from error
 
     return call
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether our own code raised it, and no callback of the caller's."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("winsock.")
 
 
 FAILURES = (WinsockError, *MISTAKES)
@@ -84,6 +100,8 @@ def told(error: Exception, **values: Any) -> Exception:
     becomes the caller's.
     """
     found = error if isinstance(error, WinsockError) else diagnosed(values)
+    if found is None and isinstance(error, MemoryError):
+        found = WinsockError(WSAENOBUFS, "there is no memory left", errno=errno.ENOMEM)
     if found is None:
         return error
     note(in_words_of(found, values))

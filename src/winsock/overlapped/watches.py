@@ -9,13 +9,14 @@ A watch is of one process: a child of a fork starts without any.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WSAEINVAL, WinsockError
+from winsock.abi.errors import WSA_NOT_ENOUGH_MEMORY, WSAEINVAL, WSAENETDOWN, WinsockError, code_of, from_errno
 from winsock.spi.provider import unsupported
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ lock = threading.RLock()
 """Held wherever a watch, or what is attached to one, changes: two locks would be taken in both orders."""
 
 Source: TypeAlias = Callable[[int], None]
-"""Called with the kernel's events for an attached descriptor, as epoll reports them."""
+"""Called with the kernel's events for an attached descriptor, as epoll reports them.
+
+Where the kernel cannot be asked, with the errno that it gave, below zero.
+"""
 
 READABLE = getattr(select, "EPOLLIN", 0x001)
 URGENT = getattr(select, "EPOLLPRI", 0x002)
@@ -61,7 +65,9 @@ class Watch:
             self._epoll = select.epoll()
             self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         except OSError as error:
-            raise WinsockError(WSA_NOT_ENOUGH_MEMORY, f"no event: {error.strerror}", errno=error.errno) from None
+            is_down = code_of(error.errno or errno.EIO) == WSAENETDOWN
+            code = WSAENETDOWN if is_down else WSA_NOT_ENOUGH_MEMORY
+            raise WinsockError(code, f"no event: {error.strerror}", errno=error.errno) from None
         self._epoll.register(self._bell, READABLE)
         self.descriptor = self._epoll.fileno()
         self._sources: dict[int, Source] = {}
@@ -81,13 +87,20 @@ class Watch:
                 raise WinsockError(WSAEINVAL, "event: simulated sockets signal it, which do not meet real ones")
             known = descriptor in self._sources
             self._sources[descriptor] = source
-            if known:
-                try:
-                    self._epoll.modify(descriptor, interest | _EDGES)
-                    return
-                except FileNotFoundError:
-                    pass  # the number was closed behind our back and is another file now
-            self._epoll.register(descriptor, interest | _EDGES)
+            try:
+                self._watch(descriptor, interest | _EDGES, known)
+            except OSError as error:
+                del self._sources[descriptor]
+                raise from_errno(error.errno or errno.EIO, f"{descriptor} is not watched: {error.strerror}") from None
+
+    def _watch(self, descriptor: int, interest: int, known: bool) -> None:
+        if known:
+            try:
+                self._epoll.modify(descriptor, interest)
+                return
+            except FileNotFoundError:
+                pass  # the number was closed behind our back and is another file now
+        self._epoll.register(descriptor, interest)
 
     def detach(self, descriptor: int) -> None:
         """Watch it no more."""
@@ -112,12 +125,18 @@ class Watch:
         with lock:
             self._looking = True
             try:
-                for descriptor, events in self._epoll.poll(0):
+                for descriptor, events in self._news():
                     source = self._sources.get(descriptor)
                     if source is not None:
                         source(events)
             finally:
                 self._looking = False
+
+    def _news(self) -> list[tuple[int, int]]:
+        try:
+            return self._epoll.poll(0)
+        except OSError as error:
+            return [(descriptor, -(error.errno or errno.EIO)) for descriptor in self._sources]
 
     def ring(self) -> None:
         """Wake whoever waits, until `silence`."""

@@ -7,12 +7,14 @@ Sources: nc-ws2spi-lpwspeventselect; nc-ws2spi-lpwspenumnetworkevents; nc-ws2spi
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAEOPNOTSUPP, WinsockError
+from winsock.abi.errors import WSAEOPNOTSUPP, WinsockError, from_errno
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS
+from winsock.base.inet.sockets import require_socket
 
 if TYPE_CHECKING:
     from winsock.base.inet.selection import Selection
@@ -26,7 +28,7 @@ class Events(Ground):
         """Signal an event object for these network events; 0 ends it. The socket becomes non-blocking.
 
         Raises WSAEINVAL for an event object or a mask that is none, WSAEOPNOTSUPP for a socket of somebody else's
-        making (lpwspeventselect).
+        making, WSAENOTSOCK (lpwspeventselect).
         """
         if not events:
             self._selection(s, 0).cancel()
@@ -46,6 +48,8 @@ class Events(Ground):
 
         to_reset = the_event_to_reset(event)
         record = SOCKETS.get(s)
+        if record is None:
+            require_socket(s)
         found = NO_EVENTS if record is None or record.selection is None else record.selection.take()
         if to_reset is not None:
             to_reset.silence()
@@ -54,7 +58,7 @@ class Events(Ground):
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
         """Post a message for each of these network events; 0 ends it. The socket becomes non-blocking.
 
-        Raises WSAEINVAL for a window that is none, or a mask (lpwspasyncselect).
+        Raises WSAEINVAL for a window that is none, or a mask, WSAENOTSOCK (lpwspasyncselect).
         """
         from winsock.overlapped.selecting import the_window
 
@@ -73,12 +77,16 @@ class Events(Ground):
     def _selection(self, s: int, events: int) -> Selection:
         record = SOCKETS.get(s)
         if record is None:
+            require_socket(s)
             raise WinsockError(WSAEOPNOTSUPP, "s: network events are for sockets of this process's own making")
         from winsock.base.inet.selection import Selection
         from winsock.overlapped.selecting import check_mask
 
         check_mask(events)
-        os.set_blocking(s, False)
+        try:
+            os.set_blocking(s, False)
+        except OSError as error:
+            raise from_errno(error.errno or errno.EIO, f"s: it cannot be made non-blocking: {error.strerror}") from None
         if record.selection is None:
             record.selection = Selection(record)
         return record.selection

@@ -25,7 +25,7 @@ from winsock.abi.errors import (
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own, raw
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, is_bound, require_inet
+from winsock.base.inet.sockets import Sockets, is_bound, require_inet, require_socket
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ReadBuffer, WriteBuffer
@@ -58,6 +58,7 @@ class Multipoint(Sockets):
         """
         record = SOCKETS.get(s)
         if record is None:
+            require_socket(s)
             raise WinsockError(WSAEOPNOTSUPP, "s: only sockets of this process's own making join sessions")
         group = self._checked(record, name, flags)
         if caller_data:

@@ -6,11 +6,20 @@ entry, and what it calls back with is that entry's id.
 
 from __future__ import annotations
 
+import errno
 import threading
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET6, SOCK_DGRAM, SOCK_RAW, WINSOCK_VERSION
-from winsock.abi.errors import WSANOTINITIALISED, WSAVERNOTSUPPORTED, WinsockError
+from winsock.abi.errors import (
+    WSAEFAULT,
+    WSAENETDOWN,
+    WSANOTINITIALISED,
+    WSAVERNOTSUPPORTED,
+    WinsockError,
+    from_errno,
+)
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.base.inet import own
 from winsock.base.inet.addresses import host_family
 from winsock.base.inet.connections import Connections
@@ -28,7 +37,6 @@ from winsock.base.inet.waiting import Waiting
 from winsock.spi.provider import WSPDATA, ProcTable
 
 if TYPE_CHECKING:
-    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.spi.upcalls import Upcalls
 
 _LOWEST = (2, 2)
@@ -46,7 +54,12 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
         self._table: ProcTable | None = None
 
     def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
-        """Start, or start once more; the upcalls given last are used. WSAVERNOTSUPPORTED below 2.2 (lpwspstartup)."""
+        """Start, or start once more; the upcalls given last are used (lpwspstartup).
+
+        Raises WSAVERNOTSUPPORTED below 2.2, WSAEFAULT for what is no description of a protocol.
+        """
+        if not isinstance(protocol_info, WSAPROTOCOL_INFO):
+            raise WinsockError(WSAEFAULT, f"protocol_info: {protocol_info!r} is no WSAPROTOCOL_INFO")
         if protocol_info.iSocketType == SOCK_RAW:
             if self._packets is None:
                 from winsock.base.inet.packets import Packets
@@ -77,7 +90,10 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
             return WSPDATA(WINSOCK_VERSION, WINSOCK_VERSION, protocol_info.szProtocol), self._table
 
     def WSPCleanup(self) -> None:
-        """Undo one WSPStartup; the last resets what is still open. WSANOTINITIALISED (lpwspcleanup)."""
+        """Undo one WSPStartup; the last resets what is still open (lpwspcleanup).
+
+        Raises WSANOTINITIALISED; and when all is reset, the first error that the kernel had to tell.
+        """
         with self._lock:
             if self._uses == 0:
                 raise WinsockError(WSANOTINITIALISED, f"{self.info.szProtocol} was not started")
@@ -88,16 +104,26 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
         for record in open_still:  # before the end of one is news to another
             if record.selection is not None:
                 record.selection.cancel()
-        for record in open_still:
-            self._free(record)
+        for error in [self._free(record) for record in open_still]:
+            if error:
+                raise from_errno(error, "the sockets are gone, and the kernel had something to tell")
 
-    def _free(self, record: own.OwnSocket) -> None:
+    def _free(self, record: own.OwnSocket) -> int:
+        """Reset and close; 0 or an errno."""
         handle = record.handle
         retire(record)
         try:
             abort(own.born(handle, self.info, self))
-        except OSError:
-            return  # the number was closed behind our back
+        except OSError as error:
+            number = error.errno or errno.EIO
+            return 0 if number in (errno.EBADF, errno.ENOTSOCK) else number  # it was closed behind our back
+        return 0
+
+    def WSPCancelBlockingCall(self) -> None:
+        """The same, of a provider that is started; WSAENETDOWN of one that is not (lpwspcancelblockingcall)."""
+        if self._uses == 0:
+            raise WinsockError(WSAENETDOWN, f"{self.info.szProtocol} is not started")
+        super().WSPCancelBlockingCall()
 
     def adopted(self, handle: int) -> None:
         """A file of somebody else's is on this number now: whatever we knew of the number is past."""

@@ -13,6 +13,7 @@ Sources: nf-winsock2-wsaeventselect; nc-ws2spi-lpwspasyncselect; nc-ws2spi-lpwsp
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -155,13 +156,13 @@ class Selection:
         return changes.kept(self._record)
 
     def _telling(self, notice: Notice) -> Callable[[int], None]:
-        def has_changed(_: int) -> None:
+        def has_changed(events: int) -> None:
             with lock:
                 if self._watch is not None:
                     self._watch.detach(notice.descriptor)
                 self._record.drop(notice)  # it is told once; the application asks anew
                 notice.end()
-                self._recorder.happened(notice.event)
+                self._recorder.happened(notice.event, code_of(-events) if events < 0 else 0)
                 self._tell()
 
         return has_changed
@@ -213,7 +214,9 @@ class Selection:
 
     def _kernel_says(self, events: int) -> None:
         with lock:
-            if self._record.phase == own.CONNECTING:
+            if events < 0:
+                self._recorder.failed(code_of(-events))
+            elif self._record.phase == own.CONNECTING:
                 self._look_at_connect(events)
             elif self._record.phase == own.LISTENING:
                 if events & READABLE:
@@ -225,7 +228,10 @@ class Selection:
     def _look_at_connect(self, events: int) -> None:
         if not events & (WRITABLE | FAILED | HUNG_UP):
             return
-        error = self._record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        try:
+            error = self._record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError as problem:
+            error = problem.errno or errno.EIO
         if error:
             self._record.phase = own.FAILED
             self._record.error = code_of(error)  # the application may still ask for it

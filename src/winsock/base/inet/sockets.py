@@ -185,7 +185,8 @@ class Sockets(Ground):
     def WSPCloseSocket(self, s: int) -> None:
         """Close the socket; threads that wait in a call on it come back with an error (lpwspclosesocket).
 
-        Raises WSAENOTSOCK.
+        Raises WSAENOTSOCK; WSAEINTR where a signal cut lingering short, and what else the kernel has to tell: the
+        number is free all the same.
         """
         if HOOKED:
             refuse_nested()
@@ -199,9 +200,9 @@ class Sockets(Ground):
         try:
             socket.close(s)
         except OSError as error:
-            # The kernel may report a lingering close that was cut short; the number is free all the same.
             if error.errno == errno.EBADF:
                 raise WinsockError(WSAENOTSOCK, f"s: {s} is not open", errno=errno.EBADF) from None
+            raise from_errno(error.errno or errno.EIO, f"s: it is closed, but {error.strerror}") from None
 
 
 def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrIn6:
@@ -212,6 +213,11 @@ def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrI
     if family != info.iAddressFamily or not isinstance(name, (SockaddrIn, SockaddrIn6)):
         raise WinsockError(WSAEAFNOSUPPORT, f"name: an address of family {family} on a socket of {info.szProtocol}")
     return name
+
+
+def require_socket(s: int) -> None:
+    """Raises WSAENOTSOCK where the number is no socket."""
+    raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_TYPE, 4)
 
 
 def is_bound(record: OwnSocket) -> bool:
@@ -256,8 +262,13 @@ def _resets_on_close(record: OwnSocket) -> bool:
 
 
 def abort(record: OwnSocket) -> None:
-    """Close a connection with a reset."""
-    record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
+    """Close a connection with a reset, or without one where the kernel refuses it."""
+    try:
+        record.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOTSOCK):  # else the number is not ours to close
+            record.close()
+        raise
     record.close()
 
 

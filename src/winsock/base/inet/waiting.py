@@ -8,13 +8,14 @@ the wait goes on.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 
-from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
@@ -92,7 +93,10 @@ def _wait(wanted: dict[int, int], records: dict[int, OwnSocket], timeout: float 
     polled = dict(wanted)
     while True:
         left = 0.0 if ready else None if deadline is None else max(0.0, deadline - time.monotonic())
-        answers = _poll(polled, left)
+        try:
+            answers = _poll(polled, left)
+        except OSError as error:
+            raise from_errno(error.errno or errno.EIO, f"the kernel did not wait: {error.strerror}") from None
         for handle, events in answers:
             found = _meaning(handle, records.get(handle), events, wanted[handle]) & wanted[handle]
             if found:

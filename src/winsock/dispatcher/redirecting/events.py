@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE
-from winsock.abi.errors import WSAECONNRESET
+from winsock.abi.errors import WSAECONNRESET, code_of
 from winsock.core.netevents import NO_EVENTS, NetworkEvents, Recorder
 from winsock.dispatcher import upcalls
 from winsock.dispatcher.redirecting.transfers import Transfers
@@ -95,15 +95,21 @@ class Selection:
 
     def _kernel_says(self, events: int) -> None:
         with lock:
-            if events & READABLE and ask_or_0(self.handle, UNREAD):
-                self._recorder.happened(FD_READ)
-            if events & WRITABLE and self._wants_room:
-                self._wants_room = False
-                self._recorder.happened(FD_WRITE)
-            if events & (PEER_DONE | HUNG_UP | FAILED):
-                self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
+            if events < 0:
+                self._recorder.failed(code_of(-events))
+            else:
+                self._look_at(events)
             if self._recorder.signals and not upcalls.silent:
                 self._signal(self)
+
+    def _look_at(self, events: int) -> None:
+        if events & READABLE and ask_or_0(self.handle, UNREAD):
+            self._recorder.happened(FD_READ)
+        if events & WRITABLE and self._wants_room:
+            self._wants_room = False
+            self._recorder.happened(FD_WRITE)
+        if events & (PEER_DONE | HUNG_UP | FAILED):
+            self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
 
 
 def nothing(selection: Selection) -> None:
