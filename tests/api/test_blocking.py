@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import winsock
+from tests.arguments import ROWS, arguments
+from tests.arguments import call as make_call
 from tests.refusals import code_of, refused
+from tests.spec.tables import read
+from winsock.abi import calls
 from winsock.abi import constants as c
 from winsock.abi.errors import (
     WSAECONNABORTED,
@@ -23,7 +27,11 @@ from winsock.abi.errors import (
     WSAEWOULDBLOCK,
     WSANOTINITIALISED,
 )
+from winsock.abi.sockaddr import Sockaddr
 from winsock.testing import World
+
+DOCUMENTED = {calls.find(row["function"]) for row in read("errors.csv") if row["code_name"] == "WSAEINPROGRESS"}
+IN_PROGRESS = [row for row in ROWS if row.function in {call.function for call in DOCUMENTED if call is not None}]
 
 
 @pytest.fixture
@@ -62,6 +70,19 @@ def cancelling(call: Callable[[], object]) -> None:
     assert not winsock.WSAIsBlocking()
     winsock.WSAUnhookBlockingHook()
 
+
+def full(world: World) -> Sockaddr:
+    """Where nobody is accepted any more: a listener whose queue is full."""
+    _, address = world.listener(0)
+    for _ in range(4):
+        s = world.stream()
+        winsock.ioctlsocket(s, c.FIONBIO, 1)
+        with refused(WSAEWOULDBLOCK):
+            winsock.connect(s, address)
+    return address
+
+
+LARGE = bytes(1 << 24)
 
 CALLS: list[Callable[[], object]] = [
     lambda: winsock.WSASetBlockingHook(bool),
@@ -200,6 +221,33 @@ class TestCancel:
         datagram = world.datagram()
         cancelling(lambda: winsock.recvfrom(datagram, 1))
 
+    def test_a_receive_of_a_datagram_into_buffers_blk_008(self, world: World) -> None:
+        datagram = world.datagram()
+        cancelling(lambda: winsock.WSARecvFrom(datagram, [bytearray(1)]))
+
+    @pytest.mark.parametrize(
+        "send",
+        [
+            lambda s: winsock.WSASend(s, [LARGE]),
+            lambda s: winsock.sendto(s, LARGE, 0, None),
+            lambda s: winsock.WSASendTo(s, [LARGE]),
+        ],
+        ids=["WSASend", "sendto", "WSASendTo"],
+    )
+    def test_a_send_blk_008(self, world: World, send: Callable[[int], object]) -> None:
+        pair = world.connected()
+        cancelling(lambda: send(pair.client))
+
+    def test_an_accept_that_asks_blk_008(self, world: World) -> None:
+        listener, _ = world.listener()
+        cancelling(lambda: winsock.WSAAccept(listener))
+
+    def test_a_connect_with_data_blk_008(self, world: World) -> None:
+        address = full(world)
+        s = world.stream()
+        cancelling(lambda: winsock.WSAConnect(s, address))
+        winsock.closesocket(s)
+
     def test_an_accept_leaves_its_socket_usable_blk_010(self, world: World) -> None:
         listener, address = world.listener()
         cancelling(lambda: winsock.accept(listener))
@@ -214,12 +262,7 @@ class TestCancel:
         assert winsock.select(0, [pair.server], None, None, 5)[0] == [pair.server]
 
     def test_a_connect_blk_008(self, world: World) -> None:
-        _, address = world.listener(0)
-        for _ in range(4):  # its queue is full
-            s = world.stream()
-            winsock.ioctlsocket(s, c.FIONBIO, 1)
-            with refused(WSAEWOULDBLOCK):
-                winsock.connect(s, address)
+        address = full(world)
         s = world.stream()
         cancelling(lambda: winsock.connect(s, address))
         winsock.closesocket(s)
@@ -271,6 +314,23 @@ class TestNested:
         with refused(WSAEINTR):
             winsock.recv(pair.server, 1)
         assert set(codes.values()) == {WSAEINPROGRESS}, codes
+
+    @pytest.mark.parametrize("row", IN_PROGRESS, ids=lambda row: row.function)
+    def test_whoever_is_documented_to_refuse_does_blk_004(self, world: World, row: calls.Call) -> None:
+        pair = world.connected()
+        values = arguments(row, world)
+        refusals = []
+
+        def nested() -> None:
+            with refused(WSAEINPROGRESS):
+                make_call(row, values)
+            refusals.append(row.function)
+            winsock.WSACancelBlockingCall()
+
+        winsock.WSASetBlockingHook(Hook(nested))
+        with refused(WSAEINTR):
+            winsock.recv(pair.server, 1)
+        assert refusals == [row.function]
 
     def test_other_threads_may_blk_006(self, world: World) -> None:
         pair = world.connected()

@@ -218,6 +218,8 @@ def test_another_installer_that_does_not_end(catalog_file: Path, monkeypatch: py
     other.execute("BEGIN IMMEDIATE")
     with refused(WSAEINPROGRESS):
         winsock.WSCInstallProviderAndChains(TWO, PASSES, "l", IFS)
+    with refused(WSAEINPROGRESS):
+        winsock.WSCInstallProviderAndChains64_32(TWO, PASSES, PASSES, "l", IFS)
     with refused(WSANO_RECOVERY, "being changed by another process"):
         winsock.WSCDeinstallProvider(ONE)
     other.close()

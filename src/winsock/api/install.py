@@ -36,6 +36,7 @@ from winsock.catalog.entries import Catalog
 from winsock.catalog.install import Source
 from winsock.catalog.store import Installed
 from winsock.dispatcher import loader
+from winsock.dispatcher.arguments import check_protocols
 from winsock.dispatcher.route import function, require_started
 from winsock.spi.layer import is_stream
 
@@ -49,7 +50,8 @@ _ALL_BITS = 0xFFFFFFFF
 def WSCEnumProtocols(protocols: Collection[int] | None = None) -> list[WSAPROTOCOL_INFO]:
     """All installed entries in catalog order, hidden ones and layered protocols too, or those of these protocols.
 
-    Unlike WSAEnumProtocols it shows what is installed now. Raises WSAEINVAL. Source: nf-ws2spi-wscenumprotocols.
+    Unlike WSAEnumProtocols it shows what is installed now. Raises WSAEINVAL, WSAEFAULT. Source:
+    nf-ws2spi-wscenumprotocols.
     """
     return _infos(store.read().native, protocols)
 
@@ -222,7 +224,7 @@ def WSCSetProviderInfo32(provider_id: GUID, info_type: int, info: int, flags: in
 def WSCGetApplicationCategory(path: str, extra: str | None) -> int:
     """The LSP_ categories that an application permits: one of that executable, and of those arguments where not None.
 
-    Raises WSASERVICE_NOT_FOUND where it has none, WSAEINVAL, WSANO_RECOVERY. Source:
+    Raises WSASERVICE_NOT_FOUND where it has none, WSAEINVAL, WSAEFAULT, WSANO_RECOVERY. Source:
     nf-ws2spi-wscgetapplicationcategory.
     """
     _check_application(path, extra)
@@ -237,7 +239,7 @@ def WSCSetApplicationCategory(path: str, extra: str | None, categories: int) -> 
     """Let an application permit more LSP_ categories, which its next instance will load; those that it had before.
 
     `extra` is the rest of its command line, words parted by blanks, where that tells it from others of its path.
-    Raises WSAEINVAL, WSANO_RECOVERY. Source: nf-ws2spi-wscsetapplicationcategory.
+    Raises WSAEINVAL, WSAEFAULT, WSANO_RECOVERY. Source: nf-ws2spi-wscsetapplicationcategory.
     """
     _check_application(path, extra)
     more = _valid_categories("categories", categories)
@@ -363,15 +365,16 @@ def _valid_categories(name: str, value: int) -> int:
 
 
 def _check_application(path: str, extra: str | None) -> None:
-    if not isinstance(path, str) or not path:
-        raise WinsockError(WSAEINVAL, f"path: the path of an executable, not {path!r}")
+    if not isinstance(path, str):
+        raise WinsockError(WSAEFAULT, f"path: the path of an executable, not {path!r}")
+    if not path:
+        raise WinsockError(WSAEINVAL, "path: it is empty")
     if extra is not None and not isinstance(extra, str):
         raise WinsockError(WSAEINVAL, f"extra: command-line arguments as one text, or None, not {extra!r}")
 
 
 def _infos(catalog: Catalog, protocols: Collection[int] | None) -> list[WSAPROTOCOL_INFO]:
-    if protocols is not None and not isinstance(protocols, Collection):
-        raise WinsockError(WSAEINVAL, f"protocols: {protocols!r} is no collection of protocol numbers")
+    check_protocols(protocols)
     return [entry.info for entry in catalog if protocols is None or entry.info.iProtocol in protocols]
 
 

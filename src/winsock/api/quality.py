@@ -5,7 +5,7 @@ Windows has had none of its own since Vista, and refuses to install one.
 
 from __future__ import annotations
 
-from winsock.abi.errors import WSAEFAULT, WSASYSCALLFAILURE, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSASYSCALLFAILURE, WinsockError
 from winsock.abi.guids import GUID
 from winsock.dispatcher.route import find, function
 
@@ -26,21 +26,27 @@ def WSAGetQOSByName(s: int, name: str) -> object:
 
 @function
 def WSCInstallQOSTemplate(guid: GUID, name: str, qos: object) -> None:
-    """Install a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista.
+    """Install a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
 
     Source: nf-ws2spi-wscinstallqostemplate.
     """
-    raise _no_templates()
+    raise _no_templates(guid, name)
 
 
 @function
 def WSCRemoveQOSTemplate(guid: GUID, name: str) -> None:
-    """Remove a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista.
+    """Remove a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
 
     Source: nf-ws2spi-wscremoveqostemplate.
     """
-    raise _no_templates()
+    raise _no_templates(guid, name)
 
 
-def _no_templates() -> WinsockError:
+def _no_templates(guid: object, name: object) -> WinsockError:
+    if not isinstance(guid, GUID):
+        return WinsockError(WSAEFAULT, f"guid: {guid!r} is no GUID")
+    if not isinstance(name, str):
+        return WinsockError(WSAEFAULT, f"name: {name!r} is no name of a template")
+    if not name:
+        return WinsockError(WSAEINVAL, "name: it is empty")
     return WinsockError(WSASYSCALLFAILURE, "templates of quality of service cannot be installed since Windows Vista")

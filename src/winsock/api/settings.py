@@ -17,12 +17,13 @@ from winsock.abi.constants import (
     IPPROTO_UDP,
     IPV6_RECVECN,
     IPV6_USER_MTU,
+    SOCK_DGRAM,
     TCP_FAIL_CONNECT_ON_ICMP_ERROR,
     TCP_ICMP_ERROR_INFO,
     UDP_RECV_MAX_COALESCED_SIZE,
     UDP_SEND_MSG_SIZE,
 )
-from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WSAEOPNOTSUPP, WSANO_DATA, WinsockError
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
 from winsock.spi.provider import OptionValue
@@ -147,10 +148,12 @@ def WSASetFailConnectOnIcmpError(s: int, enabled: int) -> None:
 
 @function
 def WSAGetIcmpErrorInfo(s: int) -> OptionValue:
-    """The ICMP error of a failed connect. Raises WSAENOPROTOOPT where the host keeps none, WSAENOTSOCK.
+    """The ICMP error of a failed connect. Raises WSAENOPROTOOPT: the host keeps none.
 
-    Source: nf-ws2tcpip-wsageticmperrorinfo.
+    Raises WSANO_DATA where none failed, WSAENOTSOCK. Source: nf-ws2tcpip-wsageticmperrorinfo.
     """
+    if _is_connected(s):
+        raise WinsockError(WSANO_DATA, "s: the socket is connected, so no ICMP error ended the attempt")
     return _ICMP_ERROR.get(s)
 
 
@@ -166,14 +169,26 @@ def WSAGetUnicastReceiveSharing(s: int) -> int:
 
 @function
 def WSASetUnicastReceiveSharing(s: int, enabled: int) -> None:
-    """Let sockets of one port share its datagrams. Raises WSAENOPROTOOPT, WSAEINVAL for what is no truth value.
+    """Let sockets of one port share its datagrams.
 
+    Raises WSAENOPROTOOPT, WSAEINVAL for what is no truth value, WSAEOPNOTSUPP where the socket has no datagrams.
     Source: nf-ws2tcpip-wsasetunicastreceivesharing.
     """
-    find(s)
+    info = find(s).entry.info
+    if info.iSocketType != SOCK_DGRAM:
+        raise WinsockError(WSAEOPNOTSUPP, f"s: {info.szProtocol} has no datagrams to share")
     if enabled not in (0, 1):
         raise WinsockError(WSAEINVAL, f"enabled: {enabled!r} is neither 0 nor 1")
     raise _no_sharing()
+
+
+def _is_connected(s: int) -> bool:
+    record = find(s)
+    try:
+        record.table.WSPGetPeerName(s)
+    except WinsockError:
+        return False
+    return True
 
 
 def _no_sharing() -> WinsockError:

@@ -11,7 +11,7 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
 from winsock.catalog.matching import NotTogether
 from winsock.dispatcher import creation, handles, loader, threads
-from winsock.dispatcher.arguments import MISTAKES
+from winsock.dispatcher.arguments import MISTAKES, check_protocols
 from winsock.dispatcher.loader import first_matches
 from winsock.dispatcher.records import records, senders
 from winsock.dispatcher.route import find, function, note, refusal, require_started, told
@@ -194,11 +194,10 @@ def getpeername(s: int) -> Sockaddr:
 def WSAEnumProtocols(protocols: Collection[int] | None = None) -> list[WSAPROTOCOL_INFO]:
     """The installed protocols and chains in catalog order, or those whose number is among `protocols`.
 
-    Layered protocols by themselves and hidden entries are not shown. Raises WSAEINVAL, WSANOTINITIALISED. Source:
-    nf-winsock2-wsaenumprotocolsw.
+    Layered protocols by themselves and hidden entries are not shown. Raises WSAEINVAL, WSAEFAULT, WSANOTINITIALISED.
+    Source: nf-winsock2-wsaenumprotocolsw.
     """
     require_started()
-    if protocols is not None and not isinstance(protocols, Collection):
-        raise WinsockError(WSAEINVAL, f"protocols: {protocols!r} is no collection of protocol numbers")
+    check_protocols(protocols)
     infos = (entry.info for entry in loader.catalog().visible())
     return [info for info in infos if protocols is None or info.iProtocol in protocols]

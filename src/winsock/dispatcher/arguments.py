@@ -130,3 +130,14 @@ def in_words_of(error: WinsockError, names: Collection[str]) -> WinsockError:
     if colon and word in names and argument not in names:
         error.strerror = f"{word}:{text}"
     return error
+
+
+def check_protocols(protocols: object) -> None:
+    """Raises WSAEINVAL for what is no collection, WSAEFAULT for one of something else than numbers."""
+    if protocols is None:
+        return
+    if not isinstance(protocols, Collection):
+        raise WinsockError(WSAEINVAL, f"protocols: {protocols!r} is no collection of protocol numbers")
+    for protocol in protocols:
+        if not isinstance(protocol, int):
+            raise WinsockError(WSAEFAULT, f"protocols: {protocol!r} is no number of a protocol")

@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import LAYERED_PROTOCOL
-from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import records as tables
 from winsock.dispatcher import threads
 from winsock.dispatcher.records import Record, change, forget, forget_lost, records
@@ -120,9 +120,15 @@ class ChainUpcalls(Upcalls):
         return fdset is not None and s in fdset
 
     def WPUGetProviderPath(self, provider_id: GUID) -> str:
+        from winsock.abi.guids import GUID
+
+        if not isinstance(provider_id, GUID):
+            raise WinsockError(WSAEFAULT, f"provider_id: {provider_id!r} is no GUID")
         return self._chain.catalog.find_provider(provider_id).path
 
     def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:
+        if not isinstance(catalog_entry_id, int):
+            raise WinsockError(WSAEFAULT, f"catalog_entry_id: {catalog_entry_id!r} is no number")
         self._chain.catalog.find(catalog_entry_id)
         state = threads.current()
         state.blocking_table = self._chain.table

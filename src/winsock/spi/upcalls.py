@@ -61,7 +61,7 @@ class Upcalls:
         raise unsupported("WPUFDIsSet")
 
     def WPUGetProviderPath(self, provider_id: GUID) -> str:
-        """The import path of a provider; raises WSAEINVAL for an unknown one."""
+        """The import path of a provider; raises WSAEINVAL for an unknown one, WSAEFAULT."""
         raise unsupported("WPUGetProviderPath")
 
     def WPUModifyIFSHandle(self, catalog_entry_id: int, proposed_handle: int) -> int:
@@ -76,7 +76,7 @@ class Upcalls:
         raise unsupported("WPUPostMessage")
 
     def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:
-        """(callback, context) of this thread; no callback means to wait natively. Raises WSAEINVAL."""
+        """(callback, context) of this thread; no callback means to wait natively. Raises WSAEINVAL, WSAEFAULT."""
         raise unsupported("WPUQueryBlockingCallback")
 
     def WPUQuerySocketHandleContext(self, s: int) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import raw
 from winsock.base.inet.ground import Ground
@@ -29,5 +29,8 @@ class Names(Ground, InternetText):
         return raw.getpeername(s)
 
     def WSPGetQOSByName(self, s: int, name: str) -> list[str]:
-        """The names of all templates, for an empty name; WSAEINVAL for any other (lpwspgetqosbyname)."""
+        """The names of all templates, for an empty name; WSAEINVAL for any other, WSAENOTSOCK (lpwspgetqosbyname)."""
+        if not isinstance(name, str):
+            raise WinsockError(WSAEFAULT, f"name: {name!r} is no name of a template")
+        raw.getsockname(s)
         return no_templates(name)
