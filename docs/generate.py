@@ -5,7 +5,8 @@
 
 The tables know what Windows has; whether we have it is asked of the packages at the moment of writing: a function of
 the API works if a module of `winsock.api` defines it, a WSP function if the built-in base provider overrides it, an
-upcall if the dispatcher does. So nothing here can claim more than there is.
+upcall if the dispatcher does. So nothing here can claim more than there is. Which documented errors a function raises
+is read from what the tests prove (`tests/spec/coverage.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import winsock
 from winsock.abi import calls, constants, errors, flags, guids, ioctls, ntstatus, options, structures, wskdefs
 from winsock.abi.calls import Call
 
 HERE = Path(__file__).parent
+ROOT = Path(winsock.__file__).parents[2]
 GENERATED = "<!-- Written by docs/generate.py: do not edit, run `make docs`. -->"
 
 WORKS, NOT_YET, NOT_NEEDED = "works", "not yet", "not needed"
@@ -165,7 +168,8 @@ def map_text() -> str:
     live = live_functions()
     sections = [map_head(live), protocol_section()]
     sections += [function_section(part, live) for part in PARTS]
-    sections += [flag_section(), *option_sections(), ioctl_section(), error_section(), names_section()]
+    sections += [flag_section(), *option_sections(), ioctl_section(), error_section(), coverage_section()]
+    sections.append(names_section())
     return "\n\n".join(sections) + "\n"
 
 
@@ -284,6 +288,50 @@ def error_section() -> str:
         + "\n\nErrors of the kernel become the code of their own name, and these:\n\n"
         + table(("errno", "Code"), back)
     )
+
+
+def coverage_section() -> str:
+    """What the tests prove of the documented errors."""
+    sys.path.insert(0, str(ROOT))
+    coverage = importlib.import_module("tests.spec.coverage")
+    of = coverage.counts()
+    total = table(
+        ("Tested", "Mapped", "Cannot occur here", "Documented"), [(*map(str, of.values()), str(sum(of.values())))]
+    )
+    reasons = table(("Reason", "An error cannot occur here because"), coverage.REASONS.items())
+    later = "\n".join(
+        f"- {what}: {', '.join(dict.fromkeys(call.name for call in functions))}" for what, functions in coverage.later()
+    )
+    return f"""\
+## Documented errors
+
+Of the parts *{"*, *".join(PARTS[part] for part in coverage.PARTS)}*. An error that the documentation of a function
+lists is *tested* (a test raises it), *mapped* (the kernel can give it, and the tests make the kernel give it: the errno
+and the system call are named), or it *cannot occur here*, for a reason.
+
+{total}
+
+{reasons}
+
+Not counted are functions that are for later:
+
+{later}
+
+{table(("Function", "Tested", "Mapped", "Cannot occur here"), coverage_rows(coverage))}"""
+
+
+def coverage_rows(coverage: Any) -> Iterator[tuple[str, ...]]:
+    """One row a function: what is tested, mapped by which errno of which system call, impossible for which reason."""
+    documented: dict[str, list[Any]] = {}
+    for row in coverage.in_scope():
+        documented.setdefault(row.name, []).append(row)
+    for name, rows in documented.items():
+        cells: dict[str, list[str]] = {coverage.TESTED: [], coverage.MAPPED: [], coverage.IMPOSSIBLE: []}
+        for row in rows:
+            state = coverage.state_of(row)
+            what = row.code_name + (f" ({row.where})" if row.where != "call" else "")
+            cells[state.state].append(what if state.state == coverage.TESTED else f"{what}: {state.why}")
+        yield name, *(", ".join(cell) for cell in cells.values())
 
 
 def names_section() -> str:

@@ -1,7 +1,8 @@
 """What holds for every test, and for the end of them all.
 
-No test meets the catalog of whoever runs it: there is none, unless the test asks for one of its own. And no run hangs
-at its end on a thread that a failed test left waiting.
+No test meets the catalog of whoever runs it: there is none, unless the test asks for one of its own. A test that
+spec/errors_tested.csv names raises the errors that it is named for. And no run hangs at its end on a thread that a
+failed test left waiting.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Generator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 os.environ["WINSOCK_CATALOG"] = os.path.join(tempfile.gettempdir(), f"winsock-tests-{os.getpid()}", "none.sqlite")
+
+if TYPE_CHECKING:
+    from tests.spec.coverage import Seen
 
 _PATIENCE = 5.0
 
@@ -25,6 +32,32 @@ def catalog_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "catalog" / "catalog.sqlite"
     monkeypatch.setenv("WINSOCK_CATALOG", str(file))
     return file
+
+
+@cache
+def documented_errors() -> dict[str, set[Seen]]:
+    """What the tests are named for, by their ids."""
+    from tests.spec.coverage import tested
+
+    named: dict[str, set[Seen]] = {}
+    for seen, test in tested().items():
+        named.setdefault(test, set()).add(seen)
+    return named
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Prove what spec/errors_tested.csv says of a test."""
+    named = documented_errors().get(pyfuncitem.nodeid)
+    if not named:
+        return (yield)
+    from tests.spec.witness import watching
+
+    with watching() as witness:
+        result = yield
+        missing = named - witness.seen()
+    assert not missing, f"documented errors that this test raised once: {missing}; see tests/spec/recording.py"
+    return result
 
 
 @pytest.hookimpl(trylast=True)
