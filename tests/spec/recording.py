@@ -1,6 +1,7 @@
 """Runs the tests, and writes down which of them raises which documented error out of which function.
 
-    python -m tests.spec.recording
+    python -m tests.spec.recording                        everything anew
+    python -m tests.spec.recording tests/api/test_x.py    what these files are named for; the rest stays
 
 The result is errors_tested.csv, and it is to be written anew when a test that it names is gone or has another name.
 Few tests are taken that raise many errors, rather than many; those run a second time, and what they do not raise again
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.spec.coverage import Documented, Seen, in_scope, mapped, reason
+from tests.spec.coverage import Documented, Seen, in_scope, mapped, reason, tested
 from tests.spec.tables import HERE
 from tests.spec.witness import watching
 
@@ -67,15 +68,17 @@ def chosen(raised: dict[str, set[Seen]], wanted: set[Seen]) -> Iterator[tuple[Se
         left -= found
 
 
-def main() -> None:
+def main(files: list[str]) -> None:
     """Write errors_tested.csv; say what no test raises any more."""
     wanted: dict[Seen, Documented] = {row.seen: row for row in in_scope() if row.seen not in mapped()}
-    first = dict(chosen(record([f"tests/{suite}" for suite in SUITES]), set(wanted)))
+    kept = {seen: test for seen, test in tested().items() if files and test.partition("::")[0] not in files}
+    first = dict(chosen(record(files or [f"tests/{suite}" for suite in SUITES]), wanted.keys() - kept.keys()))
     second = record(sorted(set(first.values())))
+    confirmed = {seen: test for seen, test in first.items() if seen in second.get(test, ())}
     rows = sorted(
         (seen.function, wanted[seen].code_name, seen.where, test)
-        for seen, test in first.items()
-        if seen in second.get(test, ())
+        for seen, test in (kept | confirmed).items()
+        if seen in wanted
     )
     with (HERE / "errors_tested.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -88,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -23,7 +23,8 @@ from winsock.core.netevents import NetworkEvents, Recorder
 from winsock.overlapped.messages import MessageQueue
 
 HERE = str(Path(winsock.__file__).parent) + "/"
-API, BASE, UPCALLS = HERE + "api/", HERE + "base/", HERE + "dispatcher/upcalls.py"
+API, UPCALLS = HERE + "api/", HERE + "dispatcher/upcalls.py"
+BASE, OF_ALL_BASES = HERE + "base/", HERE + "spi/address_text.py"
 PROLOGUE = HERE + "dispatcher/route.py"
 NAMES = {call.function for call in calls.ROWS}
 EVENTS = {
@@ -107,7 +108,7 @@ def function_of(frame: FrameType) -> str | None:
         name = {"inet_pton": "InetPton", "inet_ntop": "InetNtop"}.get(name, name)  # two names of one body
     elif not (
         is_in(code, API)
-        or (is_in(code, BASE) and name.startswith("WSP"))
+        or ((is_in(code, BASE) or is_in(code, OF_ALL_BASES)) and name.startswith("WSP"))
         or (is_in(code, UPCALLS) and name.startswith("WPU"))
     ):
         return None
