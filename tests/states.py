@@ -37,6 +37,12 @@ def _non_blocking(world: World) -> int:
     return s
 
 
+def _new_non_blocking(world: World) -> int:
+    s = world.stream()
+    winsock.ioctlsocket(s, c.FIONBIO, 1)
+    return s
+
+
 def _non_blocking_datagrams(world: World) -> int:
     s = world.datagrams().client
     winsock.ioctlsocket(s, c.FIONBIO, 1)
@@ -61,6 +67,7 @@ def _connecting(world: World) -> int:
 
 STATES: dict[str, Callable[[World], int]] = {
     "new": World.stream,
+    "new non-blocking": _new_non_blocking,
     "bound": _bound,
     "waited for": _waited_for,
     "connected": _connected,
