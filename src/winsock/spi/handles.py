@@ -9,6 +9,9 @@ number that the application holds closes what is below it.
 All 30 slots are the layer's own. A subclass overrides any of them, and is called with the application's handles; it
 goes on by `super().WSPSend(s, ...)`, or by `self.next.WSPSend(self.lower(s), ...)`.
 
+A socket that is shared with another process (WSPDuplicateSocket) has a handle of the layer there, too, over the
+duplicate from below: an instance of its own, whose context is new. What a context knows is each process's alone.
+
 A layer must not know whether the provider below makes handles of its own, too. A handle that the chain was lent
 (`adopted`) is the same number above and below.
 

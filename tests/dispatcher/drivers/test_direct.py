@@ -874,7 +874,30 @@ class TestProcesses:
     def test_a_connection_cannot_be_shared(self, server: socket.socket) -> None:
         with World(through(ours.Pass)) as world:
             s, _ = connected(world, server)
-            refused(e.WSAEOPNOTSUPP, lambda: records[s].table.WSPDuplicateSocket(s, os.getpid()))
+            refused(e.WSAEINVAL, lambda: records[s].table.WSPDuplicateSocket(s, os.getpid()))
+
+    def test_nor_can_a_stream_that_may_connect_yet(self) -> None:
+        """Through the other descriptor its connection would go round the layer."""
+        with World(through(ours.Pass)) as world:
+            s = world.stream()
+            refused(e.WSAEINVAL, lambda: records[s].table.WSPDuplicateSocket(s, os.getpid()))
+            datagram = world.datagram()
+            records[datagram].table.WSPDuplicateSocket(datagram, os.getpid())
+
+    def test_a_connection_that_the_layer_does_not_want_can(
+        self, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with World(through(ours.Pass)) as world:
+            s = world.stream()
+            monkeypatch.setattr(driver_of(s), "_wants", lambda name: False)
+            sockets.connect(s, server.getsockname())
+            info = records[s].table.WSPDuplicateSocket(s, os.getpid())
+            twin = sockets.WSASocket(c.FROM_PROTOCOL_INFO, c.FROM_PROTOCOL_INFO, c.FROM_PROTOCOL_INFO, info)
+            sockets.closesocket(s)
+            peer, _ = server.accept()
+            with peer:
+                transfer.send(twin, b"twin")
+                assert exactly(peer, 4) == b"twin"
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this host does not fork")
     def test_a_child_has_no_part_in_a_connection(self, server: socket.socket) -> None:

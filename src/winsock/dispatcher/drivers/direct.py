@@ -31,8 +31,10 @@ from winsock.abi.constants import (
     SD_BOTH,
     SD_RECEIVE,
     SD_SEND,
+    SO_ACCEPTCONN,
     SO_ERROR,
     SO_OOBINLINE,
+    SOCK_STREAM,
     SOL_SOCKET,
 )
 from winsock.abi.errors import (
@@ -233,9 +235,29 @@ class Direct(Asking, NonIfsLayer):
         super().WSPCleanup()
 
     def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
-        if self.context(s).connection is not None:
-            raise unsupported(f"WSPDuplicateSocket of a connection that {self.name} is part of")
+        """What listens can be shared, what is no stream, and a connection that the layer does not want.
+
+        WSAEINVAL for a connection that it is part of: what it knows of the bytes is in this process, and its twin in
+        another would begin in the middle. For a stream that is to connect, too: made through one descriptor, its
+        connection would go round the layer through the others.
+        """
+        handle = self.context(s)
+        if handle.connection is not None:
+            text = f"s: {self.name} is part of the connection, and what it knows of it is in this process alone"
+            raise WinsockError(WSAEINVAL, text)
+        if self.info.iSocketType == SOCK_STREAM and self._may_connect(handle):
+            text = f"s: a stream that may connect yet would go round {self.name} in one of the processes"
+            raise WinsockError(WSAEINVAL, text)
         return super().WSPDuplicateSocket(s, process_id)
+
+    def _may_connect(self, handle: Handle) -> bool:
+        if self.next.WSPGetSockOpt(handle.lower, SOL_SOCKET, SO_ACCEPTCONN):
+            return False
+        try:
+            self.next.WSPGetPeerName(handle.lower)
+        except WinsockError:
+            return True
+        return False
 
     # Data.
 

@@ -35,6 +35,7 @@ from winsock.host.queues import UNREAD, ask_or_0
 from winsock.spi.provider import OptionValue, ReadBuffer
 
 if TYPE_CHECKING:
+    from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.spi.provider import ProcTable
 
 _DWORD = struct.Struct("<I")
@@ -48,6 +49,7 @@ DRAIN_S = 5.0
 _OWN = (
     "WSPAsyncSelect",
     "WSPCloseSocket",
+    "WSPDuplicateSocket",
     "WSPEnumNetworkEvents",
     "WSPEventSelect",
     "WSPGetSockOpt",
@@ -141,6 +143,10 @@ class File(Events):
         self.beneath.WSPSetSockOpt(s, level, optname, value)
         if level == SOL_SOCKET and optname in _TIME_OUTS:
             self._take_over(optname)
+
+    def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
+        """What comes is read ahead in this process, for the file: WSAEINVAL."""
+        raise WinsockError(WSAEINVAL, f"s: {s} is a file, which travels as one; its socket cannot be shared any more")
 
     def WSPCloseSocket(self, s: int) -> None:
         """Close the number. What was written is delivered behind it, within the limits that SO_LINGER sets."""
