@@ -34,7 +34,7 @@ from winsock.abi.constants import (
     SOCK_STREAM,
     SOL_SOCKET,
 )
-from winsock.abi.errors import WSAEAFNOSUPPORT, WinsockError
+from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
 from winsock.spi.guard import failure, guarded, refusal
@@ -294,7 +294,7 @@ class Layer(Provider):
     def _passed_on(self, given: WSAPROTOCOL_INFO | None) -> WSAPROTOCOL_INFO:
         """What the next provider gets for what this one got: a layer the same, unmodified; the base its own entry.
 
-        The base is also told the secret of a duplicated socket.
+        The base is also told the secret of a duplicated socket, if nobody has changed the structure that carries it.
         """
         if given is None:
             return self.next_info
@@ -302,6 +302,8 @@ class Layer(Provider):
             return given
         if not given.dwProviderReserved:
             return self.next_info
+        if given != self.info._replace(dwProviderReserved=given.dwProviderReserved):
+            raise WinsockError(WSAEINVAL, f"protocol_info: it is no duplicate of a socket of {self.info.szProtocol}")
         return self.next_info._replace(dwProviderReserved=given.dwProviderReserved)
 
     def _destination(self, name: Sockaddr) -> Sockaddr:
