@@ -14,4 +14,7 @@ def WSADuplicateSocket(s: int, process_id: int) -> WSAPROTOCOL_INFO:
     where there is no such process, WSAEMFILE, WSAENOBUFS, WSAENOTSOCK, WSANOTINITIALISED. Source:
     nf-winsock2-wsaduplicatesocketw.
     """
-    return find(s).table.WSPDuplicateSocket(s, process_id)
+    record = find(s)
+    duplicate = record.table.WSPDuplicateSocket(s, process_id)
+    record.shared = True
+    return duplicate

@@ -1,12 +1,13 @@
-"""Giving an open descriptor to one other process, by a name of 32 bits that may travel by any channel.
+"""Giving open descriptors to one other process, by a name of 32 bits that may travel by any channel.
 
 WSPDuplicateSocket has 32 bits of its own in the structure that it answers with. Here they are the name of an AF_UNIX
 socket in a folder that only this user can enter, at which a thread of the source process waits. It is not the name that
-keeps the descriptor safe: the kernel says who connects, and only the process that was named, while it still is that
-process, and of this user, gets it; it must also bring the very structure that was made for it. Any other is sent away
-and uses nothing up. An offer is good for one use, for a minute, and while the source lives.
+keeps the descriptors safe: the kernel says who connects, and only the process that was named, while it still is that
+process, and of this user, gets them; it must also bring the very structure that was made for it. Any other is sent away
+and uses nothing up. An offer is good for one use, for a minute, and while both processes live.
 
-What travels beside the descriptor is the provider's own.
+Nobody can make the thread wait: a visitor that connects and says nothing, stopped perhaps, is in no other's way. What a
+killed process leaves in the folder is removed by whoever comes across it.
 
 Sources: nc-ws2spi-lpwspduplicatesocket; shared-sockets-in-the-spi-2.
 """
@@ -14,6 +15,7 @@ Sources: nc-ws2spi-lpwspduplicatesocket; shared-sockets-in-the-spi-2.
 from __future__ import annotations
 
 import array
+import atexit
 import errno
 import os
 import secrets
@@ -24,31 +26,33 @@ import struct
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS, WinsockError, code_of
+from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENOBUFS, WinsockError
 from winsock.spi.provider import unsupported
 
 GOOD_FOR_S = 60.0
-_PATIENCE_S = 5.0
-"""How long either side waits for the other's next word."""
+_PATIENCE = struct.pack("@ll", 5, 0)
+"""How long the target waits for the source's answer, as a timeval."""
 _CREDENTIALS = struct.Struct("=3i")
-_LENGTH = struct.Struct("=II")
-_MOST_STATE = 1 << 16
+_HERE_IT_IS = b"\1"
+_UNFINISHED = "~"
+"""Ends the name of a file at which nobody can be waiting yet."""
+_NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Offer(NamedTuple):
-    """One descriptor that waits for its process."""
+    """Descriptors that wait for their process."""
 
     listener: socket.socket
     path: str
-    descriptor: int
+    descriptors: tuple[int, ...]
     target: int
     """A pidfd: its number alone could be another process's by now."""
     process_id: int
     proof: bytes
-    state: bytes
     until: float
 
 
@@ -58,18 +62,20 @@ class Counter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._offers: dict[int, Offer] = {}
+        self._visitors: list[tuple[socket.socket, Offer]] = []
+        """The thread's own: those who were named, and have not brought their structure yet."""
         self._bell = -1
 
-    def offer(self, name: int, descriptor: int, process_id: int, proof: bytes, state: bytes) -> None:
-        """Let that process fetch a copy of the descriptor; WSAEINVAL, WSAEMFILE, WSAENOBUFS, WSAENETDOWN."""
+    def offer(self, name: int, descriptors: Sequence[int], process_id: int, proof: bytes) -> None:
+        """Let that process fetch copies of the descriptors; WSAEINVAL, WSAEMFILE, WSAENOBUFS."""
         try:
-            made = _make(name, descriptor, process_id, proof, state)
+            if self._bell < 0:
+                _sweep(folder())
+            made = _make(name, descriptors, process_id, proof)
         except ProcessLookupError:
             raise WinsockError(WSAEINVAL, f"process_id: there is no process {process_id}") from None
         except OSError as error:
-            code = code_of(error.errno or errno.EIO)
-            code = code if code in (WSAEMFILE, WSAENETDOWN) else WSAENOBUFS
-            raise WinsockError(code, f"the socket cannot be offered: {error}", errno=error.errno) from None
+            raise refusal(error) from None
         with self._lock:
             self._offers[made.listener.fileno()] = made
             if self._bell < 0:
@@ -81,15 +87,19 @@ class Counter:
         """In the child of a fork: the offers are the parent's, and so are their files."""
         for offer in self._offers.values():
             _close(offer)
+        for visitor, _ in self._visitors:
+            visitor.close()
         if self._bell >= 0:
             os.close(self._bell)
-        self._offers, self._bell, self._lock = {}, -1, threading.Lock()
+        self._offers, self._visitors, self._bell, self._lock = {}, [], -1, threading.Lock()
 
     def withdraw(self) -> None:
         """Take every offer back."""
         with self._lock:
             for number in list(self._offers):
                 self._end(number)
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
 
     def _serve(self, bell: int) -> None:
         """Until nothing is offered any more."""
@@ -100,43 +110,56 @@ class Counter:
                 now = time.monotonic()
                 for number in [number for number, offer in self._offers.items() if offer.until <= now]:
                     self._end(number)
+                self._part_with_visitors()
                 if not self._offers:
                     os.close(bell)
                     self._bell = -1
                     return
                 until = min(offer.until for offer in self._offers.values())
-                for number in self._offers:
+                for number, offer in self._offers.items():
                     poller.register(number, select.POLLIN)
-            for number, _ in poller.poll((until - now) * 1000 + 1):
-                if number == bell:
-                    os.eventfd_read(bell)
-                else:
-                    self._hand_over(number)
+                    poller.register(offer.target, select.POLLIN)
+            for visitor, _ in self._visitors:
+                poller.register(visitor, select.POLLIN)
+            ready = {number for number, _ in poller.poll((until - now) * 1000 + 1)}
+            if bell in ready:
+                os.eventfd_read(bell)
+            with self._lock:
+                self._look(ready)
 
-    def _hand_over(self, number: int) -> None:
-        with self._lock:
-            offer = self._offers.get(number)
-        if offer is None:
-            return
+    def _look(self, ready: set[int]) -> None:
+        """Under the lock: see to what is ready."""
+        for meeting in [meeting for meeting in self._visitors if meeting[0].fileno() in ready]:
+            self._visitors.remove(meeting)
+            visitor, offer = meeting
+            with visitor:
+                if self._is_open(offer) and _hand_over(offer, visitor):
+                    self._end(offer.listener.fileno())
+        for number, offer in list(self._offers.items()):
+            if offer.target in ready:
+                self._end(number)
+            elif number in ready:
+                self._receive(offer)
+
+    def _receive(self, offer: Offer) -> None:
         try:
             visitor, _ = offer.listener.accept()
         except OSError:
             return
-        with visitor:
-            if not _is_meant(offer, visitor):
-                return
-            try:
-                visitor.settimeout(_PATIENCE_S)
-                if _receive(visitor, len(offer.proof)) != offer.proof:
-                    return
-                header = _LENGTH.pack(os.getpid(), len(offer.state))
-                rights = array.array("i", [offer.descriptor])
-                visitor.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-                visitor.sendall(offer.state)
-            except OSError:
-                return
-        with self._lock:
-            self._end(number)
+        if _is_meant(offer, visitor):
+            visitor.setblocking(False)
+            self._visitors.append((visitor, offer))
+        else:
+            visitor.close()
+
+    def _part_with_visitors(self) -> None:
+        """Under the lock: send those away whose offer has ended."""
+        for meeting in [meeting for meeting in self._visitors if not self._is_open(meeting[1])]:
+            self._visitors.remove(meeting)
+            meeting[0].close()
+
+    def _is_open(self, offer: Offer) -> bool:
+        return self._offers.get(offer.listener.fileno()) is offer
 
     def _end(self, number: int) -> None:
         offer = self._offers.pop(number, None)
@@ -145,21 +168,35 @@ class Counter:
             _close(offer)
 
 
+def require_host() -> None:
+    """Raises WSAEOPNOTSUPP on a host that lacks what is needed here."""
+    if not hasattr(os, "pidfd_open"):
+        raise unsupported("sharing sockets on this host")
+
+
+def refusal(error: OSError) -> WinsockError:
+    """Why a socket cannot be shared just now: WSAEMFILE, WSAENOBUFS."""
+    code = WSAEMFILE if error.errno in _NO_DESCRIPTORS else WSAENOBUFS
+    return WinsockError(code, f"the socket cannot be shared: {error}", errno=error.errno)
+
+
 def new_name() -> int:
     """A name that cannot be guessed, and is not 0, which stands for no duplicate at all."""
     return secrets.randbelow(0xFFFFFFFF) + 1
 
 
-def take(name: int, proof: bytes) -> tuple[int, bytes]:
-    """Fetch what was offered to this process under that name: (descriptor, state). WSAEINVAL, WSAEMFILE."""
-    if not hasattr(os, "pidfd_open"):
-        raise unsupported("sharing sockets on this host")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.settimeout(_PATIENCE_S)
+def take(name: int, proof: bytes, count: int) -> list[int]:
+    """Fetch so many descriptors that were offered to this process under that name. WSAEINVAL, WSAEMFILE."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as visitor:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            visitor.setsockopt(socket.SOL_SOCKET, option, _PATIENCE)
         try:
-            visitor.connect(os.path.join(folder(), f"{name:08x}"))
+            path = os.path.join(folder(), f"{name:08x}")
+            if _is_left_behind(path, visitor):
+                _unlink(path)
+                raise ConnectionRefusedError
             visitor.sendall(proof)
-            return _received(visitor)
+            return _received(visitor, count)
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS:
                 raise WinsockError(WSAEMFILE, "no descriptor is left", errno=error.errno) from None
@@ -170,25 +207,20 @@ def take(name: int, proof: bytes) -> tuple[int, bytes]:
             ) from None
 
 
-def _received(visitor: socket.socket) -> tuple[int, bytes]:
-    header, ancillary, flags, _ = visitor.recvmsg(_LENGTH.size, socket.CMSG_SPACE(4))
+def _received(visitor: socket.socket, count: int) -> list[int]:
+    room = socket.CMSG_SPACE(count * array.array("i").itemsize)
+    answer, ancillary, flags, _ = visitor.recvmsg(len(_HERE_IT_IS), room, socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            descriptors.frombytes(data)
-    try:
-        if flags & socket.MSG_CTRUNC:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        if len(header) != _LENGTH.size or len(descriptors) != 1:
-            raise ConnectionResetError
-        size = _LENGTH.unpack(header)[1]
-        if size > _MOST_STATE:
-            raise ConnectionResetError
-        return descriptors[0], _receive(visitor, size)
-    except OSError:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        raise
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    if answer == _HERE_IT_IS and len(descriptors) == count:
+        return list(descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if flags & socket.MSG_CTRUNC:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    raise ConnectionResetError
 
 
 def folder() -> str:
@@ -205,26 +237,26 @@ def folder() -> str:
     return path
 
 
-def _make(name: int, descriptor: int, process_id: int, proof: bytes, state: bytes) -> Offer:
-    if not hasattr(os, "pidfd_open"):
-        raise unsupported("sharing sockets on this host")
-    _sweep(folder())
+def _make(name: int, descriptors: Sequence[int], process_id: int, proof: bytes) -> Offer:
     path = os.path.join(folder(), f"{name:08x}")
     target = _pidfd(process_id)
-    copy = -1
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    copies: list[int] = []
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        copy = os.dup(descriptor)
-        listener.bind(path)
-        listener.listen()
+        copies.extend(os.dup(descriptor) for descriptor in descriptors)
+        listener.bind(path + _UNFINISHED)
+        try:
+            listener.listen()
+            os.link(path + _UNFINISHED, path)
+        finally:
+            _unlink(path + _UNFINISHED)
         listener.setblocking(False)
     except OSError:
         listener.close()
-        for number in (target, copy):
-            if number >= 0:
-                os.close(number)
+        for number in (target, *copies):
+            os.close(number)
         raise
-    return Offer(listener, path, copy, target, process_id, proof, state, time.monotonic() + GOOD_FOR_S)
+    return Offer(listener, path, tuple(copies), target, process_id, proof, time.monotonic() + GOOD_FOR_S)
 
 
 def _pidfd(process_id: int) -> int:
@@ -249,20 +281,22 @@ def _is_meant(offer: Offer, visitor: socket.socket) -> bool:
     return not poller.poll(0)
 
 
-def _receive(stream: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = stream.recv(size - len(data))
-        if not piece:
-            raise ConnectionResetError
-        data += piece
-    return data
+def _hand_over(offer: Offer, visitor: socket.socket) -> bool:
+    """Whether a visitor has brought the structure, and has got the descriptors for it."""
+    try:
+        if visitor.recv(len(offer.proof) + 1) != offer.proof:
+            return False
+        rights = array.array("i", offer.descriptors)
+        visitor.sendmsg([_HERE_IT_IS], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], _NOSIGNAL)
+    except OSError:
+        return False
+    return True
 
 
 def _close(offer: Offer) -> None:
     offer.listener.close()
-    os.close(offer.descriptor)
-    os.close(offer.target)
+    for number in (*offer.descriptors, offer.target):
+        os.close(number)
 
 
 def _unlink(path: str) -> None:
@@ -272,19 +306,34 @@ def _unlink(path: str) -> None:
         pass
 
 
+def _is_left_behind(path: str, visitor: socket.socket) -> bool:
+    """Connect, and tell whether the process that made the file has ended; other errors are raised."""
+    try:
+        visitor.connect(path)
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def _sweep(path: str) -> None:
     """Remove what processes left behind that ended without a word."""
-    oldest = time.time() - 2 * GOOD_FOR_S
+    oldest = time.time() - GOOD_FOR_S
     with os.scandir(path) as entries:
         for entry in entries:
             try:
-                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                if entry.name.endswith(_UNFINISHED):
+                    is_left_behind = entry.stat(follow_symlinks=False).st_mtime < oldest
+                else:
+                    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as visitor:
+                        visitor.setblocking(False)
+                        is_left_behind = _is_left_behind(entry.path, visitor)
+                if is_left_behind:
                     os.unlink(entry.path)
             except OSError:
                 pass
 
 
 counter = Counter()
-
+atexit.register(counter.withdraw)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=counter.forget)

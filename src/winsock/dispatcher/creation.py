@@ -27,6 +27,7 @@ from winsock.catalog.matching import fits
 from winsock.dispatcher import loader
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.loader import first_matches
+from winsock.dispatcher.records import records
 
 _ANOTHER_MAY = frozenset((WSAEINPROGRESS, WSAEAFNOSUPPORT, WSAESOCKTNOSUPPORT, WSAEPROTONOSUPPORT, WSAEPROTOTYPE))
 """By these a provider says that the socket is none for it, or not now."""
@@ -78,7 +79,10 @@ def of_description(info: WSAPROTOCOL_INFO, af: int, type: int, protocol: int, g:
         raise WinsockError(WSAEINVAL, f"protocol_info: {info.szProtocol} is a layer by itself, which opens no sockets")
     chain = loader.open_chain(entry)
     try:
-        return chain.table.WSPSocket(af, type, protocol, info, g, flags)
+        handle = chain.table.WSPSocket(af, type, protocol, info, g, flags)
+        if info.dwProviderReserved:
+            records[handle].shared = True
+        return handle
     except WinsockError as error:
         sibling = _meant(catalog, entry, info, af, type, protocol)
         if error.winerror not in _ANOTHER_MAY or sibling is None:

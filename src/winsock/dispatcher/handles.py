@@ -110,7 +110,7 @@ def forget_all() -> None:
 def _reset(record: Record) -> WinsockError | None:
     """Close without a farewell; a provider that fails here is told of, and harms no other socket."""
     try:
-        if record.entry.info.iSocketType == SOCK_STREAM:
+        if record.entry.info.iSocketType == SOCK_STREAM and not record.shared:
             _make_abortive(record)
         close(record.handle)
     except Exception as error:

@@ -30,7 +30,7 @@ identity_of = identity
 class Record:
     """What is known of one handle."""
 
-    __slots__ = ("adopted", "chain", "context", "handle", "hidden", "identity", "made", "table")
+    __slots__ = ("adopted", "chain", "context", "handle", "hidden", "identity", "made", "shared", "table")
 
     handle: int
     chain: Chain
@@ -45,6 +45,8 @@ class Record:
     """Whether the descriptor belongs to somebody else, who only lent it."""
     hidden: bool
     """Whether a layer made another handle over this one, so that it is no application's to close."""
+    shared: bool
+    """Whether another process may have the socket (WSADuplicateSocket), which it would notice if we reset it."""
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class Record:
         self.context = context
         self.made = made
         self.adopted = adopted
-        self.hidden = False
+        self.hidden = self.shared = False
 
     @property
     def entry(self) -> CatalogEntry:

@@ -235,6 +235,10 @@ class Connections(Sockets):
                 from winsock.base.inet import hooks
 
                 hooks.wait(self, listener, select.POLLIN, "WSPAccept")
+            if listener.shared is not None and blocking and listener.phase == own.LISTENING:
+                listener.shared.wait(listener, select.POLLIN, None)
+                if listener.closed:
+                    raise _accept_error(listener, errno.EBADF)
             descriptor, peer = raw.accept(listener.handle, flags)
             while descriptor == -_EINTR or (descriptor in (-errno.EAGAIN, -errno.EWOULDBLOCK) and blocking):
                 # SO_RCVTIMEO ends receives, not accepts

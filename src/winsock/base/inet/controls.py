@@ -154,10 +154,17 @@ def _refusal(code: int) -> WinsockError:
     return WinsockError(known.error, f"code: {known.name} is not offered: {known.note}")
 
 
+def _is_selected(record: OwnSocket) -> bool:
+    """Whether events are asked for, through whichever descriptor."""
+    if record.shared is not None:
+        return bool(record.shared.page.events)
+    return record.selection is not None and bool(record.selection.mask)
+
+
 def _set_blocking(provider: Controls, s: int, data: bytes) -> bytes:
     blocking = not any(data[:4])
     record = SOCKETS.get(s)
-    if blocking and record is not None and record.selection is not None and record.selection.mask:
+    if blocking and record is not None and _is_selected(record):
         raise WinsockError(WSAEINVAL, "s: a socket whose events are selected stays non-blocking")
     try:
         if record is not None and os.name != "posix":

@@ -1,8 +1,8 @@
 """WSPDuplicateSocket, and the sockets that other processes offer.
 
-A duplicate is the kernel's socket itself: state, options and data are one. What only Winsock remembers travels along
-once, as it is at that time; the options of those that the kernel does not know (SO_DEBUG, SO_DONTROUTE and kin) are
-each process's own from then on.
+A duplicate is the kernel's socket itself: state, options and data are one. What only Winsock remembers is one, too, by
+a page of memory that travels along (`winsock.base.inet.shared`). Each process's own are the claim to a local address
+(`winsock.base.inet.sharing`), the membership of a group, and connections whose acceptance was deferred.
 
 Source: nc-ws2spi-lpwspduplicatesocket.
 """
@@ -10,33 +10,16 @@ Source: nc-ws2spi-lpwspduplicatesocket.
 from __future__ import annotations
 
 import os
-import struct
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import WSA_FLAG_NO_HANDLE_INHERIT, WSA_FLAG_OVERLAPPED
-from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WSAEOPNOTSUPP, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.base.inet import own
-from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.own import SOCKETS
 from winsock.base.inet.sockets import Sockets
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
-
-_REMEMBERED = (
-    "bound",
-    "sending_ended",
-    "receiving_ended",
-    "reuse",
-    "exclusive",
-    "oob_inline",
-    "debug",
-    "dont_route",
-    "reports_resets",
-    "reset_pending",
-    "was_accepted",
-    "is_leaf",
-)
-_STATE = struct.Struct(f"=Bi{len(_REMEMBERED)}?")
 
 
 class Duplicates(Sockets):
@@ -45,23 +28,28 @@ class Duplicates(Sockets):
     def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
         """A structure with which that process, and no other, can open this very socket, once and within a minute.
 
-        Raises WSAEINVAL where there is no such process, WSAEMFILE, WSAENOBUFS, WSAENOTSOCK, WSAEOPNOTSUPP for a socket
-        of somebody else's making (lpwspduplicatesocket).
+        Raises WSAEINVAL where there is no such process, and for a socket that cannot be shared: one of somebody else's
+        making, or one that receives everything (SIO_RCVALL); WSAEMFILE, WSAENOBUFS, WSAENOTSOCK (lpwspduplicatesocket).
         """
-        import atexit
-
         from winsock.base import handover
 
         record = SOCKETS.get(s)
         if record is None:
-            raise WinsockError(WSAEOPNOTSUPP, "s: only sockets of this process's own making can be shared")
+            raise WinsockError(WSAEINVAL, "s: only sockets of this process's own making can be shared")
         if not _is_open(s):
             raise WinsockError(WSAENOTSOCK, f"s: {s} is not open")
+        if record.sniffer is not None:
+            raise WinsockError(WSAEINVAL, "s: a socket that receives everything (SIO_RCVALL) cannot be shared")
+        handover.require_host()
+        from winsock.base.inet import shared
+
         name = handover.new_name()
         duplicate = self.info._replace(dwProviderReserved=name)
-        handover.counter.offer(name, s, process_id, duplicate.pack(), _pack(record))
-        atexit.unregister(handover.counter.withdraw)
-        atexit.register(handover.counter.withdraw)
+        try:
+            page = shared.share(record).descriptor
+        except OSError as error:
+            raise handover.refusal(error) from None
+        handover.counter.offer(name, (s, page), process_id, duplicate.pack())
         return duplicate
 
     def open_duplicate(self, protocol_info: WSAPROTOCOL_INFO, flags: int) -> int:
@@ -70,15 +58,19 @@ class Duplicates(Sockets):
 
         if protocol_info != self.info._replace(dwProviderReserved=protocol_info.dwProviderReserved):
             raise WinsockError(WSAEINVAL, f"protocol_info: it is no duplicate of a socket of {self.info.szProtocol}")
-        descriptor, state = handover.take(protocol_info.dwProviderReserved, protocol_info.pack())
+        handover.require_host()
+        from winsock.base.inet import shared
+
+        descriptor, page = handover.take(protocol_info.dwProviderReserved, protocol_info.pack(), 2)
         inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
         record = own.wrap(descriptor, self.info, inheritable=inheritable, overlapped=bool(flags & WSA_FLAG_OVERLAPPED))
         try:
-            os.set_inheritable(descriptor, inheritable)
-            _unpack(record, state)
-        except BaseException:
+            shared.join(record, page)
+        except OSError as error:
+            os.close(page)
             os.close(descriptor)
-            raise
+            raise handover.refusal(error) from None
+        os.set_inheritable(descriptor, inheritable)
         return self._register(record)
 
 
@@ -88,16 +80,3 @@ def _is_open(s: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _pack(record: OwnSocket) -> bytes:
-    return _STATE.pack(record.phase, record.linger_seconds, *(getattr(record, name) for name in _REMEMBERED))
-
-
-def _unpack(record: OwnSocket, state: bytes) -> None:
-    """Raises WSAEINVAL for what another release of this library says of its sockets."""
-    if len(state) != _STATE.size or state[0] > own.LISTENING:
-        raise WinsockError(WSAEINVAL, "protocol_info: it was made by another release of winsock")
-    record.phase, record.linger_seconds, *rest = _STATE.unpack(state)
-    for name, value in zip(_REMEMBERED, rest, strict=True):
-        setattr(record, name, value)

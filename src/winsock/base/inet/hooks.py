@@ -44,7 +44,7 @@ def wait(provider: Ground, record: OwnSocket, events: int, function: str, time_o
     refuse_nested()
     if not is_hooked() or not record.blocking:
         return
-    end = _end(record, time_out_option)
+    end = deadline(record, time_out_option)
     poller = select.poll()
     poller.register(record.handle, events)
     look(provider, function, lambda pause: bool(poller.poll(pause)) or record.closed, end)
@@ -65,7 +65,7 @@ def look(provider: Ground, function: str, is_done: Callable[[int], bool], end: f
             raise WinsockError(WSAETIMEDOUT, f"the time-out of {function} ran out", errno=errno.EAGAIN)
 
 
-def _end(record: OwnSocket, option: int | None) -> float | None:
+def deadline(record: OwnSocket, option: int | None) -> float | None:
     if option is None:
         return None
     seconds, microseconds = _TIMEVAL.unpack(raw.getsockopt(record.handle, socket.SOL_SOCKET, option, _TIMEVAL.size))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
     from winsock.base.inet.groups import Group
     from winsock.base.inet.selection import Selection
+    from winsock.base.inet.shared import Shared
     from winsock.base.inet.sharing import Claim
     from winsock.base.inet.sniffing import Sniffer
 
@@ -100,6 +101,8 @@ class OwnSocket(_HostObject):
     """Where a raw socket receives everything (SIO_RCVALL)."""
     provider: object
     """The one that made it: several may serve one entry."""
+    shared: Shared | None = None
+    """Where other descriptors stand for the same socket; the record is a `SharedSocket` then."""
     selection: Selection | None = None
     """Where somebody asked for network events."""
     _object: socket.SocketType | None = None
@@ -233,6 +236,8 @@ def after_fork() -> None:
     _lock = threading.Lock()
     for record in SOCKETS.values():
         record.waiters.clear()
+        if record.shared is not None:
+            record.shared.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,6 +7,7 @@ entry, and what it calls back with is that entry's id.
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,7 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
         open_still = [record for record in list(SOCKETS.values()) if record.provider is self]
         for record in open_still:  # before the end of one is news to another
             if record.selection is not None:
-                record.selection.cancel()
+                record.selection.stop()
         for error in [self._free(record) for record in open_still]:
             if error:
                 raise from_errno(error, "the sockets are gone, and the kernel had something to tell")
@@ -113,7 +114,10 @@ class Inet(Connections, Data, Multipoint, Names, Options, Controls, Waiting, Eve
         handle = record.handle
         retire(record)
         try:
-            abort(own.born(handle, self.info, self))
+            if record.shared is None:
+                abort(own.born(handle, self.info, self))
+            else:
+                os.close(handle)  # the others go on
         except OSError as error:
             number = error.errno or errno.EIO
             return 0 if number in (errno.EBADF, errno.ENOTSOCK) else number  # it was closed behind our back

@@ -47,22 +47,26 @@ class Selection:
         self._recorder = Recorder()
         self._watch: Watch | None = None
         self._signal: Signal = nothing
+        self._registration = 0
+        """What stands in the page of a shared socket as long as nobody else has asked."""
         self._readable = 0
         """Bytes that could be read at the last look."""
+        self._receives = 0
+        """How many receives had been made of a shared socket by then."""
         self._wants_room = False
         record.holds_more = True
         for name in _RECEIVES:
             setattr(record, name, self._noticing(getattr(record, name)))
 
     @property
-    def handle(self) -> int:
-        """The socket's."""
-        return self._record.handle
-
-    @property
     def mask(self) -> int:
         """The events asked for."""
         return self._recorder.mask
+
+    @property
+    def handle(self) -> int:
+        """The socket's."""
+        return self._record.handle
 
     def select(self, watch: Watch, mask: int, signal: Signal) -> None:
         """Ask for these events, in place of what was asked for before."""
@@ -70,6 +74,7 @@ class Selection:
             if watch is not self._watch:
                 self.end()
             self._watch, self._signal = watch, signal
+            self._register(mask)
             self._note_connection()
             self._attach()
             self.watch_changes()
@@ -89,20 +94,29 @@ class Selection:
     def cancel(self) -> None:
         """Ask for nothing any more."""
         with lock:
+            self._register(0)
+            self.stop()
+
+    def stop(self) -> None:
+        """Tell nobody any more; what another descriptor of the socket was selected for goes on."""
+        with lock:
             self._recorder.select(0)
             self.end()
 
     def inherit(self, record: OwnSocket) -> None:
         """A connection was accepted: it has the events of its listener."""
         inherited = record.selection = Selection(record)
-        if self._watch is not None:
+        if self._watch is not None and not self._is_taken_over():
             inherited.select(self._watch, self._recorder.mask, self._signal)
 
     def take(self) -> NetworkEvents:
         """The events recorded, which leave the record."""
         if self._watch is not None and not self._recorder.signals:
             self._watch.look()
-        return self.take_quietly()
+        with lock:
+            if self._is_taken_over():
+                self._give_up()
+            return self.take_quietly()
 
     def take_quietly(self) -> NetworkEvents:
         """The same without another look."""
@@ -197,6 +211,7 @@ class Selection:
             return
         with lock:
             self._recorder.called("receive")
+            self._note_receives()
             self._readable = ask_or_0(self._record.handle, UNREAD)
             if self._readable:
                 self._recorder.happened(FD_READ)
@@ -258,6 +273,8 @@ class Selection:
         if not self._record.stream:
             self._recorder.happened(FD_READ)  # nothing but a datagram makes this edge
             return
+        if self._note_receives():
+            self._readable = 0
         readable = ask_or_0(self._record.handle, UNREAD)
         if readable > self._readable:
             self._recorder.happened(FD_READ)
@@ -271,8 +288,34 @@ class Selection:
             self._recorder.holds(FD_WRITE)
 
     def _tell(self) -> None:
-        if self._recorder.signals:
+        if self._is_taken_over():
+            self._give_up()
+        elif self._recorder.signals:
             self._signal(self)
+
+    # Other descriptors of the same socket.
+
+    def _register(self, mask: int) -> None:
+        """This is the one registration that counts."""
+        if self._record.shared is not None:
+            self._registration = self._record.shared.register(mask)
+
+    def _note_receives(self) -> bool:
+        """Whether somebody has received since the last look, so that what is there has come after that."""
+        if self._record.shared is None:
+            return False
+        before, self._receives = self._receives, self._record.shared.page.receives
+        return before != self._receives
+
+    def _is_taken_over(self) -> bool:
+        """Whether somebody has asked for events since, or for none, through another descriptor."""
+        shared = self._record.shared
+        return shared is not None and shared.page.registration != self._registration
+
+    def _give_up(self) -> None:
+        """The events are somebody else's."""
+        self._recorder = Recorder()
+        self.end()
 
 
 def nothing(selection: Selection) -> None:

@@ -235,7 +235,7 @@ def retire(record: OwnSocket) -> None:
     record.let_go()
     if record.selection is not None:
         record.selection.end()
-    if record.waiters:
+    if record.waiters and record.shared is None:  # what ends with a shared socket wakes them
         _wake(record)
     if record.claim is not None:
         sharing.remove(record.claim)
