@@ -11,7 +11,7 @@ Windows sample is built, from the facts about it. The provider is lsp_sample_pro
 the API; `winsock run` takes subclasses of winsock.Layer. The catalog is the user's: WINSOCK_CATALOG names another file.
 
 Facts that are open, for they need what is not here yet: AcceptEx within 16; 17 to 26 and 28, overlapped I/O and the
-extension functions; 27, WSPAsyncSelect; 29, duplicated sockets; 36, cancelling a blocking call; WSPJoinLeaf.
+extension functions.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Both kinds count the bytes that pass. The non-IFS kind sees them all, for no cal
 handle, which it translates. The IFS kind replaces nine functions of the table below, and so sees what WSPSend sends;
 it also leads connects to one address to another (`REDIRECTED`), which getpeername does not show.
 
-Facts 11 to 16, 30 to 37 of the sample; what is open is said in lsp_sample.py.
+Facts 11 to 16, 27, 29 and 30 to 37 of the sample; what is open is said in lsp_sample.py.
 """
 
 from __future__ import annotations
@@ -26,12 +26,24 @@ from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 
 import winsock
-from winsock import GUID, WSAPROTOCOL_INFO, WSPDATA, ProcTable, Sockaddr, SockaddrIn, Upcalls, WinsockError
+from winsock import (
+    GUID,
+    WSAPROTOCOL_INFO,
+    WSPDATA,
+    MessageQueue,
+    ProcTable,
+    Sockaddr,
+    SockaddrIn,
+    Upcalls,
+    WinsockError,
+)
 from winsock.dispatcher.loader import load_provider
 
 BASE, LAYERED = winsock.BASE_PROTOCOL, winsock.LAYERED_PROTOCOL
 FROM_INFO = (winsock.FROM_PROTOCOL_INFO,) * 3
 TURN_S = 0.01
+LOOKS = 20
+"""How often a message for a socket that is not known yet is looked up, each time after a new one, or a turn."""
 
 REDIRECTED: dict[Sockaddr, Sockaddr] = {SockaddrIn("192.0.2.1", 80): SockaddrIn("127.0.0.1", 8000)}
 """Where the IFS kind connects to instead."""
@@ -205,6 +217,7 @@ class Lsp:
             if self._startups:
                 return
             ended, self.entries = self.entries, []
+        self.ended()
         for layered in ended:
             for s in list(layered.sockets):
                 with suppress(WinsockError):  # one that was closed behind our back harms no other
@@ -230,6 +243,9 @@ class Lsp:
     def close(self, layered: Layered, s: int) -> None:
         """Close a socket that is still open at the end."""
         raise NotImplementedError
+
+    def ended(self) -> None:
+        """The last WSPCleanup has come."""
 
 
 class Process:
@@ -261,7 +277,7 @@ CALLS = Calls()
 class Context:
     """A socket of ours: its handle, the socket below, and how many calls are using it. Entering it is using it."""
 
-    def __init__(self, layered: Layered, upcalls: Upcalls, below: int) -> None:
+    def __init__(self, layered: Layered, upcalls: Upcalls, below: int, parent: Context | None = None) -> None:
         self.layered = layered
         self.table = layered.table
         self.below = below
@@ -269,6 +285,9 @@ class Context:
         self._upcalls = upcalls
         self._references = 1
         self._closing = False
+        self.window: MessageQueue | None = None if parent is None else parent.window
+        """Where the application wants the messages of its events, and as which."""
+        self.message = 0 if parent is None else parent.message
         self.handle = upcalls.WPUCreateSocketHandle(layered.entry_id, self)
         with layered.lock:
             layered.sockets[self.handle] = self
@@ -311,17 +330,68 @@ class Context:
         self._upcalls.WPUCloseSocketHandle(self.handle)
 
 
+class HiddenWindow:
+    """Gets the messages of all sockets below, in a thread of its own, and passes them on with the application's handle.
+
+    The first message of an accepted connection can come before its context is there.
+    """
+
+    SOCKET, QUIT = 0x0401, 0x0012
+
+    def __init__(self, upcalls: Upcalls, find: Callable[[int], Context | None]) -> None:
+        self.queue = MessageQueue()
+        self._upcalls = upcalls
+        self._find = find
+        self._added = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="lsp-sample-window", daemon=True)
+        self._thread.start()
+
+    def added(self) -> None:
+        """There is a new context."""
+        with self._added:
+            self._added.notify_all()
+
+    def end(self) -> None:
+        """Pass on no more."""
+        self.queue.post(self.QUIT, 0, 0)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (message := self.queue.get()) is None or message.message != self.QUIT:
+            context = None if message is None else self._context(message.wparam)
+            if message is not None and context is not None and context.window is not None:
+                self._upcalls.WPUPostMessage(context.window, context.message, context.handle, message.lparam)
+
+    def _context(self, below: int) -> Context | None:
+        with self._added:
+            for _ in range(LOOKS):
+                context = self._find(below)
+                if context is not None:
+                    return context
+                self._added.wait(TURN_S)
+        return None
+
+
 class NonIfsLsp(Lsp):
     """All 30 functions: from the application's handle to its context, and on to the socket below."""
 
     ID = GUID.parse("{7a1c0d52-3c1f-4b58-9f0e-6f2b8a4d1e01}")
     IFS = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._window: HiddenWindow | None = None
+
     def table_over(self, layered: Layered) -> ProcTable:
         return ProcTable.of(self)
 
     def close(self, layered: Layered, s: int) -> None:
         layered.sockets[s].close()
+
+    def ended(self) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            window.end()
 
     def use(self, s: int) -> Context:
         """The context of a handle, for a `with`; raises WSAENOTSOCK."""
@@ -330,13 +400,24 @@ class NonIfsLsp(Lsp):
             raise WinsockError(winsock.WSAENOTSOCK, f"{s} is no handle of this layer")
         return context
 
-    def wrap(self, layered: Layered, below: int) -> int:
-        """A handle of ours for a new socket of the provider below, which is closed if there is none to be had."""
+    def wrap(self, layered: Layered, below: int, parent: Context | None = None) -> int:
+        """A handle of ours for a new socket of the provider below, which is closed if there is none to be had.
+
+        A connection has the messages of its listener.
+        """
         try:
-            return Context(layered, self.upcalls, below).handle
+            context = Context(layered, self.upcalls, below, parent)
         except WinsockError:
             layered.table.WSPCloseSocket(below)
             raise
+        if self._window is not None:
+            self._window.added()
+        return context.handle
+
+    def find(self, below: int) -> Context | None:
+        """The context of a socket below."""
+        contexts = (context for layered in self.entries for context in list(layered.sockets.values()))
+        return next((context for context in contexts if context.below == below), None)
 
     # New sockets.
 
@@ -358,7 +439,7 @@ class NonIfsLsp(Lsp):
     ) -> tuple[int, Sockaddr | None]:
         with self.use(s) as listener:
             below, address = listener.table.WSPAccept(listener.below, condition, callback_data)
-            return self.wrap(listener.layered, below), address
+            return self.wrap(listener.layered, below, listener), address
 
     def WSPJoinLeaf(self, s: int, *arguments: Any) -> int:
         with self.use(s) as root:
@@ -437,7 +518,18 @@ class NonIfsLsp(Lsp):
             return answer
 
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
-        raise unsupported("WSPAsyncSelect")  # its messages would carry the handle below
+        if events and not isinstance(window, MessageQueue):
+            raise WinsockError(winsock.WSAEINVAL, f"{window!r} is no window")
+        with self.use(s) as context:
+            context.window, context.message = window if isinstance(window, MessageQueue) else None, message
+            context.table.WSPAsyncSelect(context.below, self.hidden_window().queue, HiddenWindow.SOCKET, events)
+
+    def hidden_window(self) -> HiddenWindow:
+        """Where the providers below post to, which would name their own handles."""
+        with self._lock:
+            if self._window is None:
+                self._window = HiddenWindow(self.upcalls, self.find)
+            return self._window
 
     def WSPCancelBlockingCall(self) -> None:
         if not CALLS.tables:

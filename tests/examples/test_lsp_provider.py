@@ -1,4 +1,7 @@
-"""The facts about the published LSP sample that its provider is about: 11 to 16, 30 to 35 and 37."""
+"""The facts about the published LSP sample that its provider is about: 11 to 16 and 30 to 35, 37.
+
+Facts 27, 29 and 36 are in test_lsp_calls.
+"""
 
 from __future__ import annotations
 
@@ -433,7 +436,6 @@ class TestFact15:
             lambda: table.WSPRecvFrom(s, [bytearray(1)], 0, object()),
             lambda: table.WSPIoctl(s, winsock.SIO_GET_EXTENSION_FUNCTION_POINTER, bytes(16), 8),
             lambda: table.WSPIoctl(s, winsock.FIONREAD, None, 4, object()),
-            lambda: table.WSPAsyncSelect(s, None, 0, 0),
         ):
             assert error_of(call) == "WSAEOPNOTSUPP"
         assert len(Lower.calls) == before
@@ -499,6 +501,24 @@ class TestFact16:
         winsock.setsockopt(s, *option, listener.to_bytes(8, "little"))
         assert called("WSPSetSockOpt") == [(non_ifs.below(s), *option, non_ifs.below(listener).to_bytes(8, "little"))]
         assert error_of(lambda: winsock.setsockopt(s, *option, bytes(8))) == "WSAENOTSOCK"
+
+    def test_fact_16_a_new_leaf_has_a_handle_of_the_layer(self, non_ifs: Recorded) -> None:
+        root = non_ifs.socket()
+        leaf = winsock.WSAJoinLeaf(root, ADDRESS, None, None, None, None, winsock.JL_BOTH)
+        assert called("WSPJoinLeaf") == [(non_ifs.below(root), ADDRESS, None, None, None, None, winsock.JL_BOTH)]
+        assert non_ifs.below(leaf) not in (leaf, root, non_ifs.below(root))
+        assert records[leaf].table is records[root].table
+        assert set(non_ifs.layered().sockets) == {root, leaf}
+        assert winsock.send(leaf, b"abc") == 3
+        assert called("WSPSend")[-1][0] == non_ifs.below(leaf)
+
+    def test_fact_16_a_leaf_that_is_the_root_keeps_its_handle(
+        self, non_ifs: Recorded, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(lower.ANSWERS, "WSPJoinLeaf", lambda provider, s, *rest: s)
+        root = non_ifs.socket()
+        assert winsock.WSAJoinLeaf(root, ADDRESS, None, None, None, None, winsock.JL_BOTH) == root
+        assert set(non_ifs.layered().sockets) == {root}
 
 
 class TestFact30:
