@@ -35,7 +35,7 @@ from tests.refusals import refused
 from tests.waiting import wait_until
 from winsock.abi import constants as c
 from winsock.abi import errors as e
-from winsock.api import options, sockets, transfer, waiting
+from winsock.api import options, sharing, sockets, transfer, waiting
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import records, serving
 from winsock.dispatcher.redirector import as_file
@@ -316,6 +316,11 @@ class TestPlainFile:
             return await asyncio.wait_for(readable, SECONDS)
 
         assert asyncio.run(echo()) == b"loop"
+
+    def test_its_socket_is_not_shared_any_more(self, world: World) -> None:
+        s, _ = world.file()
+        with refused(e.WSAEINVAL, "is a file"):
+            sharing.WSADuplicateSocket(s, os.getpid())
 
     def test_a_duplicate_is_as_good(self, world: World) -> None:
         s, peer = world.file()

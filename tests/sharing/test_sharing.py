@@ -290,6 +290,18 @@ class TestHowLong:
             assert len(list(folder.iterdir())) == 2
             assert other.do(f"take({text})").isdigit(), "and it takes nothing away from the living"
 
+    def test_so_is_what_was_never_finished(self, base_world: World, folder: Path) -> None:
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        for name in (f"00000001~{ended.pid}", f"00000002~{os.getpid()}", "00000003~x"):
+            (folder / name).touch()
+        twin_of(base_world.stream())
+        for thread in handovers():
+            thread.join(SECONDS)
+        assert {path.name for path in folder.iterdir()} == {f"00000002~{os.getpid()}", "00000003~x"}
+        for path in folder.iterdir():
+            path.unlink()
+
     def test_it_is_good_for_a_minute(self, other: Other, base_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         assert handover.GOOD_FOR_S == 60
         monkeypatch.setattr(handover, "GOOD_FOR_S", 0.0)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.fakes import RECORDING, RecordingBase, catalog
+from tests.fakes import RecordingBase, catalog
+from tests.refusals import refused
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import WSAID_CONNECTEX, WSAID_TRANSMITFILE
@@ -360,6 +362,15 @@ class TestPropagation:
         [(af, type, protocol, handed, _, _)] = seen("WSPSocket")  # type: ignore[misc]
         assert (af, type, protocol) == (-1, -1, -1)  # type: ignore[has-type]
         assert handed == base_chain().entry.info._replace(dwProviderReserved=77)  # type: ignore[has-type]
+
+    def test_with_a_secret_nothing_else_may_have_changed(self) -> None:
+        chain = opened(Pass, Pass)
+        from_info = (c.FROM_PROTOCOL_INFO,) * 3
+        for changed in ({"szProtocol": "other"}, {"iSocketType": 9}):
+            info = chain.entry.info._replace(dwProviderReserved=77, **changed)  # type: ignore[arg-type]
+            with refused(e.WSAEINVAL):
+                chain.table.WSPSocket(*from_info, info, 0, 0)
+        assert seen("WSPSocket") == []
 
     def test_a_duplicates_info_comes_back_as_the_layered_entry(self) -> None:
         chain = opened(Pass, Pass)

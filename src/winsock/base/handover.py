@@ -38,7 +38,7 @@ _PATIENCE = struct.pack("@ll", 5, 0)
 _CREDENTIALS = struct.Struct("=3i")
 _HERE_IT_IS = b"\1"
 _UNFINISHED = "~"
-"""Ends the name of a file at which nobody can be waiting yet."""
+"""In the name of a file at which nobody waits yet; behind it is the process that is going to."""
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
@@ -244,12 +244,13 @@ def _make(name: int, descriptors: Sequence[int], process_id: int, proof: bytes) 
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         copies.extend(os.dup(descriptor) for descriptor in descriptors)
-        listener.bind(path + _UNFINISHED)
+        unfinished = f"{path}{_UNFINISHED}{os.getpid()}"
+        listener.bind(unfinished)
         try:
             listener.listen()
-            os.link(path + _UNFINISHED, path)
+            os.link(unfinished, path)
         finally:
-            _unlink(path + _UNFINISHED)
+            _unlink(unfinished)
         listener.setblocking(False)
     except OSError:
         listener.close()
@@ -315,21 +316,29 @@ def _is_left_behind(path: str, visitor: socket.socket) -> bool:
     return False
 
 
+def _has_ended(process_id: int) -> bool:
+    try:
+        os.close(_pidfd(process_id))
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def _sweep(path: str) -> None:
     """Remove what processes left behind that ended without a word."""
-    oldest = time.time() - GOOD_FOR_S
     with os.scandir(path) as entries:
         for entry in entries:
             try:
-                if entry.name.endswith(_UNFINISHED):
-                    is_left_behind = entry.stat(follow_symlinks=False).st_mtime < oldest
+                _, unfinished, process_id = entry.name.partition(_UNFINISHED)
+                if unfinished:
+                    is_left_behind = _has_ended(int(process_id))
                 else:
                     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as visitor:
                         visitor.setblocking(False)
                         is_left_behind = _is_left_behind(entry.path, visitor)
                 if is_left_behind:
                     os.unlink(entry.path)
-            except OSError:
+            except (OSError, ValueError):
                 pass
 
 
