@@ -54,7 +54,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.api import events, options, sharing, sockets, transfer, waiting
 from winsock.base import handover
 from winsock.base.inet.own import SOCKETS
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import forget, records
 from winsock.overlapped.messages import MessageQueue
 from winsock.testing import World, through
 
@@ -83,6 +83,7 @@ def folder(runtime: Path) -> Iterator[Path]:
     """Where the offers are; nobody offers anything when a test ends."""
     yield runtime / "winsock"
     handover.counter.withdraw()
+    wait_for_handovers()
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +135,18 @@ def port_of(s: int) -> Any:
     return getattr(sockets.getsockname(s), "port", None)
 
 
-def handovers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "winsock-handover"]
+def is_asleep(thread: threading.Thread) -> bool:
+    """Whether it waits in the kernel, and not for the interpreter."""
+    task = Path(f"/proc/self/task/{thread.native_id}")
+    state = task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+    return state == "S" and "futex" not in task.joinpath("wchan").read_text()
+
+
+def wait_for_handovers() -> None:
+    """Until nothing is offered any more, and nobody waits for it."""
+    for thread in threading.enumerate():
+        if thread.name == "winsock-handover":
+            thread.join(SECONDS)
 
 
 class TestTheStructure:
@@ -296,8 +307,7 @@ class TestHowLong:
         for name in (f"00000001~{ended.pid}", f"00000002~{os.getpid()}", "00000003~x"):
             (folder / name).touch()
         twin_of(base_world.stream())
-        for thread in handovers():
-            thread.join(SECONDS)
+        wait_for_handovers()
         assert {path.name for path in folder.iterdir()} == {f"00000002~{os.getpid()}", "00000003~x"}
         for path in folder.iterdir():
             path.unlink()
@@ -327,8 +337,7 @@ class TestHowLong:
             sockets.closesocket(client)
         options.setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, 1000 * SECONDS)
         assert transfer.recv(server, 99) == b""
-        for thread in handovers():
-            thread.join(SECONDS)
+        wait_for_handovers()
         assert list(folder.iterdir()) == []
 
     def test_a_process_that_ended_is_not_its_successor(self) -> None:
@@ -369,8 +378,7 @@ class TestHowLong:
 
     def test_nothing_is_left(self, world: World, partner: Other, folder: Path) -> None:
         def count() -> int:
-            for thread in handovers():
-                thread.join(SECONDS)
+            wait_for_handovers()
             return len(os.listdir("/proc/self/fd"))
 
         for s in world.connected():  # what is made once is made
@@ -476,6 +484,14 @@ class TestOneSocket:
             third.do(f"send({last}, b'the last of three')")
             assert transfer.recv(server, 99) == b"the last of three"
         assert transfer.recv(server, 99) == b""
+
+    def test_nobody_can_take_the_memory_away(self, base_world: World) -> None:
+        s = base_world.stream()
+        twin_of(s)
+        shared = SOCKETS[s].shared
+        assert shared is not None
+        with pytest.raises(PermissionError):
+            os.truncate(f"/proc/self/fd/{shared.descriptor}", 0)
 
     def test_receives_are_as_those_of_any_socket(self, world: World) -> None:
         client, server = world.connected()
@@ -646,7 +662,7 @@ class TestClosing:
         record = SOCKETS[s]
         waiter = threading.Thread(target=wait, daemon=True)
         waiter.start()
-        while not record.waiters:
+        while not record.waiters or not is_asleep(waiter):
             assert waiter.is_alive()
         sockets.closesocket(s)
         waiter.join(SECONDS)
@@ -673,15 +689,30 @@ class TestClosing:
             assert transfer.recv(client, 99) == b"still here"
             assert options.getsockopt(client, SOL_SOCKET, SO_LINGER) == Linger(0, 0)
 
+    def test_nor_does_a_provider_that_ends_dup_008(self, partners: Callable[[tuple[str, ...]], Other]) -> None:
+        """DUP-008: WSPCleanup of what the dispatcher knows nothing of any more."""
+        other = partners(())
+        with World() as world:
+            client, server = world.connected()
+            shared = other.take(sharing.WSADuplicateSocket(client, other.id))
+            for s in (client, server):
+                forget(s)
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(client)
+        assert other.do(f"getsockopt({shared}, SOL_SOCKET, SO_LINGER)") == "Linger(onoff=0, seconds=0)"
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="this host does not fork")
     def test_a_child_has_a_descriptor_of_its_own(self, base_world: World) -> None:
         """It waits for the socket, and for no bell of its parent's."""
         client, server = base_world.connected()
         twin = twin_of(client)
-        SOCKETS[twin].shared.bell()  # type: ignore[union-attr]
+        shared = SOCKETS[twin].shared
+        assert shared is not None
+        bell = shared.bell()
         child = os.fork()
         if child == 0:
             try:
+                assert shared.bell() is not bell
                 os._exit(0 if transfer.recv(twin, 9) == b"for it" else 1)
             except BaseException:
                 os._exit(2)

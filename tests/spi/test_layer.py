@@ -367,7 +367,7 @@ class TestPropagation:
         chain = opened(Pass, Pass)
         from_info = (c.FROM_PROTOCOL_INFO,) * 3
         for changed in ({"szProtocol": "other"}, {"iSocketType": 9}):
-            info = chain.entry.info._replace(dwProviderReserved=77, **changed)  # type: ignore[arg-type]
+            info = chain.entry.info._replace(dwProviderReserved=77, **changed)
             with refused(e.WSAEINVAL):
                 chain.table.WSPSocket(*from_info, info, 0, 0)
         assert seen("WSPSocket") == []

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +158,29 @@ def test_who_lacks_the_right_is_told_at_creation_raw_002_raw_015() -> None:
 
 
 @pytest.mark.root
+@needs_the_right
+class TestSharing:
+    """WSADuplicateSocket."""
+
+    def test_a_duplicate_is_as_raw(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        s = raw(c.IPPROTO_TCP)
+        twin = winsock.WSASocket(-1, -1, -1, winsock.WSADuplicateSocket(s, os.getpid()))
+        for each in (s, twin):
+            with refused(WSAEACCES, "TCP"):
+                winsock.sendto(each, b"x", 0, (HERE, 0))
+
+    @pytest.mark.root
+    @needs_a_network
+    def test_what_receives_everything_stays_here(self) -> None:
+        with own_network():
+            s = raw(c.IPPROTO_ICMP)
+            winsock.bind(s, (HERE, 0))
+            winsock.WSAIoctl(s, c.SIO_RCVALL, c.RCVALL_ON.to_bytes(4, "little"))
+            with refused(WSAEINVAL, "SIO_RCVALL"):
+                winsock.WSADuplicateSocket(s, os.getpid())
+
+
 @needs_the_right
 class TestIpv4:
     """Packets of IPv4."""
