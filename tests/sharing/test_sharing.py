@@ -485,6 +485,23 @@ class TestOneSocket:
             assert transfer.recv(server, 99) == b"the last of three"
         assert transfer.recv(server, 99) == b""
 
+    def test_many_threads_share_one_socket_as_one(self, base_world: World) -> None:
+        s = base_world.stream()
+        twins: list[int] = []
+        gate = threading.Barrier(4)
+
+        def share() -> None:
+            gate.wait(SECONDS)
+            twins.append(twin_of(s))
+
+        threads = [threading.Thread(target=share, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+        options.setsockopt(s, SOL_SOCKET, SO_DEBUG, 1)
+        assert [options.getsockopt(twin, SOL_SOCKET, SO_DEBUG) for twin in twins] == [1] * 4
+
     def test_nobody_can_take_the_memory_away(self, base_world: World) -> None:
         s = base_world.stream()
         twin_of(s)

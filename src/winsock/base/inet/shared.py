@@ -47,6 +47,7 @@ _REMEMBERED = (
     ("is_leaf", ctypes.c_bool),
 )
 _NO_PROTOCOL = -1
+_becoming = threading.Lock()
 
 
 class _Page(ctypes.Structure):
@@ -168,7 +169,9 @@ for _name, _ in _REMEMBERED:
 
 def share(record: OwnSocket) -> Shared:
     """Let a socket be one of several that stand for the same; `OSError`."""
-    if record.shared is None:
+    with _becoming:
+        if record.shared is not None:
+            return record.shared
         shared = Shared.new()
         shared.page.raw_protocol = _NO_PROTOCOL if record.raw_protocol is None else record.raw_protocol
         shared.page.events = 0 if record.selection is None else record.selection.mask
@@ -176,7 +179,6 @@ def share(record: OwnSocket) -> Shared:
             setattr(shared.page, name, getattr(record, name))
         _become(record, shared)
         return shared
-    return record.shared
 
 
 def join(record: OwnSocket, page: int) -> None:
@@ -235,3 +237,11 @@ def _patient(record: OwnSocket, shared: Shared, receive: Callable[[], Any]) -> A
         if is_first:
             end, is_first = hooks.deadline(record, socket.SO_RCVTIMEO), False
         shared.wait(record, select.POLLIN, end)
+
+
+def _after_fork() -> None:
+    global _becoming
+    _becoming = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

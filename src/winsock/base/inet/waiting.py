@@ -90,15 +90,17 @@ def _wait(wanted: dict[int, int], records: dict[int, OwnSocket], timeout: float 
     """Handle -> what it is ready for; empty when the time is up."""
     ready = {handle: READ for handle, record in records.items() if _has_something(record) and wanted[handle] & READ}
     deadline = None if timeout is None else time.monotonic() + timeout
+    polled = dict(wanted)
     bells = {record.shared.bell(): record for record in records.values() if record.shared is not None}
-    polled = dict(wanted) | dict.fromkeys((bell.descriptor for bell in bells), READ)
+    if bells:  # which are open as long as we have them
+        polled.update((bell.descriptor, READ) for bell in bells)
     while True:
         left = 0.0 if ready else None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             answers = _poll(polled, left)
         except OSError as error:
             raise from_errno(error.errno or errno.EIO, f"the kernel did not wait: {error.strerror}") from None
-        ready |= {record.handle: wanted[record.handle] for record in bells.values() if record.closed}
+        ready.update((record.handle, wanted[record.handle]) for record in bells.values() if record.closed)
         for handle, events in answers:
             if handle not in wanted:
                 continue
