@@ -7,6 +7,7 @@ import signal
 import socket as host
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -705,6 +706,14 @@ class TestClosing:
             transfer.send(server, b"still here")
             assert transfer.recv(client, 99) == b"still here"
             assert options.getsockopt(client, SOL_SOCKET, SO_LINGER) == Linger(0, 0)
+
+    def test_who_comes_to_wait_after_the_close_does_not(self, base_world: World) -> None:
+        """A thread that was overtaken on its way to the kernel finds the bell ringing."""
+        twin = twin_of(base_world.connected().client)
+        record = SOCKETS[twin]
+        assert record.shared is not None
+        sockets.closesocket(twin)
+        record.shared.wait(record, 0, time.monotonic() + SECONDS)  # raises when the time is up
 
     def test_nor_does_a_provider_that_ends_dup_008(self, partners: Callable[[tuple[str, ...]], Other]) -> None:
         """DUP-008: WSPCleanup of what the dispatcher knows nothing of any more."""
