@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import fcntl
 import os
 import socket
 import sqlite3
@@ -15,8 +16,7 @@ from tests.supervisor.notices.diag_messages import HERE, attribute, message, soc
 from winsock.abi.errors import WSAEINVAL, WSANO_RECOVERY
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.base import handover
-from winsock.base.inet import duplicates, own
-from winsock.base.inet.own import OwnSocket
+from winsock.base.inet import own, shared
 from winsock.catalog import database
 from winsock.catalog.entries import BUILTIN, Catalog
 from winsock.catalog.settings import Settings
@@ -67,27 +67,26 @@ def _hold_notices(data: bytes, found: Any) -> None:
 
 # Sockets that are handed over: a byte that says how many descriptors come along, then what is said.
 
-_STATE = duplicates._pack(own.wrap(-1, BUILTIN[0].info, inheritable=True, overlapped=False))
 _FILE = os.open(os.devnull, os.O_RDONLY)
-_LENGTH = struct.Struct("=II")
+_SAID = handover._HERE_IT_IS
 
 
-def _handed_over(data: bytes) -> tuple[bytes, int]:
-    """What came, and how many descriptors stayed open."""
+def _handed_over(data: bytes) -> int:
+    """How many descriptors came."""
     before = _open()
-    here, there = socket.socketpair()
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with here:
         with there:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [_FILE] * (data[0] % 4)))]
-            there.sendmsg([data[1:9] or b"\0"], rights if data[:1] > b"\0" and data[0] % 4 else [])
-            there.sendall(data[9:])
+            there.sendmsg([data[1:] or b"\0"], rights if data[0] % 4 else [])
         try:
-            descriptor, state = handover._received(here)
-            os.close(descriptor)
+            descriptors = handover._received(here, 2)
+            for descriptor in descriptors:
+                os.close(descriptor)
         finally:
             here.close()
             assert _open() == before, "a descriptor was left open"
-    return state, len(state)
+    return len(descriptors)
 
 
 def _open() -> int:
@@ -95,27 +94,49 @@ def _open() -> int:
 
 
 def _hold_handed_over(data: bytes, found: Any) -> None:
-    size = _LENGTH.unpack(data[1:9])[1] if len(data) >= 9 else len(data)
-    complete = len(data) >= 9 and data[0] % 4 == 1 and size <= min(len(data) - 9, 1 << 16)
+    complete = bool(data) and data[0] % 4 == 2 and data[1:].startswith(_SAID)
     assert isinstance(found, Refused) != complete
     if complete:
-        assert found[0] == data[9 : 9 + size]
+        assert found == 2
 
 
-def _handed(data: bytes) -> tuple[bytes, int]:
+def _handed(data: bytes) -> int:
     return _handed_over(data or b"\0")
 
 
-def _state(data: bytes) -> OwnSocket:
-    record = own.wrap(-1, BUILTIN[0].info, inheritable=True, overlapped=False)
-    duplicates._unpack(record, data)
-    return record
+# The page that comes along with a socket.
+
+
+def _page() -> bytes:
+    made = shared.Shared.new()
+    made.page.layout = shared._LAYOUT
+    try:
+        return bytes(made.page)
+    finally:
+        made.end()
+
+
+_STATE = _page()
+
+
+def _state(data: bytes) -> bytes:
+    """What is read where this is the page."""
+    descriptor = os.memfd_create("page", os.MFD_ALLOW_SEALING)
+    try:
+        os.write(descriptor, data)
+        fcntl.fcntl(descriptor, *shared._SEALS)
+        return bytes(shared.checked(descriptor).page)
+    finally:
+        os.close(descriptor)
 
 
 def _hold_state(data: bytes, found: Any) -> None:
-    assert isinstance(found, Refused) == (len(data) != len(_STATE) or data[0] > own.LISTENING)
-    if not isinstance(found, Refused):
-        assert duplicates._pack(found) == data[:5] + bytes(map(bool, data[5:]))
+    sound = len(data) == len(_STATE) and data[:8] == _STATE[:8]
+    if sound:
+        sound = shared._Page.from_buffer_copy(data).phase <= own.LISTENING
+    assert isinstance(found, Refused) != sound
+    if sound:
+        assert found == data
 
 
 # The catalog: a byte that says which cell, one that says of what type it becomes, then what it becomes.
@@ -201,11 +222,13 @@ PARSERS = [
     Parser("notices", [*_NOTICES, b"".join(_NOTICES)], _notices, OSError, _hold_notices),
     Parser(
         "a socket handed over",
-        [b"\1" + _LENGTH.pack(77, len(_STATE)) + _STATE, b"\1" + _LENGTH.pack(77, 0)],
+        [b"\2" + _SAID, b"\6" + _SAID + b"more"],
         _handed,
         OSError,
         _hold_handed_over,
     ),
-    Parser("state of a socket", [_STATE, bytes(len(_STATE))], _state, frozenset({WSAEINVAL}), _hold_state),
+    Parser(
+        "state of a socket", [_STATE, _STATE[:8] + bytes(len(_STATE) - 8)], _state, frozenset({WSAEINVAL}), _hold_state
+    ),
     Parser("catalog", _PROGRAMS, _changed, frozenset({WSANO_RECOVERY}), _hold_catalog),
 ]

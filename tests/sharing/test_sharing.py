@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import socket as host
@@ -196,7 +198,7 @@ class TestTheStructure:
         client, _ = world.connected()
         info = sharing.WSADuplicateSocket(client, partner.id)
         assert partner.take(info).isdigit()
-        assert partner.take(info) == "WSAEINVAL"
+        assert partner.take(info) == "WSAEINVAL"  # SOCK-017
 
     def test_of_two_threads_one_gets_it_dup_001(self, base_world: World) -> None:
         client, _ = base_world.connected()
@@ -376,6 +378,50 @@ class TestHowLong:
                 visitor.sendall(said)
                 assert visitor.recvmsg(9, 99)[:2] == (b"", [])
         sockets.closesocket(opened(info))
+
+    @pytest.mark.parametrize(("said", "rights"), [(b"\1", 1), (b"\1", 3), (b"\2", 2), (b"\0", 2), (b"\1", 0)], ids=str)
+    def test_what_is_handed_over_wrongly_leaves_nothing_open(self, said: bytes, rights: int) -> None:
+        before = os.listdir("/proc/self/fd")
+        here, there = host.socketpair(host.AF_UNIX, host.SOCK_SEQPACKET)
+        with here:
+            with there:
+                host.send_fds(there, [said], [there.fileno()] * rights)
+            with pytest.raises(OSError, match=r"^$|Too many open files"):
+                handover._received(here, 2)
+        assert len(os.listdir("/proc/self/fd")) == len(before)
+
+    @pytest.mark.parametrize("spoil", ["layout", "phase", "size", "seals", "kind"])
+    def test_what_another_release_hands_over_is_refused(
+        self, base_world: World, monkeypatch: pytest.MonkeyPatch, spoil: str
+    ) -> None:
+        """It may know more, or less, of its sockets."""
+        client, _ = base_world.connected()
+        info = sharing.WSADuplicateSocket(client, os.getpid())
+        page = SOCKETS[client].shared
+        assert page is not None
+        taken: list[int] = []
+        take = handover.take
+
+        def noting(name: int, proof: bytes, count: int) -> list[int]:
+            taken.extend(take(name, proof, count))
+            if spoil in ("size", "seals", "kind"):
+                file = os.open(os.devnull, os.O_RDWR) if spoil == "kind" else os.memfd_create("x", os.MFD_ALLOW_SEALING)
+                if spoil != "kind":
+                    os.write(file, bytes(page.page) + (b"more" if spoil == "size" else b""))
+                if spoil == "size":
+                    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+                os.dup2(file, taken[1])
+                os.close(file)
+            return taken
+
+        if spoil in ("layout", "phase"):
+            setattr(page.page, spoil, 99)
+        monkeypatch.setattr(handover, "take", noting)
+        with refused(WSAEINVAL, "another release"):
+            opened(info)
+        for descriptor in taken:
+            with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+                os.fstat(descriptor)
 
     def test_nothing_is_left(self, world: World, partner: Other, folder: Path) -> None:
         def count() -> int:

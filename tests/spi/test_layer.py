@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.fakes import RECORDING, RecordingBase, catalog
-from tests.fakes import RecordingBase, catalog
 from tests.refusals import refused
 from winsock.abi import constants as c
 from winsock.abi import errors as e

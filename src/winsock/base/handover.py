@@ -214,7 +214,7 @@ def _received(visitor: socket.socket, count: int) -> list[int]:
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    if answer == _HERE_IT_IS and len(descriptors) == count:
+    if answer == _HERE_IT_IS and len(descriptors) == count and not flags & socket.MSG_CTRUNC:
         return list(descriptors)
     for descriptor in descriptors:
         os.close(descriptor)

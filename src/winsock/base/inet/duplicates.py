@@ -65,12 +65,14 @@ class Duplicates(Sockets):
         inheritable = not flags & WSA_FLAG_NO_HANDLE_INHERIT
         record = own.wrap(descriptor, self.info, inheritable=inheritable, overlapped=bool(flags & WSA_FLAG_OVERLAPPED))
         try:
+            os.set_inheritable(descriptor, inheritable)
             shared.join(record, page)
-        except OSError as error:
+        except BaseException as error:
             os.close(page)
             os.close(descriptor)
-            raise handover.refusal(error) from None
-        os.set_inheritable(descriptor, inheritable)
+            if isinstance(error, OSError) and not isinstance(error, WinsockError):
+                raise handover.refusal(error) from None
+            raise
         return self._register(record)
 
 

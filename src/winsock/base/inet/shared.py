@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import mmap
 import os
 import secrets
@@ -26,7 +27,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from winsock.base.inet import hooks
+from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.base.inet import hooks, own
 from winsock.base.inet.own import OwnSocket
 
 _REMEMBERED = (
@@ -52,6 +54,7 @@ _becoming = threading.Lock()
 
 class _Page(ctypes.Structure):
     _fields_ = (
+        ("layout", ctypes.c_uint64),
         ("registration", ctypes.c_uint64),
         ("events", ctypes.c_uint32),
         ("receives", ctypes.c_uint32),
@@ -61,6 +64,8 @@ class _Page(ctypes.Structure):
 
 
 _SIZE = ctypes.sizeof(_Page)
+_LAYOUT = int.from_bytes(hashlib.sha256(repr(_Page._fields_).encode()).digest()[:8], "little")
+"""Of a page that this release of ours has made, or another that remembers the same."""
 _SEALS = fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """Nobody who has the page can make it smaller, under the feet of the others."""
 
@@ -173,6 +178,7 @@ def share(record: OwnSocket) -> Shared:
         if record.shared is not None:
             return record.shared
         shared = Shared.new()
+        shared.page.layout = _LAYOUT
         shared.page.raw_protocol = _NO_PROTOCOL if record.raw_protocol is None else record.raw_protocol
         shared.page.events = 0 if record.selection is None else record.selection.mask
         for name, _ in _REMEMBERED:
@@ -182,11 +188,28 @@ def share(record: OwnSocket) -> Shared:
 
 
 def join(record: OwnSocket, page: int) -> None:
-    """The record of a duplicate: what is remembered is in the page that came with it; `OSError`, `ValueError`."""
-    shared = Shared(page)
+    """The record of a duplicate: what is remembered is in the page that came with it; `OSError`, WSAEINVAL."""
+    shared = checked(page)
     if shared.page.raw_protocol != _NO_PROTOCOL:
         record.raw_protocol = shared.page.raw_protocol
     _become(record, shared)
+
+
+def checked(page: int) -> Shared:
+    """A page that came from another process. WSAEINVAL where another release has made it, which knows more, or less."""
+    if _is_sound(page):
+        shared = Shared(page)
+        if shared.page.layout == _LAYOUT and shared.page.phase <= own.LISTENING:
+            return shared
+    raise WinsockError(WSAEINVAL, "protocol_info: it was made by another release of winsock")
+
+
+def _is_sound(page: int) -> bool:
+    try:
+        seals = fcntl.fcntl(page, fcntl.F_GET_SEALS)
+    except OSError:
+        return False
+    return bool(seals & fcntl.F_SEAL_SHRINK) and os.fstat(page).st_size == _SIZE
 
 
 def _become(record: OwnSocket, shared: Shared) -> None:
