@@ -29,7 +29,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS, WinsockError, code_of
 from winsock.spi.provider import unsupported
 
 GOOD_FOR_S = 60.0
@@ -67,7 +67,7 @@ class Counter:
         self._bell = -1
 
     def offer(self, name: int, descriptors: Sequence[int], process_id: int, proof: bytes) -> None:
-        """Let that process fetch copies of the descriptors; WSAEINVAL, WSAEMFILE, WSAENOBUFS."""
+        """Let that process fetch copies of the descriptors; WSAEINVAL, WSAEMFILE, WSAENOBUFS, WSAENETDOWN."""
         try:
             if self._bell < 0:
                 _sweep(folder())
@@ -175,8 +175,9 @@ def require_host() -> None:
 
 
 def refusal(error: OSError) -> WinsockError:
-    """Why a socket cannot be shared just now: WSAEMFILE, WSAENOBUFS."""
-    code = WSAEMFILE if error.errno in _NO_DESCRIPTORS else WSAENOBUFS
+    """Why a socket cannot be shared just now: WSAEMFILE, WSAENETDOWN, WSAENOBUFS for all else."""
+    code = code_of(error.errno or errno.EIO)
+    code = code if code in (WSAEMFILE, WSAENETDOWN) else WSAENOBUFS
     return WinsockError(code, f"the socket cannot be shared: {error}", errno=error.errno)
 
 
