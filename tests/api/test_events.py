@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.conformance.layers import PassThrough
 from tests.refusals import code_of, refused
 from winsock.abi.constants import (
+    CF_DEFER,
     FD_ACCEPT,
     FD_ALL_EVENTS,
     FD_CLOSE,
@@ -43,11 +45,16 @@ from winsock.abi.errors import (
     WSAECONNRESET,
     WSAEFAULT,
     WSAEINVAL,
+    WSAEISCONN,
+    WSAENOTCONN,
     WSAENOTSOCK,
     WSAEWOULDBLOCK,
+    WSATRY_AGAIN,
 )
 from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, transfer, waiting
+from winsock.base.inet.selection import Selection
+from winsock.core.netevents import NetworkEvents
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.testing import World, through
 
@@ -113,6 +120,64 @@ def test_a_refused_connect_tells_its_error_and_leaves_it_to_be_asked(world: Worl
         sockets.connect(client.s, world.closed_port())
     assert client.wait(FD_CONNECT)[4] == WSAECONNREFUSED
     assert options.getsockopt(client.s, SOL_SOCKET, SO_ERROR) == WSAECONNREFUSED
+
+
+def test_a_refused_connect_may_be_followed_by_others_bl_28(world: World) -> None:
+    client = Selected(world.stream(), FD_CONNECT | FD_WRITE | FD_CLOSE)
+    for _ in range(2):
+        with refused(WSAEWOULDBLOCK):
+            sockets.connect(client.s, world.closed_port())
+        assert client.wait(FD_CONNECT)[4] == WSAECONNREFUSED  # CONN-024, CONN-025
+        assert waiting.select(0, [client.s], [client.s], [client.s], 0) == ([], [], [client.s])  # CONN-023
+        for call in (lambda: transfer.send(client.s, b"x"), lambda: transfer.recv(client.s, 1)):
+            assert code_of(call) == WSAENOTCONN
+    listener, address = world.listener()
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(client.s, address)
+    assert client.wait(FD_CONNECT | FD_WRITE)[4] == 0
+    transfer.send(sockets.accept(listener)[0], b"x")
+    arrive(client.s, b"x")
+    assert transfer.recv(client.s, 1) == b"x"
+
+
+FINDING_OUT: list[tuple[str, Callable[[int], object]]] = [
+    ("select", lambda s: waiting.select(0, [s], [s], [s], 20)),
+    ("WSAPoll", lambda s: waiting.WSAPoll([(s, POLLOUT)], _WAIT_MS)),
+    ("SO_ERROR", lambda s: [waiting.select(0, None, [s], [s], 20), options.getsockopt(s, SOL_SOCKET, SO_ERROR)]),
+    ("send", lambda s: [waiting.WSAPoll([(s, POLLOUT)], _WAIT_MS), code_of(lambda: transfer.send(s, b"x"))]),
+    ("recv", lambda s: [waiting.WSAPoll([(s, POLLOUT)], _WAIT_MS), code_of(lambda: transfer.recv(s, 1))]),
+]
+
+
+@pytest.mark.parametrize("find_out", [find for _, find in FINDING_OUT], ids=[name for name, _ in FINDING_OUT])
+@pytest.mark.parametrize("selected", ["before", "after"])
+def test_who_finds_out_first_takes_no_event_away_se_21(
+    world: World, find_out: Callable[[int], object], selected: str
+) -> None:
+    """EVT-027: and so does no other call that learns how a connect ended; EVT-045."""
+    mask = FD_CONNECT | FD_WRITE | FD_CLOSE
+    _listener, listening = world.listener()
+    for address, expected, error in ((listening, FD_CONNECT | FD_WRITE, 0), (world.closed_port(), FD_CONNECT, 10061)):
+        s = world.stream()
+        options.ioctlsocket(s, FIONBIO, 1)
+        client = Selected(s, mask) if selected == "before" else None
+        with refused(WSAEWOULDBLOCK):
+            sockets.connect(s, address)
+        find_out(s)
+        client = client or Selected(s, mask)
+        assert client.wait(expected)[4] == error
+        find_out(s)
+        assert client.is_quiet()
+
+
+def test_a_second_connect_that_finds_the_first_done_takes_no_event_away(world: World) -> None:
+    _listener, address = world.listener()
+    client = Selected(world.stream(), FD_CONNECT | FD_WRITE)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(client.s, address)
+    while code_of(lambda: sockets.connect(client.s, address)) != WSAEISCONN:
+        pass
+    client.wait(FD_CONNECT | FD_WRITE)
 
 
 def test_connected_before_it_was_selected_ev_14_ev_15(world: World) -> None:
@@ -187,6 +252,26 @@ def test_connections_that_wait_ev_07_ev_09_ev_10(world: World) -> None:
     selected.wait(FD_ACCEPT)
     sockets.accept(listener)
     selected.wait(FD_ACCEPT)
+    sockets.accept(listener)
+    assert selected.is_quiet()
+
+
+def test_a_deferred_connection_is_told_once_conn_042(world: World) -> None:
+    """EVT-040: nor are those behind it, until it is accepted or rejected."""
+    listener, address = world.listener()
+    for _ in range(2):
+        sockets.connect(world.stream(), address)
+    selected = Selected(listener, FD_ACCEPT)
+    selected.wait(FD_ACCEPT)
+    for _ in range(2):
+        with refused(WSATRY_AGAIN):
+            sockets.WSAAccept(listener, lambda *_: CF_DEFER)
+        assert selected.is_quiet()
+    sockets.connect(world.stream(), address)
+    assert selected.is_quiet()
+    for _ in range(2):
+        sockets.accept(listener)
+        selected.wait(FD_ACCEPT)
     sockets.accept(listener)
     assert selected.is_quiet()
 
@@ -366,6 +451,29 @@ def test_a_failed_enumeration_changes_nothing_evt_003(world: World) -> None:
     assert events.WSAWaitForMultipleEvents([selected.event], False, _WAIT_MS) == WSA_WAIT_EVENT_0
     with refused(WSAEINVAL):
         events.WSAEnumNetworkEvents(client, -1)
+    assert not selected.is_quiet()
+    selected.wait(FD_READ)
+
+
+def test_an_enumeration_is_one_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EVT-002: what is recorded before the event is reset is told, and what is recorded after signals it."""
+    client, server = world.connected()
+    selected = Selected(client, FD_READ)
+    take = Selection.take
+    others: list[threading.Thread] = []
+
+    def taken_while_more_comes(selection: Selection) -> NetworkEvents:
+        found = take(selection)
+        transfer.send(server, b"x")
+        others.append(threading.Thread(target=selected.is_quiet, daemon=True))  # finds the data, if it is let
+        others[0].start()
+        others[0].join(0.2)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Selection, "take", taken_while_more_comes)
+        assert events.WSAEnumNetworkEvents(client, selected.event).lNetworkEvents == 0
+    others[0].join(20)
     assert not selected.is_quiet()
     selected.wait(FD_READ)
 

@@ -93,7 +93,8 @@ class Connections(Sockets):
         if earlier == own.CONNECTED:  # also where the connection broke, of which the kernel would make another
             raise from_errno(errno.EISCONN, "s: the socket is connected, or has been")
         error = self.connect_while_interrupted(record, name)
-        if earlier == own.CONNECTING and error not in (0, errno.EISCONN, *_GOING_ON):
+        late = earlier == own.CONNECTING or record.late_failure
+        if late and error not in (0, errno.EISCONN, *_GOING_ON):
             # The kernel told how the last attempt ended. Winsock starts another.
             earlier = own.FAILED
             error = self.connect_while_interrupted(record, name)
@@ -132,15 +133,18 @@ class Connections(Sockets):
         if record.closed:
             raise WinsockError(WSAEINTR, "s: the socket was closed while it connected")
         if error == 0:
+            if earlier in (own.CONNECTING, own.CONNECTED):  # the kernel tells a late success once more
+                record.settle(0)
+                raise WinsockError(WSAEISCONN, "s: the socket is connected")
             record.phase = own.CONNECTED
             record.bound = True
-            if earlier in (own.CONNECTING, own.CONNECTED):  # the kernel tells a late success once more
-                raise WinsockError(WSAEISCONN, "s: the socket is connected")
+            record.forget_failure()
             record.connect_time = time.monotonic()
             if record.selection is not None:
                 record.selection.connected()
         elif error in (errno.EINPROGRESS, errno.EWOULDBLOCK):
             record.phase = own.CONNECTING
+            record.forget_failure()
             record.connect_time = time.monotonic()
             if record.selection is not None:
                 record.selection.connecting()
@@ -148,6 +152,7 @@ class Connections(Sockets):
         else:
             if error not in (errno.EISCONN, errno.EALREADY):
                 record.phase = own.FAILED
+                record.forget_failure()
             raise from_errno(error, f"no connection to {name}: {from_errno(error).strerror}")
 
     def _connect_datagram(self, record: OwnSocket, name: Sockaddr) -> None:
@@ -203,10 +208,14 @@ class Connections(Sockets):
         listener = SOCKETS.get(s)
         if listener is None:
             return self._accept_adopted(s, condition)
-        accepted, peer = listener.deferred.pop() if listener.deferred else self._accept_own(listener)
-        if condition is not None:
-            self._ask_condition(listener, accepted, peer, condition, callback_data)
-        handle = self._register(accepted)
+        try:
+            accepted, peer = listener.deferred.pop() if listener.deferred else self._accept_own(listener)
+            if condition is not None:
+                self._ask_condition(listener, accepted, peer, condition, callback_data)
+            handle = self._register(accepted)
+        finally:
+            if listener.selection is not None and not listener.deferred:
+                listener.selection.accepted()
         if listener.selection is not None:
             listener.selection.inherit(accepted)
         return handle, peer
@@ -247,8 +256,6 @@ class Connections(Sockets):
                 descriptor, peer = raw.accept(listener.handle, flags)
         finally:
             listener.waiters.pop()
-            if listener.selection is not None:
-                listener.selection.accepted()
         if descriptor < 0:
             raise _accept_error(listener, -descriptor)
         assert peer is not None

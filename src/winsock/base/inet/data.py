@@ -44,7 +44,7 @@ from winsock.base.inet import own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, is_bound, require_inet
+from winsock.base.inet.sockets import Sockets, has_peer, is_bound, require_inet, was_not_reached
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -372,7 +372,7 @@ def _receive_own(
 ) -> tuple[int, int, Sockaddr | None]:
     """(count, the kernel's flags, source)."""
     if record.receiving_ended:
-        raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
+        raise _nothing_to_receive(record)
     if not is_bound(record):
         raise WinsockError(WSAEINVAL, "s: the socket is not bound")
     if record.reset_pending:
@@ -388,6 +388,12 @@ def _receive_own(
     if record.closed:
         raise _closed()
     return count, message_flags, None if record.stream else _source(address)
+
+
+def _nothing_to_receive(record: OwnSocket) -> WinsockError:
+    if record.broken_by:
+        return WinsockError(record.broken_by, "s: the connection is no more")
+    return WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
 
 
 def _receive_message(record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int) -> tuple[int, Any, int, Any]:
@@ -421,19 +427,21 @@ def _sizes(buffers: Sequence[ReadBuffer]) -> list[int]:
 
 def _send_error(record: OwnSocket, number: int) -> WinsockError:
     """The error of a failed send on one of our sockets."""
+    if record.stream and was_not_reached(record, number):
+        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
     if number in _AGAIN:
         if record.blocking:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
         if record.selection is not None:
             record.selection.found_no_room()
-        if record.stream and not _has_peer(record):
+        if record.stream and not has_peer(record):
             return WinsockError(WSAENOTCONN, "s: the socket is not connected yet", errno=number)
     elif number == errno.EPIPE:
         if record.sending_ended:
             return WinsockError(WSAESHUTDOWN, "s: sending was shut down", errno=number)
         if record.phase in (own.NEW, own.FAILED, own.LISTENING):
             return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
-        return WinsockError(WSAECONNRESET, "the connection was reset by the peer", errno=number)
+        return WinsockError(record.broken_by or WSAECONNRESET, "the connection is no more", errno=number)
     elif number == errno.EDESTADDRREQ:
         return WinsockError(WSAENOTCONN, "s: the socket is not connected; a datagram needs an address", errno=number)
     return from_errno(number)
@@ -444,21 +452,17 @@ def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
     number = error.errno or errno.EIO
     if record.closed:
         return _closed()
+    if record.stream and was_not_reached(record, number):
+        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
     if number in _AGAIN and record.blocking:
         return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
     if number == errno.ENOTCONN and record.stream and not is_bound(record):
         return WinsockError(WSAEINVAL, "s: the socket is not bound", errno=number)
     if number == errno.ECONNREFUSED and not record.stream:
         return _reset()
+    if number == errno.ECONNRESET and record.stream:
+        record.break_by(WSAECONNRESET)
     return from_errno(number)
-
-
-def _has_peer(record: OwnSocket) -> bool:
-    try:
-        raw.getpeername(record.handle)
-    except WinsockError:
-        return False
-    return True
 
 
 def _reset() -> WinsockError:

@@ -45,14 +45,16 @@ class Events(Ground):
         """
         from winsock.core.netevents import NO_EVENTS
         from winsock.overlapped.selecting import the_event_to_reset
+        from winsock.overlapped.watches import lock
 
         to_reset = the_event_to_reset(event)
         record = SOCKETS.get(s)
         if record is None:
             require_socket(s)
-        found = NO_EVENTS if record is None or record.selection is None else record.selection.take()
-        if to_reset is not None:
-            to_reset.silence()
+        with lock:  # what comes in between would be recorded, and its signal lost
+            found = NO_EVENTS if record is None or record.selection is None else record.selection.take()
+            if to_reset is not None:
+                to_reset.silence()
         return found
 
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:

@@ -52,7 +52,8 @@ from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.option_values import CODECS
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import is_bound
+from winsock.base.inet.sockets import BROKEN, is_bound
+from winsock.base.inet.waiting import has_ended
 from winsock.core.option_numbers import linger, number
 from winsock.spi import calling
 from winsock.spi.provider import OptionValue
@@ -250,6 +251,9 @@ def _set_dont_linger(provider: Options, s: int, record: OwnSocket | None, value:
 
 def _get_error(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
     code = CODECS["error"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_ERROR, 4))
+    assert isinstance(code, ErrorCode)
+    if record is not None and code and record.phase == own.CONNECTING and has_ended(record):
+        record.settle(0 if code.errno in BROKEN else code)
     if record is not None and record.error is not None:
         code = code or ErrorCode(record.error)
         record.error = None

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from winsock.abi.constants import SOCK_STREAM
+from winsock.abi.errors import WSAENOTCONN
 from winsock.base.inet.addresses import host_family
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class OwnSocket(_HostObject):
     closed: bool
     holds_more: bool
     """Whether something must end with the socket beside its number and its waiters; whoever adds it says so."""
+    late_failure: int = 0
+    """The code that its last connect failed with after it had gone on: an exception to select."""
+    broken_by: int = 0
+    """The code of what is received and sent after the connection was lost."""
     was_accepted: bool = False
     is_leaf: bool = False
     """Made with the multipoint flags."""
@@ -148,6 +153,30 @@ class OwnSocket(_HostObject):
             self._object.detach()
         for attachment in self.attachments:
             attachment.end()
+
+    def settle(self, error: int) -> None:
+        """The connect that was on its way has ended, with this code or 0: whoever finds out says so first, counts."""
+        with _lock:
+            if self.phase != CONNECTING:
+                return
+            self.phase = FAILED if error else CONNECTED
+        self.bound = True
+        if error:
+            self.late_failure = error
+            self.break_by(WSAENOTCONN)
+        if self.selection is not None:
+            self.selection.settled(error)
+
+    def forget_failure(self) -> None:
+        """Another connect was made."""
+        if self.late_failure or self.broken_by:
+            self.late_failure = self.broken_by = 0
+            self.receiving_ended = False
+
+    def break_by(self, code: int) -> None:
+        """There is no connection any more, which the kernel would tell as the end of the stream from now on."""
+        self.broken_by = code
+        self.receiving_ended = True
 
     @property
     def blocking(self) -> bool:

@@ -29,6 +29,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAECONNRESET, code_of
 from winsock.base.inet import own
 from winsock.base.inet.own import OwnSocket
+from winsock.base.inet.sockets import BROKEN, has_peer, was_not_reached
 from winsock.core.netevents import NetworkEvents, Recorder
 from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
@@ -135,10 +136,20 @@ class Selection:
     # What the provider's calls tell.
 
     def connecting(self) -> None:
-        """A connect is on its way."""
+        """A connect is on its way; what became of the last one is forgotten."""
         with lock:
+            self._recorder.renew(FD_CONNECT)
             if self._watch is not None:
                 self._attach()
+
+    def settled(self, error: int) -> None:
+        """It has ended, with a code or with 0."""
+        if not error:
+            self.connected()
+            return
+        with lock:
+            self._recorder.happened(FD_CONNECT, error)
+            self._tell()
 
     def connected(self) -> None:
         """A connect has succeeded at once."""
@@ -199,6 +210,9 @@ class Selection:
         def slot(*args: Any) -> Any:
             try:
                 return receive(*args)
+            except OSError as error:
+                was_not_reached(self._record, error.errno or 0)
+                raise
             finally:
                 self._received()
 
@@ -234,7 +248,7 @@ class Selection:
             elif self._record.phase == own.CONNECTING:
                 self._look_at_connect(events)
             elif self._record.phase == own.LISTENING:
-                if events & READABLE:
+                if events & READABLE and not self._record.deferred:
                     self._recorder.happened(FD_ACCEPT)
             elif self._record.phase == own.CONNECTED or not self._record.stream:
                 self._look_at_data(events)
@@ -247,14 +261,13 @@ class Selection:
             error = self._record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         except OSError as problem:
             error = problem.errno or errno.EIO
+        if not error and not has_peer(self._record):
+            error = errno.ETIMEDOUT  # of all else whoever asked for it before has told `settle`
         if error:
-            self._record.phase = own.FAILED
             self._record.error = code_of(error)  # the application may still ask for it
-            self._recorder.happened(FD_CONNECT, code_of(error))
+        self._record.settle(code_of(error) if error and error not in BROKEN else 0)
+        if self._record.phase == own.FAILED:
             return
-        self._record.phase = own.CONNECTED
-        self._record.bound = True
-        self._note_connection()
         if events & ~WRITABLE:
             self._look_at_data(events)
 
@@ -281,7 +294,9 @@ class Selection:
         self._readable = readable
 
     def _note_connection(self) -> None:
-        """FD_CONNECT for who connected, FD_WRITE for every connection; both once."""
+        """FD_CONNECT for who connected, or failed to, FD_WRITE for every connection; both once."""
+        if self._record.phase == own.FAILED and self._record.late_failure:
+            self._recorder.holds(FD_CONNECT, self._record.late_failure)
         if self._record.phase == own.CONNECTED:
             if not self._record.was_accepted:
                 self._recorder.holds(FD_CONNECT)

@@ -41,6 +41,10 @@ from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 _MANY_CONNECTIONS = 0x7FFFFFFF
+_UNREACHED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+"""How a connect fails, and no connection that there was."""
+BROKEN = (errno.ECONNRESET, errno.EPIPE)
+"""How the kernel tells of a connection that there was, and never of one that was not reached."""
 
 
 class Sockets(Ground):
@@ -227,6 +231,26 @@ def is_bound(record: OwnSocket) -> bool:
     if not record.bound:
         record.bound = _port(record.handle) != 0
     return record.bound
+
+
+def has_peer(record: OwnSocket) -> bool:
+    """Whether the kernel knows whom the socket is connected to."""
+    try:
+        raw.getpeername(record.handle)
+    except WinsockError:
+        return False
+    return True
+
+
+def was_not_reached(record: OwnSocket, number: int) -> bool:
+    """Whether an error is that of a connect which was on its way; the application may still ask for it."""
+    if record.phase == own.CONNECTING:
+        if number in _UNREACHED:
+            record.error = from_errno(number).winerror
+            record.settle(record.error)
+        elif number in BROKEN:
+            record.settle(0)
+    return record.phase == own.FAILED and record.late_failure != 0
 
 
 def retire(record: OwnSocket) -> None:

@@ -19,6 +19,7 @@ from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.sockets import has_peer
 from winsock.spi.blocking import HOOKED
 
 READ, WRITE, EXCEPT = 1, 2, 4
@@ -126,7 +127,7 @@ def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) ->
         raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
     if record is not None and record.stream:
         if record.phase in (own.NEW, own.FAILED):
-            return 0
+            return EXCEPT if record.late_failure else 0
         if record.phase == own.CONNECTING and _has_failed(record, events):
             return EXCEPT
     meaning = 0
@@ -141,14 +142,15 @@ def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) ->
 
 def _has_failed(record: OwnSocket, events: int) -> bool:
     """Whether a connect that was on its way ended in an error; notes that it succeeded."""
-    if events & (_ERR | _HUP):
-        try:
-            raw.getpeername(record.handle)
-        except WinsockError:
-            return True
-    record.phase = own.CONNECTED
-    record.bound = True
+    if events & (_ERR | _HUP) and not has_peer(record):
+        return True
+    record.settle(0)
     return False
+
+
+def has_ended(record: OwnSocket) -> bool:
+    """Whether the kernel has given up a connection, or the attempt to make one."""
+    return any(events & _HUP for _, events in _poll({record.handle: 0}, 0))
 
 
 def _inline(handle: int) -> bool:
