@@ -261,7 +261,11 @@ class Connections(Sockets):
         assert peer is not None
         peer = self.spelled(peer)
         accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable, overlapped=listener.overlapped)
-        accepted.oob_inline = listener.oob_inline
+        accepted.linger_seconds = listener.linger_seconds
+        if listener.oob_inline:
+            from winsock.base.inet import urgent
+
+            urgent.keep_in_line(accepted, True)
         accepted.was_accepted = True
         accepted.phase = own.CONNECTED
         accepted.bound = True

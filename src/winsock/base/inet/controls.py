@@ -185,6 +185,10 @@ def _readable_bytes(provider: Controls, s: int, data: bytes) -> bytes:
     if record is not None and provider.info.iSocketType == SOCK_DGRAM:
         return _DWORD.pack(_bytes_of_messages(record))
     try:
+        if record is not None and record.stream:
+            from winsock.base.inet import urgent
+
+            return _DWORD.pack(urgent.bytes_to_read(s))
         return _DWORD.pack(ask(s, UNREAD))
     except OSError as error:
         raise from_errno(error.errno or 0) from None

@@ -268,7 +268,9 @@ def _set_error(provider: Options, s: int, record: OwnSocket | None, value: Optio
 def _set_oob_inline(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_OOBINLINE, CODECS["bool"].encode(value))
     assert record is not None
-    record.oob_inline = bool(number(value))
+    from winsock.base.inet import urgent
+
+    urgent.keep_in_line(record, bool(number(value)))
 
 
 def _get_oob_inline(provider: Options, s: int, record: OwnSocket | None) -> int:

@@ -67,6 +67,8 @@ class OwnSocket(_HostObject):
     """SO_REUSEADDR as Windows means it; looked at by bind alone."""
     exclusive: bool = False
     oob_inline: bool = False
+    minds_mark: bool = False
+    """Receives end at urgent data in line (`winsock.base.inet.urgent`)."""
     debug: bool = False
     dont_route: bool = False
     linger_seconds: int = 0

@@ -27,11 +27,10 @@ from winsock.abi.constants import (
     FD_WRITE,
 )
 from winsock.abi.errors import WSAECONNRESET, code_of
-from winsock.base.inet import own
+from winsock.base.inet import own, urgent
 from winsock.base.inet.own import OwnSocket
 from winsock.base.inet.sockets import BROKEN, has_peer, was_not_reached
 from winsock.core.netevents import NetworkEvents, Recorder
-from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
 
 if TYPE_CHECKING:
@@ -226,7 +225,7 @@ class Selection:
         with lock:
             self._recorder.called("receive")
             self._note_receives()
-            self._readable = ask_or_0(self._record.handle, UNREAD)
+            self._readable = self._bytes_to_read()
             if self._readable:
                 self._recorder.happened(FD_READ)
                 self._tell()
@@ -288,10 +287,16 @@ class Selection:
             return
         if self._note_receives():
             self._readable = 0
-        readable = ask_or_0(self._record.handle, UNREAD)
+        readable = self._bytes_to_read()
         if readable > self._readable:
             self._recorder.happened(FD_READ)
         self._readable = readable
+
+    def _bytes_to_read(self) -> int:
+        try:
+            return urgent.bytes_to_read(self._record.handle)
+        except OSError:  # closed meanwhile
+            return 0
 
     def _note_connection(self) -> None:
         """FD_CONNECT for who connected, or failed to, FD_WRITE for every connection; both once."""

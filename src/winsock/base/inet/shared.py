@@ -28,7 +28,7 @@ from collections.abc import Callable
 from typing import Any
 
 from winsock.abi.errors import WSAEINVAL, WinsockError
-from winsock.base.inet import hooks, own
+from winsock.base.inet import hooks, own, urgent
 from winsock.base.inet.own import OwnSocket
 
 _REMEMBERED = (
@@ -213,6 +213,7 @@ def _is_sound(page: int) -> bool:
 
 
 def _become(record: OwnSocket, shared: Shared) -> None:
+    urgent.mind_mark(record)
     record.shared = shared
     record.__class__ = SharedSocket
     methods = {

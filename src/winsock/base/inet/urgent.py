@@ -1,0 +1,70 @@
+"""Urgent data: in line, a receive ends before the urgent byte and after it.
+
+The kernel ends one before it, and reads on after it. Whoever asked for urgent data in line therefore receives by way
+of here; a socket that never did pays nothing. Where it is not in line, the kernel passes it by, and counts nothing
+that is behind it.
+
+Source: "Protocol-independent out-of-band data in the SPI".
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from winsock.base.inet import raw
+from winsock.base.inet.own import OwnSocket
+from winsock.host.queues import AT_MARK, UNREAD, ask, ask_or_0
+from winsock.spi.provider import WriteBuffer
+
+_ENOUGH = 65536
+
+
+def keep_in_line(record: OwnSocket, in_line: bool) -> None:
+    """SO_OOBINLINE was set, or inherited."""
+    record.oob_inline = in_line
+    if in_line:
+        mind_mark(record)
+
+
+def mind_mark(record: OwnSocket) -> None:
+    """Whenever urgent data is in line, receive by way of here; that of a shared socket others may put in line."""
+    if not record.minds_mark:
+        record.minds_mark = True
+        record.recv_into = _receiving(record, record.recv_into)  # type: ignore[method-assign]
+        record.recvmsg_into = _receiving_many(record, record.recvmsg_into)  # type: ignore[method-assign]
+
+
+def _receiving(record: OwnSocket, receive: Callable[..., Any]) -> Callable[..., Any]:
+    def recv_into(buffer: WriteBuffer) -> Any:
+        if (
+            not record.oob_inline
+            or not receive(bytearray(1), 0, socket.MSG_PEEK)
+            or not ask_or_0(record.handle, AT_MARK)
+        ):
+            return receive(buffer, size, flags)
+        return receive(memoryview(buffer).cast("B")[:1], 0, flags)
+
+    return recv_into
+
+
+def _receiving_many(record: OwnSocket, receive: Callable[..., Any]) -> Callable[..., Any]:
+    def recvmsg_into(buffers: Sequence[WriteBuffer], room: int, flags: int) -> Any:
+        if record.oob_inline and not flags & socket.MSG_OOB:
+            waiting, *_ = receive([bytearray(1)], room, flags | socket.MSG_PEEK)
+            if waiting and ask_or_0(record.handle, AT_MARK):
+                views = (memoryview(buffer).cast("B") for buffer in buffers)
+                buffers = [next((view[:1] for view in views if len(view)), bytearray())]
+        return receive(buffers, room, flags)
+
+    return recvmsg_into
+
+
+def bytes_to_read(handle: int) -> int:
+    """How many bytes of a stream one receive would give; the kernel counts none that are behind the urgent byte."""
+    count = ask(handle, UNREAD)
+    if not count and ask_or_0(handle, AT_MARK):
+        peeked, *_ = raw.recvmsg(handle, (bytearray(_ENOUGH),), socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        count = max(0, peeked)
+    return count
