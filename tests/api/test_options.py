@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+import socket as host
 import struct
 import threading
 import time
 
 import pytest
 
-from tests.refusals import refused
+from tests.refusals import code_of, refused
 from winsock.abi import constants
 from winsock.abi import options as rows
 from winsock.abi.constants import (
@@ -70,10 +72,12 @@ from winsock.abi.errors import (
     WSAECONNREFUSED,
     WSAEFAULT,
     WSAEINVAL,
+    WSAENETRESET,
     WSAENOPROTOOPT,
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
+    WSAETIMEDOUT,
     ErrorCode,
 )
 from winsock.abi.options import Linger
@@ -82,6 +86,8 @@ from winsock.api import options, sockets, transfer, waiting
 from winsock.base.inet import tcp_info
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
+
+_SO_ATTACH_FILTER = 26
 
 
 def test_defaults_opt_020_opt_021_so_26(world: World) -> None:
@@ -182,7 +188,10 @@ def test_booleans_opt_005_opt_019_so_20_so_26(world: World, optname: int) -> Non
     s = world.stream()
     for value, reads in ((2, 1), (0, 0), (0x100, 1), (True, 1), (False, 0)):
         options.setsockopt(s, SOL_SOCKET, optname, value)
-        assert options.getsockopt(s, SOL_SOCKET, optname) == reads
+        assert options.getsockopt(s, SOL_SOCKET, optname) == reads  # OPT-005
+    for value in (1, 0x100, 0):
+        options.setsockopt(s, SOL_SOCKET, optname, struct.pack("<i", value))
+        assert options.getsockopt(s, SOL_SOCKET, optname) == int(value != 0)  # OPT-005
 
 
 def test_what_cannot_be_set_opt_027(world: World) -> None:
@@ -255,6 +264,36 @@ def test_path_mtu_so_32(world: World) -> None:
     assert options.getsockopt(s, IPPROTO_IP, IP_DONTFRAGMENT) == 1
     options.setsockopt(s, IPPROTO_IP, IP_DONTFRAGMENT, 0)
     assert options.getsockopt(s, IPPROTO_IP, IP_DONTFRAGMENT) == 0
+
+
+def hears_nothing_any_more(s: int) -> None:
+    """The host drops whatever comes for the socket, as if its peer were gone."""
+    drop_all = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))  # BPF_RET 0
+    with host.socket(fileno=os.dup(s)) as same:
+        same.setsockopt(host.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(drop_all)))
+
+
+def test_who_keep_alive_gives_up_opt_009(world: World) -> None:
+    """OPT-009: and who is not answered to data alone is as late as ever."""
+    pairs = [world.connected() for _ in range(3)]
+    receiving, selecting, sending = (pair.client for pair in pairs)
+    for s in (receiving, selecting, sending):
+        for optname in (TCP_KEEPALIVE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_MAXRT):
+            options.setsockopt(s, IPPROTO_TCP, optname, 1)
+        options.setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, int(s != sending))
+        hears_nothing_any_more(s)
+    transfer.send(sending, b"x")
+    with refused(WSAENETRESET):
+        transfer.recv(receiving, 1)
+    for call in (lambda: transfer.recv(receiving, 1), lambda: transfer.send(receiving, b"x")):
+        for _ in range(2):
+            assert code_of(call) == WSAENOTCONN
+    assert waiting.select(0, [selecting], None, None, 20)[0] == [selecting]
+    with refused(WSAENETRESET):
+        transfer.send(selecting, b"x")
+    assert code_of(lambda: transfer.recv(selecting, 1)) == WSAENOTCONN
+    with refused(WSAETIMEDOUT):
+        transfer.recv(sending, 1)
 
 
 def test_dont_route_opt_010(world: World) -> None:
@@ -337,10 +376,11 @@ def test_refused_rows_are_refused(world: World, row: rows.Option) -> None:
 
 def test_blocking_modes_ioc_002_ioc_009(world: World) -> None:
     for s in (world.stream(), world.datagram(), world.listener()[0]):
+        assert os.get_blocking(s)  # IOC-002
         assert options.ioctlsocket(s, FIONBIO, 5) == 5
-        assert not os.get_blocking(s)
+        assert not os.get_blocking(s)  # IOC-002
         assert options.ioctlsocket(s, FIONBIO, 0) == 0
-        assert os.get_blocking(s)
+        assert os.get_blocking(s)  # IOC-002
 
 
 def test_buffers_of_control_codes_ic_03_ic_05(world: World) -> None:

@@ -42,6 +42,7 @@ from winsock.abi.constants import (
     WSA_FLAG_OVERLAPPED,
 )
 from winsock.abi.errors import (
+    WSAEACCES,
     WSAEADDRINUSE,
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
@@ -386,7 +387,7 @@ def test_a_condition_accepts_conn_001_conn_002_conn_010_conn_013(world: World) -
         return CF_ACCEPT
 
     server, peer = sockets.WSAAccept(listener, condition, "mine")
-    assert peer == sockets.getsockname(client) == sockets.getpeername(server)
+    assert peer == sockets.getsockname(client) == sockets.getpeername(server)  # CONN-010
     assert asked == [(threading.get_ident(), peer, None, None, None, address, None, 0, "mine")]
 
 
@@ -407,7 +408,7 @@ def test_a_condition_defers_conn_003_conn_042(world: World) -> None:
     with refused(WSATRY_AGAIN):
         sockets.WSAAccept(listener, lambda *_: CF_DEFER)
     assert waiting.select(0, [listener], None, None, 10) == ([listener], [], [])
-    assert sockets.accept(listener)[1] == sockets.getsockname(client)
+    assert sockets.accept(listener)[1] == sockets.getsockname(client)  # CONN-010
 
 
 def test_a_condition_that_answers_nonsense_conn_004(world: World) -> None:
@@ -558,6 +559,43 @@ def test_a_datagram_socket_keeps_its_port_when_it_leaves_its_peer(world: World, 
     assert transfer.recv(s, 100) == b"still there?"
 
 
+def test_another_peer_is_not_answered_with_what_the_last_one_sent(world: World) -> None:
+    """CONN-028: nor with the news of what was sent to the last one."""
+    s, one, other = (world.datagram() for _ in range(3))
+    sockets.connect(s, sockets.getsockname(one))
+    for text in (b"early", b"", b"late"):
+        transfer.sendto(one, text, 0, sockets.getsockname(s))
+    sockets.connect(s, sockets.getsockname(one))
+    assert transfer.recv(s, 100) == b"early", "the same peer's remain"
+    sockets.connect(s, sockets.getsockname(other))
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(WSAEWOULDBLOCK):
+        transfer.recv(s, 100)
+    transfer.sendto(other, b"mine", 0, sockets.getsockname(s))
+    assert transfer.recv(s, 100) == b"mine"
+    sockets.closesocket(other)
+    transfer.send(s, b"anybody?")
+    third = world.datagram()
+    sockets.connect(s, sockets.getsockname(third))
+    with refused(WSAEWOULDBLOCK):
+        transfer.recv(s, 100)
+
+
+def test_broadcast_addresses_are_bound_with_leave(world: World) -> None:
+    for host_name, code in (("127.255.255.255", WSAEACCES), ("255.255.255.255", WSAEADDRNOTAVAIL)):
+        with refused(code):  # ADDR-009; BL-03 of the one that is everywhere
+            sockets.bind(sockets.socket(*UDP), (host_name, 0))
+    s = sockets.socket(*UDP)
+    options.setsockopt(s, SOL_SOCKET, SO_BROADCAST, 1)
+    sockets.bind(s, ("127.255.255.255", 0))
+    name = sockets.getsockname(s)
+    sender = sockets.socket(*UDP)
+    options.setsockopt(sender, SOL_SOCKET, SO_BROADCAST, 1)
+    transfer.sendto(sender, b"all", 0, name)
+    assert transfer.recv(s, 100) == b"all"
+    sockets.bind(sockets.socket(*UDP), ("127.0.0.9", 0))
+
+
 def test_a_stream_leaves_its_peer_by_the_unspecified_family(world: World) -> None:
     s = world.connected().client
     sockets.connect(s, SockaddrOther(AF_UNSPEC, bytes(14)))
@@ -671,6 +709,36 @@ def test_disconnects_close_012_close_014_close_016(world: World) -> None:
     assert transfer.WSARecvDisconnect(client) == b""
     with refused(WSAESHUTDOWN):
         transfer.recv(client, 1)
+
+
+def test_who_lingers_and_does_not_block_stays_open_while_data_is_on_its_way(world: World) -> None:
+    """CLOSE-008: and goes on with it; the end of a stream is not sent."""
+    client, server = world.connected()
+    options.ioctlsocket(client, FIONBIO, 1)
+    options.setsockopt(client, SOL_SOCKET, SO_LINGER, Linger(1, 5))
+    sent = 0
+    while (count := sent_of(client)) > 0:
+        sent += count
+    with refused(WSAEWOULDBLOCK):
+        sockets.closesocket(client)
+    received = 0
+    while received < sent:
+        received += len(transfer.recv(server, 1 << 20))
+    assert transfer.send(client, b"more") == 4
+    assert transfer.recv(server, 100) == b"more"
+    while code_of(lambda: sockets.closesocket(client)) == WSAEWOULDBLOCK:
+        pass  # until the host knows that it has arrived
+    assert transfer.recv(server, 100) == b""
+    with refused(WSAENOTSOCK):
+        sockets.closesocket(client)
+
+
+def sent_of(s: int) -> int:
+    """How much of a megabyte goes."""
+    try:
+        return transfer.send(s, bytes(1 << 20))
+    except WinsockError:
+        return 0
 
 
 def test_a_closed_handle_is_none_close_001(world: World) -> None:

@@ -30,7 +30,7 @@ from winsock.abi.errors import (
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet import own, raw
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, abort, require_inet
+from winsock.base.inet.sockets import Sockets, abort, has_peer, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -163,6 +163,7 @@ class Connections(Sockets):
         if address.host in ZEROS and address.port == 0:
             self._forget_peer_of_datagrams(record)
             return
+        earlier = raw.getpeername(record.handle) if record.phase == own.CONNECTED and has_peer(record) else None
         error = raw.connect(record.handle, name)
         if error == errno.EACCES:  # Windows lets a socket connect to the broadcast address, and send() to it
             record.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -170,6 +171,8 @@ class Connections(Sockets):
             record.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
         if error:
             raise from_errno(error, f"name: {name} cannot be the peer: {from_errno(error).strerror}")
+        if earlier is not None and earlier != raw.getpeername(record.handle):
+            _discard_queued(record)
         record.phase = own.CONNECTED
         record.bound = True
         if record.selection is not None:
@@ -296,6 +299,14 @@ class Connections(Sockets):
         if answer == CF_DEFER:
             raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}")
         raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+
+
+def _discard_queued(record: OwnSocket) -> None:
+    """Datagrams that came for another peer, and what the kernel has to tell of those that were sent there."""
+    record.reset_pending = False
+    record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    while raw.recvmsg(record.handle, (bytearray(1),), socket.MSG_DONTWAIT)[0] >= 0:
+        pass
 
 
 def _accept_error(listener: OwnSocket, error: int) -> WinsockError:

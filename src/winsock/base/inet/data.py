@@ -31,6 +31,7 @@ from winsock.abi.errors import (
     WSAEFAULT,
     WSAEINVAL,
     WSAEMSGSIZE,
+    WSAENETRESET,
     WSAENOPROTOOPT,
     WSAENOTCONN,
     WSAEOPNOTSUPP,
@@ -44,7 +45,7 @@ from winsock.base.inet import own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, has_peer, is_bound, require_inet, was_not_reached
+from winsock.base.inet.sockets import Sockets, has_peer, is_bound, require_inet, was_dropped, was_not_reached
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -429,6 +430,8 @@ def _send_error(record: OwnSocket, number: int) -> WinsockError:
     """The error of a failed send on one of our sockets."""
     if record.stream and was_not_reached(record, number):
         return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
+    if number == errno.ETIMEDOUT and record.stream and was_dropped(record):
+        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
     if number in _AGAIN:
         if record.blocking:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
@@ -454,6 +457,8 @@ def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
         return _closed()
     if record.stream and was_not_reached(record, number):
         return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
+    if number == errno.ETIMEDOUT and record.stream and was_dropped(record):
+        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
     if number in _AGAIN and record.blocking:
         return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
     if number == errno.ENOTCONN and record.stream and not is_bound(record):

@@ -8,6 +8,7 @@ import socket
 
 from winsock import host
 from winsock.abi.constants import (
+    AF_INET,
     AF_INET6,
     SD_BOTH,
     SD_RECEIVE,
@@ -17,6 +18,7 @@ from winsock.abi.constants import (
     WSA_FLAG_OVERLAPPED,
 )
 from winsock.abi.errors import (
+    WSAEACCES,
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
     WSAEFAULT,
@@ -25,6 +27,7 @@ from winsock.abi.errors import (
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
+    WSAEWOULDBLOCK,
     WinsockError,
     from_errno,
 )
@@ -43,6 +46,10 @@ _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 _MANY_CONNECTIONS = 0x7FFFFFFF
 _UNREACHED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 """How a connect fails, and no connection that there was."""
+_TCP_INFO = getattr(socket, "TCP_INFO", 11)
+_PROBES = 3
+_NO_BROADCASTS = ("127.0.0.1", "0.0.0.0")
+_DISCARD = 9
 BROKEN = (errno.ECONNRESET, errno.EPIPE)
 """How the kernel tells of a connection that there was, and never of one that was not reached."""
 
@@ -129,6 +136,8 @@ class Sockets(Ground):
             raise WinsockError(WSAEINVAL, f"s: the socket is bound already, {name} cannot be added")
         if address.host == "255.255.255.255":
             raise WinsockError(WSAEADDRNOTAVAIL, "name: the broadcast address is no address of this host")
+        if not record.stream and address.family == AF_INET and address.host not in _NO_BROADCASTS:
+            _check_broadcast(record, address.host)
         option = sharing.EXCLUSIVE if record.exclusive else sharing.REUSE if record.reuse else sharing.NONE
         v6_only = self.info.iAddressFamily == AF_INET6 and bool(
             record.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
@@ -189,11 +198,14 @@ class Sockets(Ground):
     def WSPCloseSocket(self, s: int) -> None:
         """Close the socket; threads that wait in a call on it come back with an error (lpwspclosesocket).
 
-        Raises WSAENOTSOCK; WSAEINTR where a signal cut lingering short, and what else the kernel has to tell: the
-        number is free all the same.
+        Raises WSAENOTSOCK; WSAEWOULDBLOCK for a non-blocking socket that is to linger, which stays open; WSAEINTR where
+        a signal cut lingering short, and what else the kernel has to tell: the number is free all the same.
         """
         if HOOKED:
             refuse_nested()
+        record = SOCKETS.get(s)
+        if record is not None and record.linger_seconds and record.phase == own.CONNECTED and not record.blocking:
+            _refuse_to_linger(record)
         record = SOCKETS.pop(s, None)
         if MARKING:
             MARKING.discard(s)
@@ -253,6 +265,18 @@ def was_not_reached(record: OwnSocket, number: int) -> bool:
     return record.phase == own.FAILED and record.late_failure != 0
 
 
+def was_dropped(record: OwnSocket) -> bool:
+    """Whether it is keep-alive that gave the connection up, and not the wait for an answer to data."""
+    try:
+        found = raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 4)
+    except WinsockError:  # a stream of another protocol
+        return False
+    if not found[_PROBES]:
+        return False
+    record.break_by(WSAENOTCONN)
+    return True
+
+
 def retire(record: OwnSocket) -> None:
     """End what a socket holds beside its descriptor, which stays open."""
     SOCKETS.pop(record.handle, None)
@@ -275,6 +299,15 @@ def _wake(record: OwnSocket) -> None:
     resets = record.phase == own.CONNECTED and record.stream and _resets_on_close(record)
     if not resets or host.connect(record.handle, host.NOBODY):
         raw.shutdown(record.handle, socket.SHUT_RDWR)
+
+
+def _refuse_to_linger(record: OwnSocket) -> None:
+    """Raises WSAEWOULDBLOCK where closing would have to wait, and must not: for data that the peer has not got yet."""
+    from winsock.host.queues import UNDELIVERED, ask_or_0
+
+    linger = raw.getsockopt(record.handle, socket.SOL_SOCKET, socket.SO_LINGER, len(host.RESET_ON_CLOSE))
+    if any(linger[:4]) and any(linger[4:]) and ask_or_0(record.handle, UNDELIVERED):
+        raise WinsockError(WSAEWOULDBLOCK, "s: data is on its way, and the socket lingers but does not block")
 
 
 def _resets_on_close(record: OwnSocket) -> bool:
@@ -302,6 +335,15 @@ def _apply(record: OwnSocket, option: int) -> None:
         record.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if option == sharing.REUSE:
         record.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
+
+
+def _check_broadcast(record: OwnSocket, address: str) -> None:
+    """Raises WSAEACCES for a broadcast address, where the socket has no leave for those. The kernel knows which are."""
+    if record.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST):
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        if probe.connect_ex((address, _DISCARD)) == errno.EACCES:
+            raise WinsockError(WSAEACCES, f"name: {address} is a broadcast address, which needs SO_BROADCAST")
 
 
 def _port(s: int) -> int:
