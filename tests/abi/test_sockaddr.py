@@ -60,6 +60,7 @@ def test_abstract_names_keep_their_length() -> None:
 def test_ipv4_has_windows_layout() -> None:
     view = structures.sockaddr_in.from_buffer_copy(SockaddrIn("1.2.3.4", 0x1234).pack())
     assert (view.sin_family, socket.ntohs(view.sin_port), view.sin_addr.S_un.S_un_b.s_b4) == (2, 0x1234, 4)
+    assert SockaddrIn("1.2.3.4", 0x1234).pack()[:8] == b"\2\0\x12\x34\1\2\3\4"  # ADDR-006
     assert ctypes.sizeof(view) == IN_SIZE
 
 

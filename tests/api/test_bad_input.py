@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
 import winsock
 from tests.arguments import GOOD, ROWS, arguments, call, parameters, required
+from tests.conformance.layers import PassThrough
+from tests.refusals import refused
 from winsock.abi import calls
-from winsock.abi.errors import WinsockError
+from winsock.abi.errors import WSA_INVALID_PARAMETER, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import SockaddrIn6, SockaddrOther, SockaddrUn
-from winsock.testing import World
+from winsock.testing import World, through
 
 HANDLE = [row for row in ROWS if row.prologue == calls.HANDLE]
 STARTED = [row for row in ROWS if row.prologue in (calls.HANDLE, calls.STARTED) and row.function != "WSACleanup"]
@@ -157,3 +159,60 @@ def test_winsock_is_not_started(row: calls.Call) -> None:
     with pytest.raises(WinsockError) as caught:
         call(row, values)
     assert caught.value.name == "WSANOTINITIALISED"
+
+
+class Permissive(PassThrough):
+    """A provider that takes whatever it is given."""
+
+    given: ClassVar[list[tuple[Any, ...]]] = []
+
+    def WSPShutdown(self, s: int, how: int) -> None:
+        self.given.append(("how", how))
+
+    def WSPListen(self, s: int, backlog: int) -> None:
+        self.given.append(("backlog", backlog))
+
+    def WSPGetSockOpt(self, s: int, level: int, optname: int) -> int:
+        self.given.append(("level", level))
+        return 1
+
+    def WSPIoctl(self, s: int, code: int, *arguments: Any) -> bytes:
+        self.given.append(("code", code))
+        return b""
+
+    def WSPEventSelect(self, s: int, event: object, events: int) -> None:
+        self.given.append(("event", event))
+
+    def WSPSend(self, s: int, buffers: Any, flags: int = 0, *arguments: Any) -> int:
+        self.given.append(("flags", flags))
+        return 7
+
+    def WSPBind(self, s: int, name: Any) -> None:
+        self.given.append(("family", name.family))
+
+
+def test_providers_are_given_what_makes_no_sense_and_say_so_themselves() -> None:
+    """ERR-003: what Winsock does by itself it looks at by itself, the rest it passes on as it is."""
+    Permissive.given.clear()
+    with World(through(Permissive)) as world:
+        s = world.stream()
+        winsock.shutdown(s, 99)
+        winsock.listen(s, -5)
+        assert winsock.getsockopt(s, 0x7777, 0x7777) == 1
+        assert winsock.WSAIoctl(s, 0x12345678) == b""
+        winsock.WSAEventSelect(s, 4711, 1 << 29)
+        assert winsock.send(s, b"x", 0x40000000) == 7
+        winsock.bind(s, SockaddrOther(57005, bytes(14)))
+        assert dict(Permissive.given) == {
+            "how": 99,
+            "backlog": -5,
+            "level": 0x7777,
+            "code": 0x12345678,
+            "event": 4711,
+            "flags": 0x40000000,
+            "family": 57005,
+        }
+        with refused(WSA_INVALID_PARAMETER):
+            winsock.WSAWaitForMultipleEvents([], False, 0)
+        with refused(WSAEINVAL):
+            winsock.WSAPoll([], 0)

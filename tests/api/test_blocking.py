@@ -103,7 +103,7 @@ class TestVersion:
     def test_not_who_asked_for_version_2_blk_016(self) -> None:
         with winsock.started():
             for call in CALLS:
-                with refused(WSAEOPNOTSUPP):
+                with refused(WSAEOPNOTSUPP):  # BLK-016
                     call()
             assert winsock.WSAGetLastError() == WSAEOPNOTSUPP
             assert not winsock.WSAIsBlocking()
@@ -313,6 +313,7 @@ class TestNested:
         winsock.WSASetBlockingHook(Hook(all_of_them))
         with refused(WSAEINTR):
             winsock.recv(pair.server, 1)
+        # BLK-004, BLK-005: what has cancelled it, and WSAIsBlocking, may
         assert set(codes.values()) == {WSAEINPROGRESS}, codes
 
     @pytest.mark.parametrize("row", IN_PROGRESS, ids=lambda row: row.function)
@@ -332,7 +333,7 @@ class TestNested:
             winsock.recv(pair.server, 1)
         assert refusals == [row.function]
 
-    def test_other_threads_may_blk_006(self, world: World) -> None:
+    def test_other_threads_may(self, world: World) -> None:
         pair = world.connected()
 
         def from_another_thread() -> None:

@@ -52,7 +52,7 @@ from winsock.abi.errors import (
     WSATRY_AGAIN,
 )
 from winsock.abi.options import Linger
-from winsock.api import events, options, sockets, transfer, waiting
+from winsock.api import events, options, sockets, startup, transfer, waiting
 from winsock.base.inet.selection import Selection
 from winsock.core.netevents import NetworkEvents
 from winsock.overlapped.messages import Message, MessageQueue
@@ -423,7 +423,68 @@ def test_closing_the_socket_leaves_the_event_evt_050(world: World) -> None:
     transfer.send(server, b"x")
     assert selected.is_quiet()
     events.WSASetEvent(selected.event)
+    assert not selected.is_quiet()  # EVT-050
+
+
+def test_the_end_is_not_told_of_a_socket_that_was_closed(world: World) -> None:
+    """CLOSE-004: neither if the peer ended before, nor after."""
+    for client_first in (True, False):
+        for kind in ("event", "message"):
+            client, server = world.connected()
+            window, event = MessageQueue(), events.WSACreateEvent()
+            if kind == "event":
+                events.WSAEventSelect(client, event, FD_CLOSE | FD_READ)
+            else:
+                events.WSAAsyncSelect(client, window, 1024, FD_CLOSE | FD_READ)
+            transfer.send(server, b"x")
+            for s in (client, server) if client_first else (server, client):
+                sockets.closesocket(s)
+            assert window.get(0.01) is None
+            assert events.WSAWaitForMultipleEvents([event], True, 10) == WSA_WAIT_TIMEOUT
+
+
+def test_events_are_recorded_while_they_are_asked_for(world: World) -> None:
+    """EVT-001, EVT-009: from a mask until none, or until messages are asked for, which nobody can enumerate."""
+    client, server = world.connected()
+    transfer.send(server, b"a")
+    arrive(client, b"a")
+    assert events.WSAEnumNetworkEvents(client).lNetworkEvents == 0, "nobody has asked yet"
+    selected = Selected(client, FD_READ)
+    assert events.WSAEnumNetworkEvents(client, selected.event).lNetworkEvents == FD_READ
+    transfer.send(server, b"b")
+    arrive(client, b"ab")
     assert not selected.is_quiet()
+    events.WSAEventSelect(client, None, 0)
+    assert events.WSAEnumNetworkEvents(client).lNetworkEvents == 0
+    window = MessageQueue()
+    selected.select(FD_READ)
+    events.WSAAsyncSelect(client, window, 1024, FD_READ)
+    transfer.send(server, b"c")
+    arrive(client, b"abc")
+    assert events.WSAEnumNetworkEvents(client).lNetworkEvents == 0
+    message = window.get(20)
+    while message is not None:
+        assert message == Message(1024, client, FD_READ)
+        message = window.get(0)
+    events.WSAEventSelect(client, None, 0)
+    assert transfer.recv(client, 9) == b"abc"
+    transfer.send(server, b"d")
+    arrive(client, b"d")
+    assert (window.get(0), events.WSAEnumNetworkEvents(client).lNetworkEvents) == (None, 0)
+
+
+def test_the_error_of_a_message_is_in_it_and_nowhere_else(world: World) -> None:
+    """ERR-007."""
+    client, window = world.stream(), MessageQueue()
+    events.WSAAsyncSelect(client, window, 1024, FD_CONNECT)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(client, world.closed_port())
+    startup.WSASetLastError(4711)
+    message = window.get(20)
+    assert message is not None
+    assert (message.event, message.error) == (FD_CONNECT, WSAECONNREFUSED)
+    assert message.lparam == WSAECONNREFUSED << 16 | FD_CONNECT
+    assert startup.WSAGetLastError() == 4711
 
 
 def test_wrong_events_evt_016(world: World) -> None:

@@ -89,7 +89,7 @@ def test_members_at_loopback() -> None:
         winsock.setsockopt(s, c.IPPROTO_IP, c.IP_MULTICAST_IF, HERE)
         assert join(s, group) == s
     winsock.send(one, b"hello")
-    assert [winsock.recv(s, 100) for s in (one, other)] == [b"hello"] * 2
+    assert [winsock.recv(s, 100) for s in (one, other)] == [b"hello"] * 2  # OPT-013: on one port, by SO_REUSEADDR
 
 
 @needs_root
@@ -124,6 +124,7 @@ class TestSession:
         with refused(WSAENOTCONN):
             winsock.send(receiver, b"to whom?")
         winsock.sendto(receiver, b"to you", 0, source)
+        assert winsock.select(0, [sender], None, None, 20)[0] == [sender]
         assert winsock.recv(sender, 100) == b"to you"
 
     def test_members_hear_strangers_too_mpt_022(self, group: SockaddrIn | SockaddrIn6) -> None:

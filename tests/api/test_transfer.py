@@ -89,7 +89,7 @@ def test_buffers_are_filled_in_order_io_003_ov_52(world: World) -> None:
     readable(server)
     first, empty, last = bytearray(2), bytearray(), bytearray(b"........")
     assert transfer.WSARecv(server, [first, empty, last]) == (6, 0)
-    assert (bytes(first), bytes(last)) == (b"ab", b"cdef....")
+    assert (bytes(first), bytes(last)) == (b"ab", b"cdef....")  # IO-003
 
 
 def test_any_buffer_will_do_io_013(world: World) -> None:
@@ -397,7 +397,7 @@ def test_errors_are_the_last_error_err_002(world: World) -> None:
     for call, code in calls:
         startup.WSASetLastError(0)
         assert code_of(call) == code
-        assert startup.WSAGetLastError() == code
+        assert startup.WSAGetLastError() == code  # ERR-002
 
 
 def test_a_process_wide_time_out_is_none_of_ours(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -12,9 +13,10 @@ from tests.api.test_sockets import wait_until_blocked
 from tests.conformance.layers import PassThrough
 from tests.refusals import refused
 from winsock.abi.constants import AF_INET, AF_INET6, FIONBIO, SO_LINGER, SOCK_DGRAM, SOL_SOCKET
-from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WSAEWOULDBLOCK, WinsockError
 from winsock.abi.options import Linger
 from winsock.api import options, sockets, transfer, waiting
+from winsock.dispatcher.records import records
 from winsock.spi.layer import Layer
 from winsock.testing import World, through
 from winsock.testing.pairs import has_ipv6
@@ -108,8 +110,8 @@ def test_sockets_that_were_never_used_se_20(world: World) -> None:
 def test_a_time_out_passes_evt_025(world: World) -> None:
     for handles in ([world.datagram()], [world.datagram(), world.stream()]):
         started = time.monotonic()
-        assert waiting.select(0, handles, None, None, 0.05) == ([], [], [])
-        assert time.monotonic() - started >= 0.05
+        assert waiting.select(0, handles, None, None, 0.05) == ([], [], [])  # EVT-026
+        assert time.monotonic() - started >= 0.05  # EVT-025
 
 
 def test_no_time_out_waits_evt_025_evt_026(world: World) -> None:
@@ -118,10 +120,53 @@ def test_no_time_out_waits_evt_025_evt_026(world: World) -> None:
     thread = threading.Thread(target=lambda: answers.append(waiting.select(0, [server], None, None)), daemon=True)
     thread.start()
     wait_until_blocked(server, thread)
-    assert answers == []
+    assert answers == []  # EVT-025
     transfer.send(client, b"x")
     thread.join(20)
     assert answers == [([server], [], [])]
+
+
+@pytest.mark.parametrize("layers", [(), (PassThrough,)], ids=["inet", "pass"])
+def test_what_is_ready_is_told_and_nothing_else(layers: tuple[type[Layer], ...]) -> None:
+    with World(through(*layers)) as world:
+        listener, address = world.listener()
+        quiet, _ = world.listener()
+        (_, has_data), (_, idle), (ended, has_ended), (reset, was_reset) = (world.connected() for _ in range(4))
+        everyone = [listener, quiet, has_data, idle, has_ended, was_reset]
+        assert waiting.select(0, everyone, None, everyone, 0) == ([], [], [])  # EVT-025, EVT-026
+        client = world.stream()
+        options.ioctlsocket(client, FIONBIO, 1)
+        with refused(WSAEWOULDBLOCK):
+            sockets.connect(client, address)
+        assert waiting.select(0, None, [client], [client], 20) == ([], [client], [])  # EVT-023, CONN-023
+        sends_to(has_data)
+        sockets.closesocket(ended)
+        options.setsockopt(reset, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+        sockets.closesocket(reset)
+        found: set[int] = set()
+        for s in (listener, has_data, has_ended, was_reset):
+            found |= set(waiting.select(0, [s], None, None, 20)[0])
+        assert found == {listener, has_data, has_ended, was_reset}  # EVT-022
+        before = list(everyone)
+        assert waiting.select(0, everyone, [idle, quiet], everyone, 0) == (
+            [listener, has_data, has_ended, was_reset],  # EVT-026: in the order given, idle and quiet are not
+            [idle],  # EVT-023
+            [],
+        )
+        assert everyone == before
+
+
+def sends_to(s: int) -> None:
+    """A byte comes from its peer."""
+    peer = sockets.getpeername(s)
+    transfer.send(next(other for other in records if other != s and named(other) == peer), b"x")
+
+
+def named(s: int) -> object:
+    try:
+        return sockets.getsockname(s)
+    except WinsockError:
+        return None
 
 
 class Watching(Layer):
@@ -136,6 +181,40 @@ class Watching(Layer):
         timeout: float | None,
     ) -> tuple[list[int], list[int], list[int]]:
         return self.next.WSPSelect(nfds, readfds, writefds, exceptfds, timeout)
+
+
+class Recording(Watching):
+    """The same, and remembers what it was asked for."""
+
+    asked: ClassVar[list[tuple[int, set[int]]]] = []
+
+    def WSPSelect(
+        self,
+        nfds: int,
+        readfds: Sequence[int] | None,
+        writefds: Sequence[int] | None,
+        exceptfds: Sequence[int] | None,
+        timeout: float | None,
+    ) -> tuple[list[int], list[int], list[int]]:
+        handles = {*(readfds or ()), *(writefds or ()), *(exceptfds or ())}
+        self.asked.append((self.info.dwCatalogEntryId, handles))
+        return super().WSPSelect(nfds, readfds, writefds, exceptfds, timeout)
+
+
+def test_a_provider_is_asked_for_its_own_sockets_only() -> None:
+    """EVT-020."""
+    Recording.asked.clear()
+    with World(through(Recording)) as world:
+        pairs = [world.connected(), world.datagrams(), world.connected()]
+        for pair in pairs:
+            transfer.send(pair.client, b"x")
+        everyone = [s for pair in pairs for s in pair]
+        assert waiting.select(0, everyone, [pairs[1].client], everyone, 20)[1] == [pairs[1].client]
+        owners = {s: records[s].entry.info.dwCatalogEntryId for s in everyone}
+        assert len(set(owners.values())) == 2
+        assert {entry_id for entry_id, _ in Recording.asked} == set(owners.values())
+        for entry_id, handles in Recording.asked:
+            assert {owners[s] for s in handles} <= {entry_id}
 
 
 @pytest.mark.parametrize("layers", [(), (PassThrough,), (Watching,)], ids=["inet", "pass", "watching"])

@@ -77,6 +77,10 @@ class TestCode:
         kind = kinds[row.code >> 27 & 3]
         if kind == "of a family":
             assert row.code >> 16 & 0x7FF in (c.AF_ATM, c.AF_BTH, 0), row.name
+        assert row.code == (row.code & c.IOC_INOUT | row.code & c.IOC_VOID) | sum(  # IOC-001
+            (row.code >> low & mask) << low for low, mask in ((27, 3), (16, 0x7FF), (0, 0xFFFF))
+        )
+        # IOC-007: the kind is that of the function which the code belongs to
         assert (kind == "Unix") == (row.name.startswith(("FIO", "SIOC")) or row.code & 0x7F00 == ord("t") << 8)
 
     def test_an_unknown_one(self, world: World) -> None:
@@ -317,19 +321,20 @@ class TestChanges:
         s, bell = of(c.AF_INET), winsock.WSACreateEvent()
         winsock.ioctlsocket(s, c.FIONBIO, 1)
         for _ in range(2):
-            with refused(WSAEWOULDBLOCK):
+            with refused(WSAEWOULDBLOCK):  # IOC-005
                 winsock.WSAIoctl(s, code, given)
         winsock.WSAEventSelect(s, bell, event)
         assert winsock.WSAWaitForMultipleEvents([bell], False, 0, False) == c.WSA_WAIT_TIMEOUT
         ip(command)
         assert winsock.WSAWaitForMultipleEvents([bell], False, 5000, False) == 0
-        assert winsock.WSAEnumNetworkEvents(s, bell).lNetworkEvents == event
+        assert winsock.WSAEnumNetworkEvents(s, bell).lNetworkEvents == event  # IOC-005
         ip(command.replace(" add ", " del "))
-        assert winsock.WSAWaitForMultipleEvents([bell], False, 0, False) == c.WSA_WAIT_TIMEOUT, "it was asked for once"
+        assert winsock.WSAWaitForMultipleEvents([bell], False, 0, False) == c.WSA_WAIT_TIMEOUT, "EVT-044: once a change"
         with refused(WSAEWOULDBLOCK):
             winsock.WSAIoctl(s, code, given)
         ip(command)
-        assert winsock.WSAWaitForMultipleEvents([bell], False, 5000, False) == 0
+        assert winsock.WSAWaitForMultipleEvents([bell], False, 5000, False) == 0  # EVT-042
+        assert winsock.WSAEnumNetworkEvents(s, bell).lNetworkEvents == event
         winsock.WSACloseEvent(bell)
 
     @pytest.mark.parametrize(("code", "event", "given", "command"), CHANGES)

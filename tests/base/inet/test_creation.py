@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import winsock
 from tests.base.inet.test_provider import Simple
 from tests.base.inet.test_waits import signals
 from tests.conformance.layers import OwnHandles, PassThrough
@@ -56,7 +57,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.api import sockets
 from winsock.base.inet import Inet, own
 from winsock.base.inet import sockets as base_sockets
-from winsock.catalog.entries import BUILTIN
+from winsock.catalog.entries import BUILTIN, Catalog
 from winsock.dispatcher import loader, threads
 from winsock.spi.provider import ProcTable
 from winsock.testing import World, through
@@ -360,6 +361,8 @@ def test_multipoint_flags_mpt_001_to_mpt_004_mpt_024_mpt_038(
 
 
 def test_ip_multicast_has_leaves_only_mpt_023(start: Start) -> None:
+    planes = UDP.dwServiceFlags1 & (XP1_SUPPORT_MULTIPOINT | PLANES[0] | PLANES[1])
+    assert planes == XP1_SUPPORT_MULTIPOINT  # MPT-023: without a root in either plane
     table = start(UDP)
     assert table.WSPSocket(0, 0, 0, UDP, 0, C_LEAF | D_LEAF) > 0
     for flags in (C_ROOT | D_LEAF, C_LEAF | D_ROOT, C_LEAF, D_LEAF, C_LEAF | C_ROOT | D_LEAF):
@@ -367,6 +370,24 @@ def test_ip_multicast_has_leaves_only_mpt_023(start: Start) -> None:
             table.WSPSocket(0, 0, 0, UDP, 0, flags)
     with refused(WSAEINVAL, "multipoint"):
         start(TCP).WSPSocket(0, 0, 0, TCP, 0, C_LEAF | D_LEAF)
+
+
+def test_what_is_able_to_have_a_root_or_none_is_two_entries() -> None:
+    """MPT-025."""
+    flat = BUILTIN[1]
+    rooted = flat._replace(
+        info=UDP._replace(
+            dwCatalogEntryId=2001,
+            dwServiceFlags1=UDP.dwServiceFlags1 | PLANES[0] | PLANES[1],
+            szProtocol="UDP/IP with a root",
+        )
+    )
+    with winsock.started(catalog=Catalog([flat, rooted])):
+        shown = winsock.WSAEnumProtocols([IPPROTO_UDP])
+        assert [info.dwServiceFlags1 & PLANES[1] for info in shown] == [0, PLANES[1]]
+        assert winsock.WSASocket(-1, -1, -1, shown[1], 0, C_ROOT | D_ROOT) > 0
+        with refused(WSAEINVAL, "flags"):
+            winsock.WSASocket(-1, -1, -1, shown[0], 0, C_ROOT | D_ROOT)
 
 
 def test_accepted_sockets_have_the_attribute_of_their_listener(start: Start) -> None:

@@ -98,9 +98,9 @@ class TestKind:
 
     def test_protocol_0_is_none_raw_001(self) -> None:
         for family, info in ((c.AF_INET, RAW4), (c.AF_INET6, RAW6)):
-            with refused(WSAEPROTONOSUPPORT, "protocol"):
+            with refused(WSAEPROTONOSUPPORT, "protocol"):  # RAW-001
                 winsock.socket(family, c.SOCK_RAW, 0)
-            with refused(WSAEPROTONOSUPPORT, "protocol"):
+            with refused(WSAEPROTONOSUPPORT, "protocol"):  # RAW-001
                 winsock.WSASocket(c.FROM_PROTOCOL_INFO, c.FROM_PROTOCOL_INFO, c.FROM_PROTOCOL_INFO, info)
 
     @pytest.mark.parametrize("protocol", [1, 17, 132, 255])
@@ -149,7 +149,7 @@ with winsock.started():
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_who_lacks_the_right_is_told_at_creation_raw_002_raw_015() -> None:
-    """SK-21."""
+    """SK-21, RAW-002, RAW-015."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_THE_RIGHT], env=environment, capture_output=True, text=True, timeout=60
@@ -188,13 +188,13 @@ class TestIpv4:
     def test_ping_raw_003_raw_006_raw_014(self) -> None:
         s = raw(c.IPPROTO_ICMP)
         request = echo_request(8, os.getpid() & 0xFFFF)
-        assert winsock.sendto(s, request, 0, (HERE, 0)) == len(request)
+        assert winsock.sendto(s, request, 0, (HERE, 0)) == len(request)  # RAW-003
         while True:  # our own request comes by, too
             data, source = winsock.recvfrom(s, 2000, 0)
             if data[20:21] == b"\0":
                 break
-        assert source == SockaddrIn(HERE, 0)
-        assert data[0] == 0x45, "the header is there"
+        assert source == SockaddrIn(HERE, 0)  # RAW-003
+        assert data[0] == 0x45, "the header is there"  # RAW-014
         assert data[24:] == request[4:]
 
     def test_each_socket_of_the_protocol_gets_a_copy_raw_007_raw_008(self) -> None:
@@ -221,15 +221,15 @@ class TestIpv4:
     def test_a_header_of_ones_own_raw_004_raw_006(self) -> None:
         s, hearer = raw(), raw()
         winsock.bind(hearer, (HERE, 0))
-        assert winsock.getsockopt(s, c.IPPROTO_IP, c.IP_HDRINCL) == 0
+        assert winsock.getsockopt(s, c.IPPROTO_IP, c.IP_HDRINCL) == 0  # RAW-004
         winsock.setsockopt(s, c.IPPROTO_IP, c.IP_HDRINCL, 1)
         assert winsock.getsockopt(s, c.IPPROTO_IP, c.IP_HDRINCL) == 1
         winsock.sendto(s, header(TEST_PROTOCOL, THERE, HERE, b"mine"), 0, (HERE, 0))
         data, source = winsock.recvfrom(hearer, 100, 0)
-        assert (data[20:], source) == (b"mine", SockaddrIn(THERE, 0))
+        assert (data[20:], source) == (b"mine", SockaddrIn(THERE, 0))  # RAW-004
         winsock.setsockopt(hearer, c.IPPROTO_IP, c.IP_HDRINCL, 1)
         winsock.sendto(s, header(TEST_PROTOCOL, THERE, HERE, b"again"), 0, (HERE, 0))
-        assert winsock.recv(hearer, 100, 0)[20:] == b"again"
+        assert winsock.recv(hearer, 100, 0)[20:] == b"again"  # RAW-006
 
     def test_headers_are_off_for_255_too_raw_004(self) -> None:
         s, hearer = raw(255), raw(255)
@@ -265,10 +265,10 @@ class TestIpv4:
         assert winsock.sendto(s, stranger, 0, (HERE, 0)) == len(stranger)
         winsock.sendto(s, header(c.IPPROTO_UDP, THERE, HERE, datagram), 0, (HERE, 0))
         assert winsock.recvfrom(hearer, 100, 0)[1] == SockaddrIn(THERE, 0)
-        hears_nothing(hearer)
+        hears_nothing(hearer)  # RAW-011
 
     def test_tcp_cannot_be_bound_raw_012(self) -> None:
-        with refused(WSAEINVAL, "TCP"):
+        with refused(WSAEINVAL, "TCP"):  # RAW-012
             winsock.bind(raw(c.IPPROTO_TCP), (HERE, 0))
         winsock.bind(raw(c.IPPROTO_UDP), (HERE, 0))
         winsock.bind(raw(132), (HERE, 0))
@@ -315,18 +315,18 @@ class TestIpv6:
             if data[0] == 129:
                 break
         assert source == SockaddrIn6("::1", 0)
-        assert data[4:] == request[4:], "there is no header before it"
+        assert data[4:] == request[4:], "there is no header before it"  # RAW-014
 
     def test_a_header_of_ones_own_raw_005(self) -> None:
         s, hearer = raw(TEST_PROTOCOL, c.AF_INET6), raw(TEST_PROTOCOL, c.AF_INET6)
         winsock.bind(hearer, ("::1", 0))
         assert winsock.getsockname(hearer) == SockaddrIn6("::1", 0)
-        assert winsock.getsockopt(s, c.IPPROTO_IPV6, c.IPV6_HDRINCL) == 0
+        assert winsock.getsockopt(s, c.IPPROTO_IPV6, c.IPV6_HDRINCL) == 0  # RAW-005
         winsock.setsockopt(s, c.IPPROTO_IPV6, c.IPV6_HDRINCL, 1)
         loopback = host.inet_pton(host.AF_INET6, "::1")
         packet = struct.pack("!IHBB", 6 << 28, 4, TEST_PROTOCOL, 64) + loopback * 2 + b"mine"
         winsock.sendto(s, packet, 0, ("::1", 5))
-        assert winsock.recv(hearer, 100, 0) == b"mine"
+        assert winsock.recv(hearer, 100, 0) == b"mine"  # RAW-005, RAW-014
 
 
 def receive_for_ever(s: int) -> None:

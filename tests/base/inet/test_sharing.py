@@ -68,7 +68,7 @@ def test_second_binds_bl_05_bl_39_bl_40_opt_013_opt_015(row: Row, kind: int) -> 
             sockets.bind(second, (HOSTS[row["second_address"]], port_of(first)))
         except WinsockError as error:
             result, by_kernel = error.name, error.from_kernel
-    expected = row["second_bind_result"]
+    expected = row["second_bind_result"]  # OPT-013, OPT-015
     if expected == "success" and kernel_is_stricter(row, kind):
         assert (result, by_kernel) == ("WSAEADDRINUSE", True)
     else:
@@ -80,7 +80,24 @@ def test_different_specific_addresses_never_conflict_opt_014(one: int | None, ot
     with World():
         first, second = opened(SOCK_STREAM, one), opened(SOCK_STREAM, other)
         sockets.bind(first, ("127.0.0.1", 0))
-        sockets.bind(second, ("127.0.0.2", port_of(first)))
+        sockets.bind(second, ("127.0.0.2", port_of(first)))  # OPT-014
+
+
+@pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM], ids=["tcp", "udp"])
+def test_who_asks_to_share_after_its_bind_shares_nothing(kind: int) -> None:
+    """OPT-011, OPT-013: what counts is what was set at each one's bind."""
+    with World():
+        first, second = opened(kind, None), opened(kind, SO_REUSEADDR)
+        sockets.bind(first, ("127.0.0.1", 0))
+        options.setsockopt(first, SOL_SOCKET, SO_REUSEADDR, 1)
+        with refused(WSAEACCES):
+            sockets.bind(second, ("127.0.0.1", port_of(first)))
+        sharer, third = opened(kind, SO_REUSEADDR), opened(kind, SO_REUSEADDR)
+        sockets.bind(sharer, ("127.0.0.1", 0))
+        options.setsockopt(sharer, SOL_SOCKET, SO_REUSEADDR, 0)
+        sockets.bind(third, ("127.0.0.1", port_of(sharer)))
+        with refused(WSAEADDRINUSE):
+            sockets.bind(opened(kind, None), ("127.0.0.1", port_of(sharer)))
 
 
 def test_both_that_share_may_listen_bl_39() -> None:

@@ -17,7 +17,7 @@ from tests.refusals import code_of, refused
 from winsock.abi.constants import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from winsock.abi.errors import WSAEINTR, WSAEWOULDBLOCK
 from winsock.abi.sockaddr import Sockaddr
-from winsock.api import options, sockets, transfer
+from winsock.api import options, sockets, startup, transfer, waiting
 from winsock.base.inet import own
 from winsock.dispatcher import handles, loader, threads
 from winsock.testing import World
@@ -239,6 +239,28 @@ def interrupted(use: Use, happen: Callable[[], object]) -> Iterator[None]:
     with signals(done) as seen:
         yield
     assert done.is_set()
+
+
+def test_programs_of_version_2_call_what_they_like_inside_a_wait(world: World, callback: Use) -> None:
+    """BLK-006."""
+    listener, address = world.listener()
+    client, server = world.connected()
+    caller = world.stream()
+    codes: dict[str, int] = {}
+
+    def all_of_them() -> None:
+        codes["send"] = code_of(lambda: transfer.send(client, b"x"))
+        codes["recv"] = code_of(lambda: transfer.recv(server, 1))
+        codes["getsockname"] = code_of(lambda: sockets.getsockname(client))
+        codes["getsockopt"] = code_of(lambda: options.getsockopt(client, SOL_SOCKET, SO_SNDTIMEO))
+        codes["select"] = code_of(lambda: waiting.select(0, None, [client], None, 0))
+        codes["WSASetLastError"] = code_of(lambda: startup.WSASetLastError(0))
+        codes["closesocket"] = code_of(lambda: sockets.closesocket(server))
+        codes["connect"] = code_of(lambda: sockets.connect(caller, address))
+
+    with interrupted(callback, all_of_them):
+        assert sockets.accept(listener)[1] == sockets.getsockname(caller)
+    assert set(codes.values()) == {0}, codes
 
 
 def test_an_accept_on_an_adopted_file_goes_on_blk_014(callback: Use) -> None:

@@ -22,6 +22,7 @@ from winsock.abi.constants import (
     MSG_PEEK,
     SD_SEND,
     SO_RCVBUF,
+    SOCK_DGRAM,
     SOCK_SEQPACKET,
     SOL_SOCKET,
     WSA_FLAG_MULTIPOINT_C_ROOT,
@@ -304,6 +305,22 @@ def test_the_root_reaches_all_and_hears_each(land: Land) -> None:  # MPT-019, MP
         transfer.send(leaves[0], b"from a leaf")
         assert heard(land, *leaves) == [[]] * 3
         assert transfer.recvfrom(root, 100) == (b"from a leaf", sockets.getsockname(leaves[0]))
+
+
+def test_the_entry_of_a_leaf_says_whom_it_reaches_and_not_its_flags(land: Land) -> None:  # MPT-035
+    with land:
+        root = root_of(land)
+        rooted = [leaf_of(land, root, host)[0] for host in (land.alice, land.bob)]
+        flat = []
+        for host in (land.alice, land.bob):
+            with host:
+                flat.append(sockets.WSASocket(AF_INET, SOCK_DGRAM, 0, None, 0, AS_LEAF))
+            sockets.bind(flat[-1], ("0.0.0.0", PORT))
+            join(flat[-1], SockaddrIn("239.0.0.1", PORT))
+        for leaves in (rooted, flat):
+            transfer.send(leaves[0], b"from a leaf")
+        assert heard(land, *rooted, root) == [[], [], [b"from a leaf"]]
+        assert heard(land, *flat) == [[b"from a leaf"]] * 2
 
 
 def test_events_of_data(land: Land) -> None:

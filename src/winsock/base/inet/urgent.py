@@ -37,10 +37,10 @@ def mind_mark(record: OwnSocket) -> None:
 
 
 def _receiving(record: OwnSocket, receive: Callable[..., Any]) -> Callable[..., Any]:
-    def recv_into(buffer: WriteBuffer) -> Any:
+    def recv_into(buffer: WriteBuffer, size: int = 0, flags: int = 0) -> Any:
         if (
             not record.oob_inline
-            or not receive(bytearray(1), 0, socket.MSG_PEEK)
+            or not receive(bytearray(1), 0, flags | socket.MSG_PEEK)
             or not ask_or_0(record.handle, AT_MARK)
         ):
             return receive(buffer, size, flags)
