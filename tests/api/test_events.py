@@ -269,6 +269,9 @@ def test_a_deferred_connection_is_told_once_conn_042(world: World) -> None:
         assert selected.is_quiet()
     sockets.connect(world.stream(), address)
     assert selected.is_quiet()
+    with refused(WSAEINVAL):
+        sockets.WSAAccept(listener, lambda *_: 17)
+    selected.wait(FD_ACCEPT)
     for _ in range(2):
         sockets.accept(listener)
         selected.wait(FD_ACCEPT)

@@ -9,6 +9,7 @@ import pytest
 from tests.base.memory.land import ALICE, BOB, Land, going_on, nonblocking, refused
 from winsock.abi.constants import (
     AF_INET,
+    CF_DEFER,
     FD_ACCEPT,
     FD_ALL_EVENTS,
     FD_CLOSE,
@@ -28,7 +29,14 @@ from winsock.abi.constants import (
     WSA_WAIT_EVENT_0,
     WSA_WAIT_TIMEOUT,
 )
-from winsock.abi.errors import WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAENOTSOCK, WSAEWOULDBLOCK
+from winsock.abi.errors import (
+    WSAECONNREFUSED,
+    WSAECONNRESET,
+    WSAEINVAL,
+    WSAENOTSOCK,
+    WSAEWOULDBLOCK,
+    WSATRY_AGAIN,
+)
 from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, transfer, waiting
 from winsock.base.memory import Network, entries
@@ -183,6 +191,29 @@ def test_more_than_one_connection_is_told_again(land: Land) -> None:  # EVT-040,
         for _ in range(3):
             assert recorded(listener) == {FD_ACCEPT: 0}
             sockets.accept(listener)
+        assert recorded(listener) == {}
+
+
+def test_a_deferred_connection_is_told_once(land: Land) -> None:  # CONN-042, EVT-040
+    with land:
+        listener = land.listener(land.bob, 80)
+        selected(listener)
+        for _ in range(2):
+            going_on(lambda: sockets.connect(nonblocking(land.stream(land.alice)), (BOB, 80)))
+        land.settle()
+        assert recorded(listener) == {FD_ACCEPT: 0}
+        for _ in range(2):
+            refused(WSATRY_AGAIN, lambda: sockets.WSAAccept(listener, lambda *_: CF_DEFER))
+            assert recorded(listener) == {}
+        going_on(lambda: sockets.connect(nonblocking(land.stream(land.alice)), (BOB, 80)))
+        land.settle()
+        assert recorded(listener) == {}
+        refused(WSAEINVAL, lambda: sockets.WSAAccept(listener, lambda *_: 17))
+        assert recorded(listener) == {FD_ACCEPT: 0}
+        for _ in range(2):
+            sockets.accept(listener)
+            assert recorded(listener) == {FD_ACCEPT: 0}
+        sockets.accept(listener)
         assert recorded(listener) == {}
 
 

@@ -211,13 +211,17 @@ class Connections(Sockets):
         listener = SOCKETS.get(s)
         if listener is None:
             return self._accept_adopted(s, condition)
+        is_deferred = False
         try:
             accepted, peer = listener.deferred.pop() if listener.deferred else self._accept_own(listener)
             if condition is not None:
                 self._ask_condition(listener, accepted, peer, condition, callback_data)
             handle = self._register(accepted)
+        except WinsockError as error:
+            is_deferred = error.winerror == WSATRY_AGAIN
+            raise
         finally:
-            if listener.selection is not None and not listener.deferred:
+            if listener.selection is not None and not is_deferred:
                 listener.selection.accepted()
         if listener.selection is not None:
             listener.selection.inherit(accepted)

@@ -194,6 +194,10 @@ class Selection:
     def accepted(self) -> None:
         """An accept was made: tell of the next connection that waits."""
         self._called("accept")
+        if self._record.deferred:  # not by its condition function, which failed
+            with lock:
+                self._recorder.happened(FD_ACCEPT)
+                self._tell()
 
     def _called(self, kind: str) -> None:
         with lock:

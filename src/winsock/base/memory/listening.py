@@ -41,6 +41,12 @@ class _Queue:
         """To be accepted: connections, or requests."""
         self.opening: list[Connection] = []
         """Answered, and not yet complete."""
+        self.deferred: Connection | None = None
+        """The one that a condition function deferred."""
+
+    def has_deferred(self) -> bool:
+        """Whether the first that waits was deferred: nothing is told of those behind it."""
+        return bool(self.waiting) and self.waiting[0] is self.deferred
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.opening)
@@ -84,7 +90,8 @@ class ListeningSocket(Socket):
 
     def _arrived_at_queue(self, connection: Connection) -> None:
         self._queue.waiting.append(connection)
-        self.happened(FD_ACCEPT)
+        if not self._queue.has_deferred():
+            self.happened(FD_ACCEPT)
 
     def connection_changed(self, connection: Connection) -> None:
         """Something happened to a connection that waits to be accepted."""
@@ -102,9 +109,14 @@ class ListeningSocket(Socket):
         self.life.after(self.state, "accept")
         try:
             self.wait(lambda: bool(self._queue.waiting), 0, "a connection")
-            connection = self._queue.waiting.popleft()
+            return self._accept_first(condition, callback_data)
         finally:
-            self.called("accept")
+            if not self._queue.has_deferred():
+                self.called("accept")
+
+    def _accept_first(self, condition: Callable[..., int] | None, callback_data: object) -> tuple[Socket, InetAddress]:
+        connection = self._queue.waiting.popleft()
+        self._queue.deferred = None
         if connection.channel.phase == machine.DEAD:
             code = WSAECONNRESET if connection.channel.error == WSAECONNRESET and not self.conditional else WSAEACCES
             raise WinsockError(code, f"{connection.remote} ended the connection before it was accepted")
@@ -156,6 +168,7 @@ class ListeningSocket(Socket):
             raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {connection.remote}")
         self._queue.waiting.appendleft(connection)
         if answer == CF_DEFER:
+            self._queue.deferred = connection
             raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {connection.remote}")
         raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
 
