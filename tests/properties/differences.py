@@ -54,6 +54,10 @@ class Socket:
     lingers_s: int = 0
     reset_pending: bool = False
     """The kernel told a send that an earlier datagram found nobody."""
+    failed_late: bool = False
+    """Its connect went on and failed, and somebody has found out."""
+    is_lost: bool = False
+    """The kernel told a receive that the connection was reset, and tells the end of the stream from then on."""
 
     @property
     def is_stream(self) -> bool:
@@ -228,6 +232,24 @@ OTHERWISE = (
         Failure(WSAEISCONN),
     ),
     Otherwise(
+        "IO-006: no graceful end after an abortive one",
+        RECEIVES,
+        lambda s, step, told: s.is_lost and _is_the_end(told),
+        Failure(WSAECONNRESET),
+    ),
+    Otherwise(
+        "nf-winsock2-recv: WSAENOTCONN after a connect that failed",
+        RECEIVES,
+        lambda s, step, told: s.failed_late and _is_the_end(told),
+        Failure(WSAENOTCONN),
+    ),
+    Otherwise(
+        "nf-winsock2-connect: its failure is told by select, FD_CONNECT and SO_ERROR; data finds no connection",
+        SENDS + RECEIVES,
+        lambda s, step, told: s.is_stream and told == Failure(WSAECONNREFUSED),
+        Failure(WSAENOTCONN),
+    ),
+    Otherwise(
         "nf-winsock2-send: WSAESHUTDOWN",
         SENDS,
         lambda s, step, told: told == Failure(EPIPE) and s.sending_ended,
@@ -282,6 +304,10 @@ OTHERWISE = (
         None,
     ),
 )
+
+
+def _is_the_end(told: Outcome) -> bool:
+    return isinstance(told, tuple) and told[:1] == (b"",)
 
 
 def instead(socket: Socket, step: Step) -> tuple[Outcome] | None:

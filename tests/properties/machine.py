@@ -108,8 +108,12 @@ class Calls(RuleBasedStateMachine):
         if without is not None:
             socket.reset_pending &= without[0] != Failure(WSAECONNRESET)
             return without[0], without[0]
+        earlier = self.plain.peer(step.number) if socket.kind == DATAGRAM and socket.phase == CONNECTED else None
         told = getattr(self.plain, step.call)(step.number, *step.arguments)
-        if socket.phase == CONNECTING and step.call == "connect" and told in FAILED_LATE:
+        if step.call == "connect" and told is None and earlier not in (None, self.plain.peer(step.number)):
+            self.discard(socket)
+        late = socket.phase == CONNECTING or socket.failed_late
+        if late and step.call == "connect" and told in FAILED_LATE:
             # The kernel told how the last attempt ended. Winsock starts another (nf-winsock2-connect).
             told = self.plain.connect(step.number, *step.arguments)
             socket.phase = FAILED
@@ -117,6 +121,13 @@ class Calls(RuleBasedStateMachine):
             socket.reset_pending = True  # UD-09: the send goes on, and the next receive tells
             told = getattr(self.plain, step.call)(step.number, *step.arguments)
         return told, differences.otherwise(socket, step, told)
+
+    def discard(self, socket: Socket) -> None:
+        """CONN-028: with another peer, what was received and not taken yet is gone."""
+        self.plain.get_option(socket.number, SO_ERROR)
+        while not socket.receiving_ended and self.plain.receive(socket.number, 5000, False) != WOULD_WAIT:
+            pass
+        socket.reset_pending = False
 
     def learn(self, socket: Socket, step: Step, told: Outcome) -> None:
         """Follow a socket's life."""
@@ -128,6 +139,11 @@ class Calls(RuleBasedStateMachine):
             self.learn_connect(socket, told)
         elif told is None and step.call == "disconnect":
             socket.phase = NEW
+            socket.failed_late = socket.is_lost = False
+        elif step.call in SENDS + RECEIVES and socket.is_stream and isinstance(told, Failure):
+            self.learn_loss(socket, step, told)
+        elif step.call == "get_option" and step.arguments[0].name == "SO_ERROR" and told and socket.phase == CONNECTING:
+            socket.phase, socket.failed_late = FAILED, True
         elif step.call == "shutdown" and (told is None or not socket.is_stream) and told != Failure(WSAEINVAL):
             socket.sending_ended |= step.arguments[0] != SD_RECEIVE
             socket.receiving_ended |= step.arguments[0] != SD_SEND
@@ -136,7 +152,15 @@ class Calls(RuleBasedStateMachine):
         for side in (self.ours, self.plain):
             side.note(socket.number)
 
+    def learn_loss(self, socket: Socket, step: Step, told: Failure) -> None:
+        if told.code == WSAECONNREFUSED:
+            socket.phase, socket.failed_late = FAILED, True
+        elif told.code == WSAECONNRESET and step.call in RECEIVES:
+            socket.is_lost = True
+
     def learn_connect(self, socket: Socket, told: Outcome) -> None:
+        if told in (None, Failure(WSAEWOULDBLOCK), Failure(WSAECONNREFUSED)):
+            socket.failed_late = socket.is_lost = False
         if told is None:
             socket.phase = CONNECTED
         elif told == Failure(WSAEWOULDBLOCK):
@@ -180,6 +204,8 @@ class Calls(RuleBasedStateMachine):
 
     def seen(self, socket: Socket, plain: State) -> State:
         """What the plain socket shows, as Windows would."""
+        if socket.failed_late:
+            return State(False, False, True, plain.waiting)  # SE-15
         if socket.is_stream and socket.phase in (NEW, FAILED):  # SE-15, nf-winsock2-select
             return State(False, False, False, plain.waiting)
         if socket.phase == LISTENING:  # IC-06

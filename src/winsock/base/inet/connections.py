@@ -193,6 +193,7 @@ class Connections(Sockets):
         if error:
             raise from_errno(error)
         record.phase = own.NEW
+        record.forget_failure()
         record.bound = record.claim is not None
 
     def spelled(self, address: Sockaddr) -> Sockaddr:
