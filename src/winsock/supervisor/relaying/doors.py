@@ -23,7 +23,6 @@ import errno
 import os
 import select
 import socket
-import struct
 import threading
 import time
 from typing import NamedTuple, TypeAlias
@@ -35,8 +34,6 @@ from winsock.supervisor.notices import sockdiag
 from winsock.supervisor.relaying import at_once
 
 AF_INET, AF_INET6 = int(socket.AF_INET), int(socket.AF_INET6)
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""For ends of ours while they carry: a supervisor that is killed resets, rather than feign an orderly end."""
 
 Name: TypeAlias = "SockaddrIn | SockaddrIn6"
 
@@ -82,10 +79,10 @@ class Door:
         return Way(self, addresses.pack(waiting), addresses.pack(refusing))
 
     def make_end(self) -> socket.socket:
-        """An end of ours at this door, which does not wait."""
+        """An end of ours at this door, which does not wait; where we are killed it feigns no orderly end."""
         end = _bound(self.family, self.address)
         end.setblocking(False)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, host.RESET_ON_CLOSE)
         return end
 
     def target(self, name: Sockaddr) -> Sockaddr:

@@ -13,16 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from winsock import host
 from winsock.abi.errors import from_errno
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own, raw
+from winsock.host.numbers import SOL_SOCKET
 from winsock.supervisor.relaying import carried
-from winsock.supervisor.relaying.doors import RESET_ON_CLOSE
 
 if TYPE_CHECKING:
     from winsock.supervisor.lease import Options
 
-_SOL_SOCKET, _IP, _IPV6 = 1, 0, 41
+_IP, _IPV6 = 0, 41
 _SO_REUSEADDR, _SO_OOBINLINE, _SO_LINGER, _SO_BINDTOIFINDEX, _SO_NETNS_COOKIE = 2, 10, 13, 62, 71
 _IP_FREEBIND, _IP_TRANSPARENT, _IP_BIND_ADDRESS_NO_PORT, _IPV6_V6ONLY = 15, 19, 24, 26
 _ANY = ("0.0.0.0", "::")
@@ -55,12 +56,12 @@ def prepare(outer: int) -> None:
     """Make a socket of the chain's the relay's: plain, not waiting, and reset if nobody closes it in order."""
     own.forget(outer)
     os.set_blocking(outer, False)
-    raw.setsockopt(outer, _SOL_SOCKET, _SO_LINGER, RESET_ON_CLOSE)
+    raw.setsockopt(outer, SOL_SOCKET, _SO_LINGER, host.RESET_ON_CLOSE)
 
 
 def mark_urgent(beneath: int) -> None:
     """Let receives tell of urgent bytes, which stay in line."""
-    raw.setsockopt(beneath, _SOL_SOCKET, _SO_OOBINLINE, _ON)
+    raw.setsockopt(beneath, SOL_SOCKET, _SO_OOBINLINE, _ON)
     own.MARKING.add(beneath)
 
 
@@ -97,12 +98,12 @@ def _is_ipv6(s: int) -> bool:
 @contextmanager
 def _shareable(s: int) -> Iterator[None]:
     """Let another socket be bound to the same name; the one exception to leaving a program's options alone."""
-    before = raw.getsockopt(s, _SOL_SOCKET, _SO_REUSEADDR, len(_ON))
+    before = raw.getsockopt(s, SOL_SOCKET, _SO_REUSEADDR, len(_ON))
     if before == _ON:
         yield
         return
-    raw.setsockopt(s, _SOL_SOCKET, _SO_REUSEADDR, _ON)
+    raw.setsockopt(s, SOL_SOCKET, _SO_REUSEADDR, _ON)
     try:
         yield
     finally:
-        raw.setsockopt(s, _SOL_SOCKET, _SO_REUSEADDR, before)
+        raw.setsockopt(s, SOL_SOCKET, _SO_REUSEADDR, before)

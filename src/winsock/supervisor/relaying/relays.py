@@ -23,6 +23,7 @@ from winsock.base.inet import raw
 from winsock.dispatcher import handles
 from winsock.dispatcher.drivers.direct import Direct
 from winsock.dispatcher.drivers.relayed import Relayed
+from winsock.host.numbers import SOL_SOCKET
 from winsock.supervisor.relaying import carried, connecting, doors, outer
 from winsock.supervisor.relaying.by_table import ByTable, Everything, Pumped
 from winsock.supervisor.relaying.connection import Carried, Connection, State
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from winsock.supervisor.lease import Leases, Socket
     from winsock.supervisor.serving import Supervisor
 
-_SOL_SOCKET, _SO_LINGER = 1, 13
+_SO_LINGER = 13
 _IPPROTO_TCP, _TCP_INFO = 6, 11
 _LOOK_S = 0.01
 
@@ -258,5 +259,5 @@ class Relays:
         self._running.discard(connection)
 
     def _reset_outer(self, connection: Connection) -> None:
-        raw.setsockopt(connection.owner.beneath(connection.outer), _SOL_SOCKET, _SO_LINGER, doors.RESET_ON_CLOSE)
+        raw.setsockopt(connection.owner.beneath(connection.outer), SOL_SOCKET, _SO_LINGER, host.RESET_ON_CLOSE)
         connection.owner.close_outer(connection.outer)
