@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+pytest.register_assert_rewrite("tests.e2e.harness", "tests.e2e.oracle")  # so that they show what differs
 os.environ["WINSOCK_CATALOG"] = os.path.join(tempfile.gettempdir(), f"winsock-tests-{os.getpid()}", "none.sqlite")
 
 if TYPE_CHECKING:

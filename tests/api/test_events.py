@@ -430,7 +430,7 @@ def test_closing_the_socket_leaves_the_event_evt_050(world: World) -> None:
 
 
 def test_the_end_is_not_told_of_a_socket_that_was_closed(world: World) -> None:
-    """CLOSE-004: neither if the peer ended before, nor after."""
+    """CLOSE-004: neither if the peer ended before, nor after; what was told before the close stays told."""
     for client_first in (True, False):
         for kind in ("event", "message"):
             client, server = world.connected()
@@ -440,8 +440,14 @@ def test_the_end_is_not_told_of_a_socket_that_was_closed(world: World) -> None:
             else:
                 events.WSAAsyncSelect(client, window, 1024, FD_CLOSE | FD_READ)
             transfer.send(server, b"x")
-            for s in (client, server) if client_first else (server, client):
-                sockets.closesocket(s)
+            if not client_first:
+                sockets.closesocket(server)
+            sockets.closesocket(client)
+            while window.get(0) is not None:
+                pass
+            events.WSAResetEvent(event)
+            if client_first:
+                sockets.closesocket(server)
             assert window.get(0.01) is None
             assert events.WSAWaitForMultipleEvents([event], True, 10) == WSA_WAIT_TIMEOUT
 

@@ -220,8 +220,8 @@ static void names_of(const char *what, name_call *call, int s, int port) {
         memset(room, 0xee, sizeof room);
         socklen_t length = rooms[i];
         result(named("%s, room %d", what, rooms[i]), call(s, (void *)room, &length));
-        int written = 0;
-        while (written < (int)sizeof room && room[written] != 0xee) written++;
+        int written = sizeof room;  /* seen from the end: a port may have such a byte, too */
+        while (written && room[written - 1] == 0xee) written--;
         say("  length %u, family %d, bytes from %d untouched, port %s", length, room[0], rooms[i] < 16 ? written : 16,
             rooms[i] < 4 ? "unknown" : (room[2] << 8 | room[3]) == port ? "as expected" : "another");
     }
