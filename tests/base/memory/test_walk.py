@@ -12,7 +12,7 @@ from winsock.base.memory.hosts import Host
 STEPS = 20_000
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(16))
 def test_a_walk(seed: int) -> None:
     made = walk(seed, STEPS)
     heard = {
