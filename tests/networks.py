@@ -1,15 +1,19 @@
-"""A network of a test's own: a namespace with loopback and one wire, which only root can make."""
+"""A network of a test's own: a namespace with loopback and one wire, and a far end of it. Only root can make one."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
+T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 NAME, IPV4, IPV6 = "wire", "10.77.0.1", "fd77::1"
 _WIRE = (
@@ -46,6 +50,43 @@ def own_network() -> Iterator[None]:
             libc.setns(here, CLONE_NEWNET)
     finally:
         os.close(here)
+
+
+class Far:
+    """A host at the other end of the wire, which has a thread of its own in a network of its own."""
+
+    ADDRESSES = ("10.77.0.2", "fd77::2")
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    def does(self, body: Callable[[], T]) -> T:
+        """What the body answers there."""
+        return self._pool.submit(body).result()
+
+    def vanish(self) -> None:
+        """From now on nothing that is sent to it arrives, and nobody is told."""
+        self.does(lambda: ip("addr flush dev other"))
+
+
+@contextmanager
+def far_host() -> Iterator[Far]:
+    """In a network of one's own: who is at the other end of its wire."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def move() -> int:
+        if libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "no network of its own")
+        return threading.get_native_id()
+
+    with ThreadPoolExecutor(1) as pool:
+        far = Far(pool)
+        ip(f"link set other netns {far.does(move)}", f"link set {NAME} up")
+        ipv4, ipv6 = Far.ADDRESSES
+        far.does(
+            lambda: ip("link set other up", f"addr add {ipv4}/24 dev other", f"addr add {ipv6}/64 dev other nodad")
+        )
+        yield far
 
 
 def _may_make_one() -> bool:
