@@ -70,6 +70,7 @@ def test_nothing_passes_after_the_supervisor_has_died(build: Build, server: Answ
         assert program.ask("unix") == "unix: -1 ENOSYS"
         assert program.ask("fork") == "child's connect: -1 ENOSYS"
         assert program.ask("file") == "file: ok"
+        wait_until(lambda: server.served, "the server's word of the first connection")
         assert len(server.served) == 1
 
 
