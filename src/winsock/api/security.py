@@ -25,6 +25,7 @@ from winsock.api.addresses import Address, address_for
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
 from winsock.spi.provider import unsupported
+from winsock.spi.stats import has_peer
 
 _Routine = Callable[..., None]
 
@@ -63,7 +64,7 @@ def WSAQuerySocketSecurity(
     record = _found(s)
     if query_template is not None:
         _check_structure("query_template", query_template, _TEMPLATE_SIZE)
-    if not _has_peer(record) and record.table.WSPGetSockOpt(s, SOL_SOCKET, SO_CONNECT_TIME) != _NEVER_CONNECTED:
+    if not has_peer(record.table, s) and record.table.WSPGetSockOpt(s, SOL_SOCKET, SO_CONNECT_TIME) != _NEVER_CONNECTED:
         raise WinsockError(WSAECONNRESET, "s: the connection was reset")
     _refuse("WSAQuerySocketSecurity")
 
@@ -159,16 +160,8 @@ def _check_address(record: Record, value: Address | bytes) -> None:
 
 
 def _refuse_connected(record: Record) -> None:
-    if _has_peer(record):
+    if has_peer(record.table, record.handle):
         raise WinsockError(WSAEISCONN, "s: the socket is connected")
-
-
-def _has_peer(record: Record) -> bool:
-    try:
-        record.table.WSPGetPeerName(record.handle)
-    except WinsockError:
-        return False
-    return True
 
 
 def _refuse(name: str) -> NoReturn:

@@ -27,6 +27,7 @@ from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WSAEOPNOTSUPP, WSANO_D
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
 from winsock.spi.provider import OptionValue
+from winsock.spi.stats import has_peer
 
 
 class _Setting(NamedTuple):
@@ -152,7 +153,7 @@ def WSAGetIcmpErrorInfo(s: int) -> OptionValue:
 
     Raises WSANO_DATA where none failed, WSAENOTSOCK. Source: nf-ws2tcpip-wsageticmperrorinfo.
     """
-    if _is_connected(s):
+    if has_peer(find(s).table, s):
         raise WinsockError(WSANO_DATA, "s: the socket is connected, so no ICMP error ended the attempt")
     return _ICMP_ERROR.get(s)
 
@@ -180,15 +181,6 @@ def WSASetUnicastReceiveSharing(s: int, enabled: int) -> None:
     if enabled not in (0, 1):
         raise WinsockError(WSAEINVAL, f"enabled: {enabled!r} is neither 0 nor 1")
     raise _no_sharing()
-
-
-def _is_connected(s: int) -> bool:
-    record = find(s)
-    try:
-        record.table.WSPGetPeerName(s)
-    except WinsockError:
-        return False
-    return True
 
 
 def _no_sharing() -> WinsockError:

@@ -46,7 +46,7 @@ from winsock.layers.trace_text import render
 from winsock.spi.calling import Call, current_call
 from winsock.spi.layer import Layer
 from winsock.spi.provider import OptionValue, ReadBuffer, WriteBuffer
-from winsock.spi.stats import Stats, known
+from winsock.spi.stats import Stats, has_peer, known
 
 _STILL_PENDING = frozenset({WSAEWOULDBLOCK, WSAEINPROGRESS, WSAEALREADY, WSAEINVAL})
 
@@ -126,7 +126,7 @@ class Trace(Layer):
             raise
         if name.family == AF_UNSPEC:
             self._dissolved(s)
-        elif self._is_connected(s):
+        elif has_peer(self.next, s):  # success alone proves nothing where TCP_FASTOPEN_CONNECT is set
             self._outcome(s, attempt, None)
         else:
             self._pending[s] = attempt
@@ -137,7 +137,7 @@ class Trace(Layer):
         if optname == SO_ERROR and level == SOL_SOCKET and s in self._pending:
             if isinstance(value, ErrorCode) and value:
                 self._outcome(s, self._pending[s], value, value.errno)
-            elif self._is_connected(s):
+            elif has_peer(self.next, s):
                 self._outcome(s, self._pending[s], None)
         return value
 
@@ -198,14 +198,6 @@ class Trace(Layer):
             self._outcome(s, attempt, error.winerror, error.errno)
         else:
             self._pending[s] = attempt
-
-    def _is_connected(self, s: int) -> bool:
-        """Whether the peer has answered: success of connect proves nothing where TCP_FASTOPEN_CONNECT is set."""
-        try:
-            self.next.WSPGetPeerName(s)
-        except WinsockError:
-            return False
-        return True
 
     def _outcome(self, s: int, attempt: Attempt, error: int | None, errno: int | None = None) -> None:
         """Report how a connect ended; no error is success."""

@@ -77,6 +77,15 @@ def collect(table: ProcTable, s: int, protocol: str, duration_s: float | None) -
     )
 
 
+def has_peer(table: ProcTable, s: int) -> bool:
+    """Whether the provider knows whom the socket is connected to."""
+    try:
+        table.WSPGetPeerName(s)
+    except WinsockError:
+        return False
+    return True
+
+
 def known(ask: Callable[[], T]) -> T | None:
     """The answer, or None where the provider refuses one."""
     try:

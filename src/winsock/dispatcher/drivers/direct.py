@@ -60,6 +60,7 @@ from winsock.dispatcher.records import records
 from winsock.dispatcher.waits import wake
 from winsock.spi.handles import NonIfsLayer, base_handle
 from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
+from winsock.spi.stats import has_peer
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -251,13 +252,8 @@ class Direct(Asking, NonIfsLayer):
         return super().WSPDuplicateSocket(s, process_id)
 
     def _may_connect(self, handle: Handle) -> bool:
-        if self.next.WSPGetSockOpt(handle.lower, SOL_SOCKET, SO_ACCEPTCONN):
-            return False
-        try:
-            self.next.WSPGetPeerName(handle.lower)
-        except WinsockError:
-            return True
-        return False
+        listens = self.next.WSPGetSockOpt(handle.lower, SOL_SOCKET, SO_ACCEPTCONN)
+        return not listens and not has_peer(self.next, handle.lower)
 
     # Data.
 
