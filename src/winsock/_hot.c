@@ -1,4 +1,5 @@
-/* The calls that every trapped system call costs, made from C: see winsock/host, which has a Python twin of each.
+/* The calls that every trapped system call costs, made from C, and the guard that every function of a layer's has: see
+   winsock/host, which has a Python twin of each.
 
    Nothing is decided here. A function makes one or two calls of the kernel and hands on what it said; errors are
    OSError with the kernel's errno. The lock of the interpreter is given up only where the kernel may wait. */
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -242,15 +244,95 @@ static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
     Py_RETURN_NONE;
 }
 
+/* A function as a slot: see `pure.guarded`. Its arguments go on as they came. */
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *function, *passing, *refused;
+} Guard;
+
+/* The exception that stands becomes the one that `refused` answers with, which follows from it. */
+static void refuse(Guard *guard) {
+    PyObject *kind, *error, *traceback, *refusal;
+    PyErr_Fetch(&kind, &error, &traceback);
+    PyErr_NormalizeException(&kind, &error, &traceback);
+    if (traceback) PyException_SetTraceback(error, traceback);
+    refusal = PyObject_CallOneArg(guard->refused, error);
+    if (refusal) {
+        Py_INCREF(error);
+        PyException_SetContext(refusal, error);
+        Py_INCREF(error);
+        PyException_SetCause(refusal, error);
+        PyErr_SetObject((PyObject *)Py_TYPE(refusal), refusal);
+        Py_DECREF(refusal);
+    }
+    Py_XDECREF(kind);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+}
+
+static PyObject *guard_call(PyObject *self, PyObject *const *arguments, size_t count, PyObject *names) {
+    Guard *guard = (Guard *)self;
+    PyObject *result = PyObject_Vectorcall(guard->function, arguments, count, names);
+    if (!result && !PyErr_ExceptionMatches(guard->passing) && PyErr_ExceptionMatches(PyExc_Exception)) refuse(guard);
+    return result;
+}
+
+static int guard_traverse(Guard *guard, visitproc visit, void *arg) {
+    Py_VISIT(guard->function);
+    Py_VISIT(guard->passing);
+    Py_VISIT(guard->refused);
+    return 0;
+}
+
+static int guard_clear(Guard *guard) {
+    Py_CLEAR(guard->function);
+    Py_CLEAR(guard->passing);
+    Py_CLEAR(guard->refused);
+    return 0;
+}
+
+static void guard_free(Guard *guard) {
+    PyObject_GC_UnTrack(guard);
+    guard_clear(guard);
+    Py_TYPE(guard)->tp_free((PyObject *)guard);
+}
+
+static PyTypeObject guard_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "winsock._hot.Guard",
+    .tp_basicsize = sizeof(Guard),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(Guard, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_traverse = (traverseproc)guard_traverse,
+    .tp_clear = (inquiry)guard_clear,
+    .tp_dealloc = (destructor)guard_free,
+};
+
+static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    Guard *guard;
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "guarded takes function, passing, refused");
+    guard = PyObject_GC_New(Guard, &guard_type);
+    if (!guard) return NULL;
+    guard->call = guard_call;
+    guard->function = Py_NewRef(arguments[0]);
+    guard->passing = Py_NewRef(arguments[1]);
+    guard->refused = Py_NewRef(arguments[2]);
+    PyObject_GC_Track(guard);
+    return (PyObject *)guard;
+}
+
 #define FAST(name) {#name, (PyCFunction)(void (*)(void))hot_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
     FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
     FAST(read_memory), FAST(write_memory), FAST(connect), FAST(name), {"close_each", hot_close_each, METH_O, NULL},
-    FAST(make), FAST(same), {"identity", hot_identity, METH_O, NULL},
+    FAST(make), FAST(same), FAST(guarded), {"identity", hot_identity, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "winsock._hot", NULL, -1, methods};
 
-PyMODINIT_FUNC PyInit__hot(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__hot(void) { return PyType_Ready(&guard_type) ? NULL : PyModule_Create(&module); }

@@ -16,6 +16,7 @@ FUNCTIONS = (
     "answer",
     "close_each",
     "connect",
+    "guarded",
     "identity",
     "kind",
     "make",

@@ -44,12 +44,12 @@ def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
         except Exception as error:
             return after_direct_send(s, data, error)
         return count if count == len(data) else after_direct_send(s, data, count)
-    record = records.get(s)
-    if record is None:  # closed meanwhile by another thread
-        raise refusal(s)
-    slot = record.table.WSPSend
     try:
-        return slot(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
+        table = records[s].table
+    except KeyError:  # closed meanwhile by another thread
+        raise refusal(s) from None
+    try:
+        return table.WSPSend(s, (data,), flags)  # type: ignore[return-value]  # None is for overlapped calls
     except FAILURES as error:
         raise told(error, data=data, flags=flags) from error.__cause__
 

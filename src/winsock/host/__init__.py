@@ -1,7 +1,8 @@
-"""The kernel calls that every supervised call costs: compiled where a compiler was at hand, in Python everywhere.
+"""What every call costs: the kernel calls of a supervised one, and the guard of a layer's function.
 
-Both have the same functions and the same answers (`winsock._hot`, `winsock.host.pure`; the same tests run over both).
-`WINSOCK_PURE=1` in the environment chooses Python.
+They are compiled where a compiler was at hand, and in Python everywhere. Both have the same functions and the same
+answers (`winsock._hot`, `winsock.host.pure`; the same tests run over both). `WINSOCK_PURE=1` in the environment chooses
+Python.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ close_each = pure.close_each
 identity = pure.identity
 same = pure.same
 make = pure.make
+guarded = pure.guarded
 
 if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
     try:
@@ -35,6 +37,7 @@ if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
             answer,
             close_each,
             connect,
+            guarded,
             identity,
             kind,
             make,

@@ -14,6 +14,7 @@ import sys
 import threading
 from _socket import socket
 from collections.abc import Callable
+from typing import Any
 
 from winsock.host import numbers
 
@@ -202,6 +203,22 @@ def close_each(descriptors: list[int]) -> None:
             os.close(descriptor)
         except OSError:
             pass
+
+
+def guarded(
+    function: Callable[..., Any], passing: type[Exception], refused: Callable[[Exception], Exception]
+) -> Callable[..., Any]:
+    """The function; for an exception of it that is not `passing`, what `refused` answers is raised instead."""
+
+    def slot(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs) if kwargs else function(*args)
+        except passing:
+            raise
+        except Exception as error:
+            raise refused(error) from error
+
+    return slot
 
 
 def read_memory(thread: int, address: int, length: int) -> bytes:

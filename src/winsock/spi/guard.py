@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from winsock import host
 from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError, code_of
 from winsock.core import journal
 
@@ -28,17 +29,7 @@ _ANSWERS: dict[type[OSError], int] = {
 
 def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as a slot: what it raises reaches the caller as a WinsockError."""
-
-    def slot(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs) if kwargs else function(*args)
-        except WinsockError:
-            raise
-        except Exception as error:
-            raise refusal(error) or failure(layer, name, error) from error
-
-    slot.__name__ = slot.__qualname__ = f"guarded_{name}"
-    return slot
+    return host.guarded(function, WinsockError, lambda error: refusal(error) or failure(layer, name, error))
 
 
 def refusal(error: Exception) -> WinsockError | None:

@@ -85,13 +85,15 @@ class Data(Sockets):
         Raises WSAEWOULDBLOCK, WSAESHUTDOWN, WSAENOTCONN, WSAECONNRESET, WSAETIMEDOUT, WSAEMSGSIZE, WSAEOPNOTSUPP,
         WSAEINVAL, WSAEFAULT, WSAENOTSOCK.
         """
-        record = SOCKETS.get(s)
-        if record is None or flags or overlapped is not None or len(buffers) != 1 or HOOKED:
-            return self._send(s, buffers, flags, None, overlapped, "WSPSend")
-        buffer = buffers[0]
-        send = record.send
         try:
-            count = send(buffer, _NOSIGNAL)
+            record = SOCKETS[s]
+            (buffer,) = buffers
+        except (KeyError, ValueError, TypeError):
+            return self._send(s, buffers, flags, None, overlapped, "WSPSend")
+        if flags or overlapped is not None or HOOKED:
+            return self._send(s, buffers, flags, None, overlapped, "WSPSend")
+        try:
+            count = record.send(buffer, _NOSIGNAL)
         except Exception as error:
             return self.after_direct_send(s, buffer, error)
         return count if count == len(buffer) else self.after_direct_send(s, buffer, count)

@@ -1,0 +1,118 @@
+"""The guard of a layer's function: arguments go on as they came, and every exception becomes what is allowed."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+import weakref
+from typing import Any
+
+import pytest
+
+from tests.host.conftest import Twin
+
+
+class Answer(Exception):
+    """What may pass."""
+
+
+class Refusal(Answer):
+    """What stands for anything else."""
+
+
+def refuse(error: Exception) -> Exception:
+    return Refusal(repr(error))
+
+
+def echo(*args: Any, **kwargs: Any) -> Any:
+    return args, kwargs
+
+
+def test_arguments_and_answers_pass(host: Twin) -> None:
+    slot = host.guarded(echo, Answer, refuse)
+    assert slot() == ((), {})
+    assert slot(1, "two", three=3) == ((1, "two"), {"three": 3})
+    assert slot(*range(40), **{f"name{at}": at for at in range(40)})[0] == tuple(range(40))
+
+
+def test_a_method_gets_its_object(host: Twin) -> None:
+    class Layer:
+        def send(self, data: bytes, flags: int = 0) -> tuple[Layer, bytes, int]:
+            return self, data, flags
+
+    layer = Layer()
+    assert host.guarded(layer.send, Answer, refuse)(b"x", flags=2) == (layer, b"x", 2)
+
+
+@pytest.mark.parametrize(
+    "error", [Answer("said"), Refusal("said"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
+)
+def test_what_may_pass_passes_as_it_is(host: Twin, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    def never(error: Exception) -> Exception:
+        raise AssertionError("nothing was to be refused")
+
+    with pytest.raises(type(error)) as raised:
+        host.guarded(fail, Answer, never)()
+    assert raised.value is error
+    assert error.__cause__ is None
+
+
+def test_anything_else_is_refused_and_its_cause_told(host: Twin) -> None:
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    with pytest.raises(Refusal, match="a defect") as raised:
+        host.guarded(fail, Answer, refuse)()
+    cause = raised.value.__cause__
+    assert isinstance(cause, ValueError)
+    assert raised.value.__context__ is cause
+    assert raised.value.__suppress_context__
+    assert traceback.extract_tb(cause.__traceback__)[-1].name == "fail"
+
+
+def test_who_refuses_sees_where_it_was_raised(host: Twin) -> None:
+    seen: list[str] = []
+
+    def fail() -> None:
+        raise ValueError("a defect")
+
+    def look(error: Exception) -> Exception:
+        seen.extend(place.name for place in traceback.extract_tb(error.__traceback__))
+        return Refusal()
+
+    with pytest.raises(Refusal):
+        host.guarded(fail, Answer, look)()
+    assert seen[-1] == "fail"
+
+
+def test_arguments_of_a_wrong_number_are_refused_too(host: Twin) -> None:
+    with pytest.raises(Refusal, match="TypeError"):
+        host.guarded(lambda one: one, Answer, refuse)(1, 2)
+
+
+def test_an_error_of_who_refuses_is_raised(host: Twin) -> None:
+    def fail() -> None:
+        raise ValueError("first")
+
+    def fail_again(error: Exception) -> Exception:
+        raise LookupError("second")
+
+    with pytest.raises(LookupError, match="second"):
+        host.guarded(fail, Answer, fail_again)()
+
+
+def test_a_circle_of_slot_and_object_is_freed(host: Twin) -> None:
+    class Layer:
+        slot: Any = None
+
+        def send(self) -> None: ...
+
+    layer = Layer()
+    layer.slot = host.guarded(layer.send, Answer, refuse)
+    gone = weakref.ref(layer)
+    del layer
+    gc.collect()
+    assert gone() is None
