@@ -162,10 +162,10 @@ class Trace(Layer):
             handle, peer = super().WSPAccept(s, condition, callback_data)
         except WinsockError as error:
             if error.winerror != WSAEWOULDBLOCK:
-                self._tell("accept", current_call(), {"peer": None} | _result("failed", error.winerror, error.errno))
+                self._tell("accept", current_call(), _ended({"peer": None}, "failed", error.winerror, error.errno))
             raise
         call = current_call()
-        self._tell("accept", call, {"peer": _text(peer)} | _result("accepted"))
+        self._tell("accept", call, _ended({"peer": _text(peer)}, "accepted"))
         self._established(handle, peer, Place(call.process, call.process_name, _host(peer), "accepted"))
         return handle, peer
 
@@ -202,7 +202,7 @@ class Trace(Layer):
     def _outcome(self, s: int, attempt: Attempt, error: int | None, errno: int | None = None) -> None:
         """Report how a connect ended; no error is success."""
         self._pending.pop(s, None)
-        self._tell_connect(attempt, _result("failed" if error else "connected", error, errno))
+        self._tell_connect(attempt, "failed" if error else "connected", error, errno)
         place = _place(attempt)
         if error:
             self._connections[s] = attempt.peer, None
@@ -221,15 +221,15 @@ class Trace(Layer):
         if connected:
             self._outcome(s, attempt, None)
         else:
-            self._tell_connect(attempt, _result("unknown" if connected is None else "abandoned"))
+            self._tell_connect(attempt, "unknown" if connected is None else "abandoned")
             self.summary.connection(_place(attempt), failed=True)
 
     def _established(self, s: int, peer: Sockaddr | None, place: Place) -> None:
         self._connections[s] = peer, place
         self.summary.connection(place, failed=False)
 
-    def _tell_connect(self, attempt: Attempt, result: dict[str, Any]) -> None:
-        fields = {"peer": str(attempt.peer), **result}
+    def _tell_connect(self, attempt: Attempt, result: str, error: int | None = None, errno: int | None = None) -> None:
+        fields = _ended({"peer": str(attempt.peer)}, result, error, errno)
         fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
         self._tell("connect", attempt.call, fields)
 
@@ -239,9 +239,9 @@ class Trace(Layer):
         try:
             perform()
         except WinsockError as error:
-            self._tell(event, current_call(), fields() | _result("failed", error.winerror, error.errno))
+            self._tell(event, current_call(), _ended(fields(), "failed", error.winerror, error.errno))
             raise
-        self._tell(event, current_call(), fields() | _result(success))
+        self._tell(event, current_call(), _ended(fields(), success))
 
     def _tell(self, event: str, call: Call, fields: dict[str, Any]) -> None:
         record: dict[str, Any] = {
@@ -252,8 +252,8 @@ class Trace(Layer):
             "name": call.process_name,
             "socket": call.socket_id,
             "protocol": "tcp" if self.info.iProtocol == IPPROTO_TCP else "udp",
+            **fields,
         }
-        record.update(fields)
         journal.record(record, render)
 
 
@@ -261,10 +261,12 @@ def _place(attempt: Attempt) -> Place:
     return Place(attempt.call.process, attempt.call.process_name, str(attempt.peer), "connected")
 
 
-def _result(result: str, error: int | None = None, errno: int | None = None) -> dict[str, Any]:
-    if error is None:
-        return {"result": result, "error": None, "errno": None}
-    return {"result": result, "error": name_of(error), "errno": errno if errno is not None else errno_of(error)}
+def _ended(fields: dict[str, Any], result: str, error: int | None = None, errno: int | None = None) -> dict[str, Any]:
+    """The fields, and how the call ended; no error is success."""
+    fields["result"] = result
+    fields["error"] = None if error is None else name_of(error)
+    fields["errno"] = errno_of(error) if errno is None and error is not None else errno
+    return fields
 
 
 def _closing(stats: Stats, peer: Sockaddr | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 _UNITS = ("kB", "MB", "GB", "TB")
+_ROUNDS_TO_A_SECOND = 0.999995
 _OUTCOMES = {
     "unknown": "closed before the outcome was known",
     "abandoned": "closed before it was connected",
@@ -108,7 +109,7 @@ def _bytes(count: int | None) -> str:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "?"
-    if round(seconds * 1000, 2) < 1000:
+    if seconds < _ROUNDS_TO_A_SECOND:
         return f"{seconds * 1000:.2f} ms"
     return f"{seconds:.2f} s"
 

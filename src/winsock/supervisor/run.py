@@ -31,7 +31,7 @@ from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from winsock.spi.layer import Layer
     from winsock.supervisor.lease import Socket
@@ -248,7 +248,7 @@ class _Run:
         if socket is None:
             return
         if socket.relayed is None:
-            self._end_of(socket, socket.record.chain.layers, lambda: self._stats(socket, closing, final))
+            self._end_of(socket, socket.record.chain.layers, closing, final)
         elif not self._is_relayed_on(socket):
             self._relay_over(socket.relayed)
 
@@ -266,38 +266,42 @@ class _Run:
     def _tell_of_relayed(self, socket: Socket, connection: Connection, final: bool = True) -> None:
         """Tell of its outer socket. The layers below its owner knew that one, and were told when it was closed."""
         layers = socket.record.chain.layers
-        stats = connection.stats or connection.known_stats()
-        duration = time.monotonic() - socket.met_at
-        told = stats._replace(handle=socket.slot, duration_s=duration, final=final)
-        self._end_of(socket, layers[: layers.index(connection.owner)], lambda: told)
+        self._end_of(socket, layers[: layers.index(connection.owner)], connection, final)
 
-    def _end_of(self, socket: Socket, layers: Sequence[Layer], stats: Callable[[], Stats]) -> None:
-        """Forget a socket, once, and tell these layers."""
+    def _end_of(self, socket: Socket, layers: Sequence[Layer], told: Closing | Connection, final: bool) -> None:
+        """Forget a socket, once, and tell these layers what the kernel or its relay told of it."""
         leases, relays = self._supervisor.leases, self._supervisor.relays
         if leases.forget(socket.cookie) is None:
             return
         if self._wants_closed:
-            tell(layers, "closed", stats())
+            stats = _counted(socket, told, final) if isinstance(told, Closing) else _relayed(socket, told, final)
+            tell(layers, "closed", stats)
         if relays is not None:
             relays.forget(socket)
         handles.release(socket.slot)
         leases.close(socket)
 
-    def _stats(self, socket: Socket, closing: Closing, final: bool) -> Stats:
-        now = time.monotonic()
-        return Stats(
-            socket=socket.cookie,
-            process=socket.process.id,
-            local=closing.local,
-            peer=closing.peer,
-            protocol="tcp" if socket.kind.type == numbers.SOCK_STREAM else "udp",
-            sent=closing.sent,
-            received=closing.received,
-            rtt_us=closing.rtt_us,
-            retransmits=closing.retransmits,
-            duration_s=now - socket.met_at,
-            connected=closing.connected,
-            process_name=socket.process.name(now),
-            handle=socket.slot,
-            final=final,
-        )
+
+def _counted(socket: Socket, closing: Closing, final: bool) -> Stats:
+    now = time.monotonic()
+    return Stats(
+        socket.cookie,
+        socket.process.id,
+        closing.local,
+        closing.peer,
+        "tcp" if socket.kind.type == numbers.SOCK_STREAM else "udp",
+        closing.sent,
+        closing.received,
+        closing.rtt_us,
+        closing.retransmits,
+        now - socket.met_at,
+        closing.connected,
+        socket.process.name(now),
+        socket.slot,
+        final,
+    )
+
+
+def _relayed(socket: Socket, connection: Connection, final: bool) -> Stats:
+    stats = connection.stats or connection.known_stats()
+    return stats._replace(handle=socket.slot, duration_s=time.monotonic() - socket.met_at, final=final)

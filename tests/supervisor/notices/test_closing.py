@@ -28,6 +28,10 @@ def stays(state: int | None) -> Callable[[Message], int | None]:
     return lambda message: state
 
 
+def lived(past: Past) -> Callable[[int], Past]:
+    return lambda cookie: past
+
+
 TEN_AND_A_FIN = {"received": 11, "segments_in": 1}
 TEN = {"received": 10, "segments_in": 1}
 CONNECTED = Past(accepted=False)
@@ -57,23 +61,25 @@ ACCEPTED = Past(accepted=True)
     ],
 )
 def test_a_fin_is_told_from_a_byte(told: Message, past: Past, state: int | None) -> None:
-    assert at_end(told, past, stays(state)).received == 10
+    assert at_end(told, lived(past), stays(state)).received == 10
 
 
 def test_nothing_is_asked_where_no_data_came() -> None:
     def ask(message: Message) -> int | None:
         raise AssertionError("asked")
 
-    assert at_end(notice(received=1, acked=2), Past(), ask).received == 0
+    assert at_end(notice(received=1, acked=2), lived(Past()), ask).received == 0
 
 
 def test_a_disconnected_socket_that_never_had_a_window_was_not_wiped() -> None:
     for queue, wiped in ((0, False), (3, False), (4096, True)):
-        assert at_end(notice(dport=0, unacknowledged=queue), Past(), stays(None)).wiped is wiped
+        assert at_end(notice(dport=0, unacknowledged=queue), lived(Past()), stays(None)).wiped is wiped
 
 
 def test_retransmitted_bytes_are_counted_once() -> None:
-    closing = at_end(notice(acked=1001, sent=1500, retransmitted=500, retransmits=3, rtt=20), Past(), stays(None))
+    closing = at_end(
+        notice(acked=1001, sent=1500, retransmitted=500, retransmits=3, rtt=20), lived(Past()), stays(None)
+    )
     assert (closing.sent, closing.retransmits, closing.rtt_us) == (1000, 3, 20)
 
 

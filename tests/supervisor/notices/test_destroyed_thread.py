@@ -195,8 +195,11 @@ def test_a_failing_error_callback_does_not_end_the_thread() -> None:
         raise RuntimeError
 
     watch = Watch(past=fail, on_error=fail)
-    cookie = watch.know(first := socket.socket())
-    first.close()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as first:
+        cookie = watch.know(first)
+        with server.accept()[0] as far:
+            far.sendall(b"x")  # the past is asked of who has received something
+            first.recv(1)
     assert watch.of(cookie) == Closing()
     assert watch.destroyed._thread.is_alive()
     watch.destroyed.stop()

@@ -58,15 +58,16 @@ class Past(NamedTuple):
     """The program shut down sending."""
 
 
-def at_end(message: Message, past: Past, state: Callable[[Message], int | None]) -> Closing:
-    """What the notice of a destroyed socket says; `state` tells what the kernel has now under its addresses."""
+def at_end(message: Message, past: Callable[[int], Past], state: Callable[[Message], int | None]) -> Closing:
+    """What the notice of a destroyed socket says; `past` tells of a cookie's life, `state` what the kernel has now
+    under its addresses."""
     info = message.info
     if info is None:
         return Closing(connected=message.has_peer, message=message)
     if not message.has_peer and message.unacknowledged > NEVER_HAD_A_WINDOW:
         return Closing(connected=True, wiped=True, message=message)
     # Where no segment of data came there was nothing but a FIN, and no need to ask.
-    received = info.bytes_received - _fin_came(message, info, past, state) if info.data_segments_in else 0
+    received = info.data_segments_in and info.bytes_received - _fin_came(message, info, past, state)
     return _counted(message, info, received)
 
 
@@ -85,7 +86,10 @@ def _counted(message: Message, info: Info, received: int) -> Closing:
     return Closing(sent, received, rtt, info.retransmits, connected, False, message)
 
 
-def _fin_came(message: Message, info: Info, past: Past, state: Callable[[Message], int | None]) -> bool:
+def _fin_came(
+    message: Message, info: Info, seen: Callable[[int], Past], state: Callable[[Message], int | None]
+) -> bool:
+    past = seen(message.cookie)
     match state(message):
         case sockdiag.FIN_WAIT2:
             return False

@@ -185,7 +185,7 @@ class Destroyed:
             return
         try:
             message = self._notices.read(slot)
-            closing = message and at_end(message, self._past(cookie), self._questions.state)
+            closing = message and at_end(message, self._past, self._questions.state)
         except Exception as error:
             self._tell(error)
             closing = _UNKNOWN

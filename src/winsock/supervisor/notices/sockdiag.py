@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -109,10 +110,13 @@ class Message(NamedTuple):
         if not number:
             return None
         if self.family == socket.AF_INET:
-            return SockaddrIn(socket.inet_ntop(self.family, host[:4]), number)
-        text = socket.inet_ntop(socket.AF_INET6, host)
+            return SockaddrIn(_text(socket.AF_INET, host[:4]), number)
+        text = _text(socket.AF_INET6, host)
         interface = int.from_bytes(self.id[36:40], sys.byteorder)
         return SockaddrIn6(text, number, 0, interface if text.startswith("fe80:") else 0)
+
+
+_text = lru_cache(maxsize=1024)(socket.inet_ntop)
 
 
 def request(family: int, protocol: int, *, states: int = EVERY_STATE, id: bytes | None = None) -> bytes:
