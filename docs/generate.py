@@ -5,7 +5,8 @@
 
 The tables know what Windows has; whether we have it is asked of the packages at the moment of writing: a function of
 the API works if a module of `winsock.api` defines it, a WSP function if the built-in base provider overrides it, an
-upcall if the dispatcher does. So nothing here can claim more than there is. Which documented errors a function raises
+upcall if the dispatcher does; and it is refused if its row in `winsock.dispatcher.refusing`, or `ALWAYS`, names the
+error that it always answers. So nothing here can claim more than there is. Which documented errors a function raises
 is read from what the tests prove (`tests/spec/coverage.py`).
 """
 
@@ -15,6 +16,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +29,7 @@ HERE = Path(__file__).parent
 ROOT = Path(winsock.__file__).parents[2]
 GENERATED = "<!-- Written by docs/generate.py: do not edit, run `make docs`. -->"
 
-WORKS, NOT_YET, NOT_NEEDED = "works", "not yet", "not needed"
+WORKS, REFUSED, NOT_YET, NOT_NEEDED = "works", "refused", "not yet", "not needed"
 
 PARTS = {
     "api": "The socket API",
@@ -57,6 +59,22 @@ CALLED_BY = {
     "LPWSAUSERAPC": "WPUQueueApc",
 }
 """A callback is there if what calls it is."""
+
+ALWAYS = {
+    "WSAGetOverlappedResult": errors.WSA_INVALID_PARAMETER,
+    "WSPGetOverlappedResult": errors.WSAEINVAL,
+    "WPUCompleteOverlappedRequest": errors.WSAEINVAL,
+    "WPUQueueApc": errors.WSAEFAULT,
+    "WPUOpenCurrentThread": errors.WSAEOPNOTSUPP,
+    "WPUCloseThread": errors.WSAEOPNOTSUPP,
+}
+"""What those functions of overlapped I/O answer that reach, or are, one of a built-in provider or the dispatcher."""
+
+FOR_NAMES = {
+    "WSAConnectByName": "host and port in numbers; WSAEHOSTUNREACH for names",
+    "getnameinfo": "numeric forms; WSAHOST_NOT_FOUND with NI_NAMEREQD",
+}
+"""What works without a name-space provider, and what does not."""
 
 LEVELS = {
     constants.SOL_SOCKET: "SOL_SOCKET",
@@ -156,8 +174,28 @@ def status(call: Call, live: dict[str, Live]) -> str:
     """Whether a function is there."""
     if call.name in PYTHON_HAS_IT:
         return NOT_NEEDED
+    if refusal(call) is not None:
+        return REFUSED
     caller = calls.find(CALLED_BY.get(call.name, ""))
+    if caller and refusal(caller) is not None:
+        return NOT_YET  # nobody calls it
     return WORKS if (caller.function if caller else call.function) in live else NOT_YET
+
+
+def refusal(call: Call) -> int | None:
+    """The error that a function always answers."""
+    row = importlib.import_module("winsock.dispatcher.refusing").REFUSALS.get(call.function)
+    return row.code if row else ALWAYS.get(call.function)
+
+
+def status_text(call: Call, live: dict[str, Live]) -> str:
+    """The status, with what is to be known of it."""
+    found = status(call, live)
+    if found == REFUSED:
+        note = errors.name_of(refusal(call) or 0)
+    else:
+        note = PYTHON_HAS_IT.get(call.name) or FOR_NAMES.get(call.function, "")
+    return f"{found}: {note}" if note else found
 
 
 # The map
@@ -178,9 +216,10 @@ def map_head(live: dict[str, Live]) -> str:
     counts = []
     for part, title in PARTS.items():
         of_part = [call for call in calls.ROWS if call.part == part]
-        there = sum(status(call, live) != NOT_YET for call in of_part)
-        counts.append((title, str(there), str(len(of_part))))
-    no_engine = "" if "WSAGetOverlappedResult" in live else NO_ENGINE
+        found = Counter(status(call, live) for call in of_part)
+        there = found[WORKS] + found[NOT_NEEDED]
+        counts.append((title, str(there), str(found[REFUSED]), str(len(of_part))))
+    no_engine = NO_ENGINE if "WSAGetOverlappedResult" in ALWAYS else ""
     return f"""\
 # The map
 
@@ -189,6 +228,8 @@ def map_head(live: dict[str, Live]) -> str:
 Every name of Windows Sockets 2, where it is here, and how far it is.
 
 - *works*: it is here; its signature is in [signatures.md](signatures.md)
+- *refused*: it is here, checks its arguments and answers the documented error that is named, which is true: no
+  name-space provider is installed, and no overlapped operation is under way
 - *not yet*: it is not here
 - *not needed*: Python has it
 {no_engine}
@@ -203,7 +244,7 @@ number of a handle that a provider made by WPUCreateSocketHandle holds a placeho
 at once with EBADF, until `winsock.as_file` makes it a file for good; a stream that is connected can be one. Until then
 only the functions of Winsock work on it. An entry with such handles never carries XP1_IFS_HANDLES.
 
-{table(("Part", "There", "On Windows"), counts)}"""
+{table(("Part", "There", "Refused", "On Windows"), counts)}"""
 
 
 def protocol_section() -> str:
@@ -230,7 +271,7 @@ def function_section(part: str, live: dict[str, Live]) -> str:
             f"`{live[call.function].place}`" if call.function in live else "",
             call.spi,
             call.prologue,
-            status(call, live) + (f": {PYTHON_HAS_IT[call.name]}" if call.name in PYTHON_HAS_IT else ""),
+            status_text(call, live),
         )
         for call in calls.ROWS
         if call.part == part
@@ -296,7 +337,8 @@ def coverage_section() -> str:
     coverage = importlib.import_module("tests.spec.coverage")
     of = coverage.counts()
     total = table(
-        ("Tested", "Mapped", "Cannot occur here", "Documented"), [(*map(str, of.values()), str(sum(of.values())))]
+        ("Tested", "Mapped", "Cannot occur here", "For later", "Documented"),
+        [(*map(str, of.values()), str(sum(of.values())))],
     )
     reasons = table(("Reason", "An error cannot occur here because"), coverage.REASONS.items())
     later = "\n".join(
@@ -307,30 +349,32 @@ def coverage_section() -> str:
 
 Of the parts *{"*, *".join(PARTS[part] for part in coverage.PARTS)}*. An error that the documentation of a function
 lists is *tested* (a test raises it), *mapped* (the kernel can give it, and the tests make the kernel give it: the errno
-and the system call are named), or it *cannot occur here*, for a reason.
+and the system call are named), or it *cannot occur here*, for a reason. What a function raises only once it does more
+than today is *for later*; these are the functions:
+
+{later}
 
 {total}
 
 {reasons}
 
-Not counted are functions that are for later:
-
-{later}
-
-{table(("Function", "Tested", "Mapped", "Cannot occur here"), coverage_rows(coverage))}"""
+{table(("Function", "Tested", "Mapped", "Cannot occur here", "For later"), coverage_rows(coverage))}"""
 
 
 def coverage_rows(coverage: Any) -> Iterator[tuple[str, ...]]:
-    """One row a function: what is tested, mapped by which errno of which system call, impossible for which reason."""
+    """One row a function: what is tested, mapped by which errno of which system call, for which reason impossible."""
     documented: dict[str, list[Any]] = {}
     for row in coverage.in_scope():
         documented.setdefault(row.name, []).append(row)
     for name, rows in documented.items():
-        cells: dict[str, list[str]] = {coverage.TESTED: [], coverage.MAPPED: [], coverage.IMPOSSIBLE: []}
+        cells: dict[str, list[str]] = {
+            state: [] for state in (coverage.TESTED, coverage.MAPPED, coverage.IMPOSSIBLE, coverage.FOR_LATER)
+        }
         for row in rows:
             state = coverage.state_of(row)
             what = row.code_name + (f" ({row.where})" if row.where != "call" else "")
-            cells[state.state].append(what if state.state == coverage.TESTED else f"{what}: {state.why}")
+            bare = state.state in (coverage.TESTED, coverage.FOR_LATER)
+            cells[state.state].append(what if bare else f"{what}: {state.why}")
         yield name, *(", ".join(cell) for cell in cells.values())
 
 

@@ -6,18 +6,28 @@ For tests that spoil one of them, or let the kernel fail.
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 import winsock
 from winsock.abi import calls
 from winsock.abi import constants as c
 from winsock.abi.sockaddr import SockaddrIn
+from winsock.dispatcher.refusing import REFUSALS
 from winsock.testing import World
 
+for _module in set(winsock._NAMES.values()):
+    if _module.startswith("winsock.api."):
+        import_module(_module)
+
 ROWS = sorted(
-    {row.function: row for row in calls.ROWS if row.part == "api" and row.function in winsock._NAMES}.values()
+    {
+        row.function: row
+        for row in calls.ROWS
+        if row.part == "api" and row.function in winsock._NAMES and row.function not in REFUSALS
+    }.values()
 )
-"""One row a function of the API that is here."""
+"""One row a function of the API that is here, and does not refuse whatever it is given (tests/api/test_refused.py)."""
 
 GROUP = SockaddrIn("239.77.3.3", 9)
 NOT_THERE = SockaddrIn("192.0.2.1", 9)
@@ -78,10 +88,16 @@ GOOD: dict[str, Any] = {
     "sources": [],
     "addresses": [SockaddrIn("127.0.0.1", 9)],
     "function": bool,
+    "node_name": "192.0.2.1",
+    "service_name": "9",
+    "overlapped": object(),
+    "wait": False,
+    "entry": None,
 }
 
 
 FOR_FUNCTIONS: dict[str, dict[str, Any]] = {
+    "getnameinfo": {"address": NOT_THERE},
     "WSAJoinLeaf": {"name": GROUP, "flags": c.JL_SENDER_ONLY},
     "WSAGetQOSByName": {"name": ""},
     "WSASendMsg": {"message": winsock.WSAMSG(None, [b"data"])},
@@ -136,7 +152,7 @@ def a_socket_for(row: calls.Call, world: World) -> int:
         return leaf
     if row.function == "WSASendMsg":
         return world.datagrams().client
-    if row.function == "WSAConnectByList":
+    if row.function in ("WSAConnectByList", "WSAConnectByName"):
         return world.stream()
     if row.function == "listen":
         s = world.stream()

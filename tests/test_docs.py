@@ -14,6 +14,8 @@ from typing import cast
 import pytest
 
 import winsock
+from tests.refusals import code_of
+from tests.spec.test_coverage import generator
 from winsock import api
 from winsock.abi import address_lists, calls, flags, ioctls, options
 from winsock.abi.constants import (
@@ -29,9 +31,12 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAENOPROTOOPT, WinsockError, name_of
 from winsock.abi.sockaddr import SockaddrIn
+from winsock.api.completion import WSAGetOverlappedResult
 from winsock.api.options import WSAIoctl, getsockopt, ioctlsocket, setsockopt
 from winsock.api.sockets import WSASocket, closesocket, connect, socket
 from winsock.api.transfer import recv, send
+from winsock.dispatcher.records import find
+from winsock.dispatcher.upcalls import ChainUpcalls
 
 ROOT = Path(__file__).parent.parent
 GENERATE = ROOT / "docs" / "generate.py"
@@ -92,6 +97,28 @@ def test_functions_have_the_parameters_of_their_rows() -> None:
             assert list(inspect.signature(function).parameters) == [name for name in names if name], call.name
             checked += 1
     assert checked > 40
+
+
+def test_the_map_names_the_error_of_what_is_overlapped(sockets: list[int]) -> None:
+    """Those that are no rows of `winsock.dispatcher.refusing`, whose errors tests/api/test_refused.py tells."""
+    s, overlapped, upcalls = sockets[0], object(), ChainUpcalls.__new__(ChainUpcalls)
+    answers: dict[str, Callable[[], object]] = {
+        "WSAGetOverlappedResult": lambda: WSAGetOverlappedResult(s, overlapped, False),
+        "WSPGetOverlappedResult": lambda: find(s).table.WSPGetOverlappedResult(s, overlapped, False),
+        "WPUCompleteOverlappedRequest": lambda: upcalls.WPUCompleteOverlappedRequest(s, overlapped, 0, 0),
+        "WPUQueueApc": lambda: upcalls.WPUQueueApc(1, print, None),
+        "WPUOpenCurrentThread": upcalls.WPUOpenCurrentThread,
+        "WPUCloseThread": lambda: upcalls.WPUCloseThread(1),
+    }
+    assert {name: code_of(answer) for name, answer in answers.items()} == generator().ALWAYS
+
+
+def test_the_map_says_what_works_without_name_spaces() -> None:
+    text = (ROOT / "docs" / "map.md").read_text(encoding="utf-8")
+    lines = {call.name: next(line for line in text.splitlines() if f"[{call.name}](" in line) for call in calls.ROWS}
+    assert lines["getaddrinfo"].endswith("| refused: WSANO_RECOVERY |")
+    assert lines["WSAConnectByNameW"].endswith("| works: host and port in numbers; WSAEHOSTUNREACH for names |")
+    assert lines["LPLOOKUPSERVICE_COMPLETION_ROUTINE"].endswith("| not yet |")
 
 
 def live(name: str) -> Callable[..., object] | None:

@@ -94,7 +94,10 @@ BAD: dict[str, list[Bad]] = {
 }
 BAD["to"] = BAD["name"][1:]  # None is for connected sockets
 
-BAD_FOR = {
+BAD_FOR: dict[tuple[str, str], list[Bad]] = {
+    ("freeaddrinfo", "addresses"): [],
+    ("FreeAddrInfoEx", "addresses"): [],
+    ("gai_strerror", "code"): [],  # of any other there is a text, too
     ("WSAGetQOSByName", "name"): wrong((None, 7, object()), "WSAEFAULT") + wrong(("text",), "WSAEINVAL"),
     ("WSAAddressToString", "address"): wrong((None, 7.5, object(), 7, (), ("127.0.0.1", "x")), "WSAEFAULT")
     + wrong((SockaddrOther(77, bytes(14)),), "WSAEINVAL"),  # a text is a path

@@ -1,8 +1,9 @@
-"""WSAConnectByList (CONN-037 to CONN-039)."""
+"""WSAConnectByList (CONN-037 to CONN-039), and WSAConnectByName."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,12 @@ from winsock.abi import constants as c
 from winsock.abi.errors import (
     WSAECONNREFUSED,
     WSAEFAULT,
+    WSAEHOSTUNREACH,
     WSAEINVAL,
     WSAENOTSOCK,
     WSAETIMEDOUT,
 )
-from winsock.abi.sockaddr import SockaddrIn
+from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -94,3 +96,45 @@ def test_what_cannot_be(world: World) -> None:
             winsock.WSAConnectByList(world.stream(), addresses)  # type: ignore[arg-type]
     with refused(WSAENOTSOCK):
         winsock.WSAConnectByList(-1, [there])
+
+
+class TestByName:
+    """WSAConnectByName: numbers need no name space."""
+
+    def test_in_numbers(self, world: World) -> None:
+        _, there = world.listener()
+        s = world.stream()
+        assert isinstance(there, SockaddrIn)
+        assert winsock.WSAConnectByName(s, there.host, str(there.port)) == (winsock.getsockname(s), there)
+
+    @pytest.mark.skipif(not has_ipv6(), reason="this host has no IPv6 on loopback")
+    def test_in_numbers_of_ipv6(self) -> None:
+        with World(family=c.AF_INET6) as world:
+            _, there = world.listener()
+            assert isinstance(there, SockaddrIn6)
+            assert winsock.WSAConnectByName(world.stream(), "::1", str(there.port))[1] == there
+
+    @pytest.mark.parametrize(
+        ("node", "service", "code"),
+        [
+            ("localhost", "80", WSAEHOSTUNREACH),
+            ("", "80", WSAEHOSTUNREACH),
+            ("<broadcast>", "80", WSAEHOSTUNREACH),
+            ("1.2.3", "80", WSAEHOSTUNREACH),
+            ("host:80", "80", WSAEHOSTUNREACH),
+            ("127.0.0.1", "http", WSAEHOSTUNREACH),
+            ("127.0.0.1", "", WSAEHOSTUNREACH),
+            ("127.0.0.1", "-1", WSAEHOSTUNREACH),
+            ("127.0.0.1", "65536", WSAEINVAL),
+            (None, "80", WSAEINVAL),
+            ("127.0.0.1", 80, WSAEINVAL),
+        ],
+    )
+    def test_names_lead_nowhere(self, world: World, node: Any, service: Any, code: int) -> None:
+        with refused(code, "node_name|service_name"):
+            winsock.WSAConnectByName(world.stream(), node, service)
+        assert winsock.WSAGetLastError() == code
+
+    def test_the_socket_comes_first(self, world: World) -> None:
+        with refused(WSAENOTSOCK):
+            winsock.WSAConnectByName(-1, "localhost", "80")

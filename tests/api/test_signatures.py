@@ -22,9 +22,17 @@ def _functions() -> dict[str, Callable[..., object]]:
     }
 
 
+OF_PROVIDERS = {
+    *("WSAAdvertiseProvider", "WSAUnadvertiseProvider", "WSAProviderCompleteAsyncCall"),
+    "WPUCompleteOverlappedRequest",
+}
+"""What Ws2_32 exports for providers."""
+
 ROWS_HERE = sorted(
     {
-        row.function: row for row in ROWS if row.function in _functions() and row.part.startswith(("api", "spi-config"))
+        row.function: row
+        for row in ROWS
+        if row.function in _functions() and (row.part.startswith(("api", "spi-config")) or row.function in OF_PROVIDERS)
     }.items()
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -182,10 +182,17 @@ def test_the_blocking_callback_is_the_threads(chain: Chain, upcalls: Upcalls) ->
     assert code_of(caught) == "WSAEINVAL"
 
 
-def test_overlapped_upcalls_are_not_there_yet(upcalls: Upcalls) -> None:
-    with pytest.raises(e.WinsockError) as caught:
-        upcalls.WPUOpenCurrentThread()
-    assert code_of(caught) == "WSAEOPNOTSUPP"
+def test_overlapped_upcalls_have_nothing_to_act_on(upcalls: Upcalls) -> None:
+    calls: list[tuple[Callable[[], object], str]] = [
+        (upcalls.WPUOpenCurrentThread, "WSAEOPNOTSUPP"),
+        (lambda: upcalls.WPUCloseThread(1), "WSAEOPNOTSUPP"),
+        (lambda: upcalls.WPUQueueApc(1, print, None), "WSAEFAULT"),
+        (lambda: upcalls.WPUCompleteOverlappedRequest(3, object(), 0, 0), "WSAEINVAL"),
+    ]
+    for call, name in calls:
+        with pytest.raises(e.WinsockError) as caught:
+            call()
+        assert code_of(caught) == name
 
 
 def test_events_of_providers_are_those_of_programs_evt_033_evt_034(upcalls: Upcalls) -> None:

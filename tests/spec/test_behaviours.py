@@ -23,12 +23,10 @@ AREAS = (
 OVERLAPPED = "it needs overlapped completion, which comes later"
 CONTRADICTED = "the documentation, or Windows as it was recorded, says otherwise elsewhere"
 A_VALUE = "the call returns a value, so there is no buffer to be too small"
-NO_NAME_SPACES = "there are no name space providers here, nor the functions that enumerate them"
 NO_NUMBER = "no public table tells the option's number, and this host shares nothing of the kind"
 
 UNTESTED = {
     "ADDR-003": A_VALUE,
-    "CAT-003": NO_NAME_SPACES,
     "CAT-016": A_VALUE,
     "CLOSE-003": OVERLAPPED,
     "CONN-049": CONTRADICTED,  # by CONN-034, the page of WSPListen
@@ -40,7 +38,7 @@ UNTESTED = {
 }
 """Why there is no test; the reasons above are all that there are."""
 
-REASONS = (OVERLAPPED, CONTRADICTED, A_VALUE, NO_NAME_SPACES, NO_NUMBER)
+REASONS = (OVERLAPPED, CONTRADICTED, A_VALUE, NO_NUMBER)
 
 _NAMED = re.compile(r"\b([A-Z]+)-(\d{3})(?: to (?:([A-Z]+)-)?(\d{3}))?\b")
 

@@ -433,7 +433,7 @@ ROWS: tuple[Call, ...] = (
         ("WSCInstallProvider64_32", NONE, "", "provider_id, path, protocol_infos", ""),
         ("WSCGetProviderPath32", NONE, "", "provider_id", "path"),
         ("WSCUpdateProvider32", NONE, "", "provider_id, path, protocol_infos", ""),
-        ("WSCEnumNameSpaceProviders32", NONE, "", "", "namespace_infos"),
+        ("WSCEnumNameSpaceProviders32", STARTED, "", "", "namespace_infos"),
         ("WSCInstallNameSpace", NONE, "", "identifier, path, name_space, version, provider_id", ""),
         ("WSCUnInstallNameSpace", NONE, "", "provider_id", ""),
         ("WSCEnableNSProvider", NONE, "", "provider_id, enable", ""),
@@ -447,7 +447,7 @@ ROWS: tuple[Call, ...] = (
         ("WSCSetApplicationCategory", NONE, "", "path, extra, categories", "previous"),
         ("WSCSetProviderInfo", NONE, "", "provider_id, info_type, info, flags=0", ""),
         ("WSCInstallNameSpaceEx", NONE, "", "identifier, path, name_space, version, provider_id, provider_info", ""),
-        ("WSCEnumNameSpaceProvidersEx32", NONE, "", "", "namespace_infos"),
+        ("WSCEnumNameSpaceProvidersEx32", STARTED, "", "", "namespace_infos"),
         ("WSCGetProviderInfo32", NONE, "", "provider_id, info_type, flags=0", "info"),
         ("WSCInstallNameSpaceEx32", NONE, "", "identifier, path, name_space, version, provider_id, provider_info", ""),
         ("WSCInstallProviderAndChains64_32", NONE, "",
@@ -457,8 +457,8 @@ ROWS: tuple[Call, ...] = (
         ("WSCWriteNameSpaceOrder", NONE, "", "provider_ids", ""),
         ("WSCWriteProviderOrder32", NONE, "", "catalog_entry_ids", ""),
         ("WSCWriteNameSpaceOrder32", NONE, "", "provider_ids", ""),
-        ("WSCEnumNameSpaceProviders", NONE, "", "", "namespace_infos"),
-        ("WSCEnumNameSpaceProvidersEx", NONE, "", "", "namespace_infos"),
+        ("WSCEnumNameSpaceProviders", STARTED, "", "", "namespace_infos"),
+        ("WSCEnumNameSpaceProvidersEx", STARTED, "", "", "namespace_infos"),
     )),
     # Name-space providers (ws2spi.h)
     *_calls("spi-namespace", "ws2spi/nc-ws2spi-lp{}", (

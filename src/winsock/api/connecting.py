@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from winsock.abi import address_lists
 from winsock.abi.constants import (
+    AF_INET,
     AF_INET6,
     SIO_ADDRESS_LIST_SORT,
     SO_ERROR,
@@ -15,16 +16,20 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import (
     WSAEFAULT,
+    WSAEHOSTUNREACH,
     WSAEINVAL,
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
     WinsockError,
     name_of,
 )
-from winsock.abi.sockaddr import Sockaddr, SockaddrIn
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.api.addresses import Address, address_for
+from winsock.api.names import inet_pton
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
+
+_LAST_PORT = 0xFFFF
 
 
 @function
@@ -46,6 +51,42 @@ def WSAConnectByList(
     end = None if timeout is None else time.monotonic() + _seconds(timeout)
     _connect_to_one(record, s, _in_order(record, s, _listed(record, addresses)), end)
     return record.table.WSPGetSockName(s), record.table.WSPGetPeerName(s)
+
+
+@function
+def WSAConnectByName(
+    s: int, node_name: str, service_name: str, timeout: float | None = None
+) -> tuple[Sockaddr, Sockaddr]:
+    """Connect to a host and a service that are given in numbers: (local address, remote address).
+
+    Raises WSAEHOSTUNREACH for a name: no name-space provider is installed that led to a host. Raises WSAEINVAL for what
+    is no text, and all that WSAConnectByList does, which does the rest.
+    Sources: nf-winsock2-wsaconnectbynamea, nf-winsock2-wsaconnectbynamew.
+    """
+    find(s)
+    for parameter, value in (("node_name", node_name), ("service_name", service_name)):
+        if not isinstance(value, str):
+            raise WinsockError(WSAEINVAL, f"{parameter}: {value!r} is no text")
+    return WSAConnectByList(s, [_numeric(node_name, _port(service_name))], timeout)
+
+
+def _numeric(host: str, port: int) -> Sockaddr:
+    family, kind = (AF_INET6, SockaddrIn6) if ":" in host else (AF_INET, SockaddrIn)
+    try:
+        inet_pton(family, host)
+    except WinsockError:
+        message = f"node_name: no name-space provider is installed, so nothing leads to {host!r}"
+        raise WinsockError(WSAEHOSTUNREACH, message) from None
+    return kind(host, port)
+
+
+def _port(service: str) -> int:
+    if not (service.isascii() and service.isdigit()):
+        message = f"service_name: no name-space provider is installed, so {service!r} has no port"
+        raise WinsockError(WSAEHOSTUNREACH, message)
+    if int(service) > _LAST_PORT:
+        raise WinsockError(WSAEINVAL, f"service_name: {service} is no port")
+    return int(service)
 
 
 def _connect_to_one(record: Record, s: int, addresses: Sequence[Sockaddr], end: float | None) -> None:

@@ -5,7 +5,8 @@ object that it was given last: its handles are its own chain's. A provider that 
 all of its chains, or stand in the middle of a chain under the id of an entry of its own: one that is not among those
 that were started for the object's chain is the one at the top of its entry's own chain, which is opened if need be.
 
-Upcalls of overlapped I/O (APCs, completions) answer WSAEOPNOTSUPP.
+Upcalls of overlapped I/O (APCs, completions) have nothing to act on yet: no thread is ever opened, and no request is
+under way.
 
 Source: nf-ws2spi-wpu* of the Windows SDK documentation.
 """
@@ -133,6 +134,12 @@ class ChainUpcalls(Upcalls):
         state = threads.current()
         state.blocking_table = self._chain.table
         return state.blocking_callback, state.blocking_context
+
+    def WPUQueueApc(self, thread_id: object, apc: Callable[[object], None], context: object) -> None:
+        raise WinsockError(WSAEFAULT, f"thread_id: {thread_id!r} is no thread that was opened")
+
+    def WPUCompleteOverlappedRequest(self, s: int, overlapped: object, error: int, transferred: int) -> None:
+        raise WinsockError(WSAEINVAL, "overlapped: no request of this socket goes by it")
 
     def start_next(self, protocol_info: WSAPROTOCOL_INFO, layer: object) -> StartedProvider:
         return self._start_next(self._chain, protocol_info, layer, self)

@@ -29,7 +29,7 @@ from winsock.abi.errors import (
     WSAEAFNOSUPPORT,
     WSAECONNABORTED,
     WSAEINVAL,
-    WSAEOPNOTSUPP,
+    WSAENOTSOCK,
     WSAEPROTONOSUPPORT,
     WSAEPROTOTYPE,
     WSAESOCKTNOSUPPORT,
@@ -274,15 +274,11 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
     assert table.WSPRecv(client, [bytearray(1)]) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("function", "arguments"),
-    [
-        ("WSPGetOverlappedResult", (3, None, False)),
-    ],
-)
-def test_what_is_not_offered_says_so(table: ProcTable, function: str, arguments: tuple[object, ...]) -> None:
-    with refused(WSAEOPNOTSUPP, function):
-        getattr(table, function)(*arguments)
+def test_no_overlapped_operation_was_begun(table: ProcTable) -> None:
+    with refused(WSAEINVAL, "overlapped"):
+        table.WSPGetOverlappedResult(table.WSPSocket(0, 0, 0), object(), False)
+    with refused(WSAENOTSOCK):
+        table.WSPGetOverlappedResult(-1, object(), False)
 
 
 ELSEWHERE = """

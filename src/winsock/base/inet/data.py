@@ -358,6 +358,11 @@ class Data(Sockets):
             raise from_errno(-count)
         return count, message_flags, source
 
+    def WSPGetOverlappedResult(self, s: int, overlapped: object, wait: bool) -> tuple[int, int]:
+        """No operation goes by an overlapped structure here: WSAEINVAL; WSAENOTSOCK (lpwspgetoverlappedresult)."""
+        raw.getsockname(s)
+        raise WinsockError(WSAEINVAL, "overlapped: no operation of this socket goes by it")
+
     def WSPSendDisconnect(self, s: int, data: ReadBuffer | None = None) -> None:
         """End sending; raises WSAENOPROTOOPT for disconnect data, WSAENOTCONN, WSAENOTSOCK (lpwspsenddisconnect)."""
         if data:
