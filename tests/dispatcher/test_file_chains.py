@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.dispatcher.strangers import SECONDS, read_all, settle
 from tests.waiting import wait_until
 from winsock.abi import constants as c
+from winsock.abi import errors as e
 from winsock.abi.options import Linger
 from winsock.api import options, sockets, transfer
 from winsock.dispatcher.records import records, serving
 from winsock.dispatcher.redirector import as_file
 from winsock.spi.handles import NonIfsLayer
 from winsock.spi.layer import Layer
+from winsock.spi.provider import OptionValue
 from winsock.spi.stream import StreamLayer
 from winsock.testing import World, through
 
@@ -43,6 +46,28 @@ class Swap(StreamLayer):
 
     def incoming(self, data: bytes) -> bytes:
         return data.swapcase()
+
+
+class Lent(Layer):
+    """Receives while the layers below have the time-out that was set, and nobody takes it back before it ran out."""
+
+    def __init__(self) -> None:
+        self.lent, self.ran_out = threading.Event(), threading.Event()
+
+    def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
+        self.next.WSPSetSockOpt(s, level, optname, value)
+        if optname == c.SO_RCVTIMEO and value:
+            self.lent.set()
+            assert self.ran_out.wait(SECONDS)
+
+    def WSPRecv(self, s: int, buffers: Any, flags: int = 0, *rest: Any) -> tuple[int, int] | None:
+        assert self.lent.wait(SECONDS)
+        try:
+            answer: tuple[int, int] | None = self.next.WSPRecv(s, buffers, flags)
+        except e.WinsockError:
+            self.ran_out.set()
+            raise
+        return answer
 
 
 CHAINS: dict[str, tuple[type, ...]] = {
@@ -107,6 +132,17 @@ def test_a_reset_crosses(world: World) -> None:
     sockets.closesocket(server)
     with pytest.raises(ConnectionResetError):
         os.read(client, 1)
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_a_time_out_that_the_layers_have_for_a_moment_loses_nothing(chain: tuple[type, ...]) -> None:
+    with World(through(Lent, *chain)) as world:
+        client, server = world.connected()
+        as_file(server)
+        options.setsockopt(server, c.SOL_SOCKET, c.SO_RCVTIMEO, 5)
+        options.setsockopt(server, c.SOL_SOCKET, c.SO_RCVTIMEO, 0)
+        transfer.send(client, b"Late")
+        assert transfer.recv(server, 10) == b"Late"
 
 
 def test_numbers_may_be_anybodys_at_once(world: World) -> None:

@@ -275,7 +275,10 @@ class Provider:
         completion_routine: Callable[..., None] | None = None,
         thread_id: object = None,
     ) -> tuple[int, int] | None:
-        """Receive into the buffers: (count, flags); a count of 0 on a stream is its end."""
+        """Receive into the buffers: (count, flags); a count of 0 on a stream is its end.
+
+        WSAETIMEDOUT of the errno EAGAIN says that SO_RCVTIMEO ran out, and of any other that the connection is lost.
+        """
         raise unsupported("WSPRecv")
 
     def WSPRecvDisconnect(self, s: int) -> bytes:
@@ -314,7 +317,7 @@ class Provider:
         completion_routine: Callable[..., None] | None = None,
         thread_id: object = None,
     ) -> int | None:
-        """Send the buffers in order; how many bytes went."""
+        """Send the buffers in order; how many bytes went. WSAETIMEDOUT as for WSPRecv, of SO_SNDTIMEO."""
         raise unsupported("WSPSend")
 
     def WSPSendDisconnect(self, s: int, data: ReadBuffer | None = None) -> None:

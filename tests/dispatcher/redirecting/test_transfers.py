@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dispatcher.strangers import World, fill, read_all
+from tests.dispatcher.strangers import SECONDS, Stranger, World, fill, read_all
 from tests.refusals import refused
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.api import options, sockets, transfer
 from winsock.dispatcher.records import records, senders
+from winsock.spi.provider import OptionValue
 
 
 @pytest.fixture
@@ -54,6 +55,32 @@ def test_a_send_that_runs_out_of_time_says_how_far_it_came(world: World, way: st
     sent += send_until_late(s)  # a little may still move
     sockets.shutdown(s, c.SD_SEND)
     assert len(read_all(peer)) == 5 + sent
+
+
+class Contended(Stranger):
+    """Between a time-out that is set and its being read, another thread sets one, if it can."""
+
+    other: threading.Thread | None = None
+
+    def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
+        if optname == c.SO_SNDTIMEO and self.context(s).options.get(optname) == 20:
+            self.other = threading.Thread(
+                target=options.setsockopt, args=(s, c.SOL_SOCKET, c.SO_SNDTIMEO, 30), daemon=True
+            )
+            self.other.start()
+            self.other.join(0.05)
+        return super().WSPGetSockOpt(s, level, optname)
+
+
+def test_of_two_time_outs_set_at_once_one_is_kept() -> None:
+    with World(Contended) as world:
+        s, _ = world.file()
+        assert isinstance(world.provider, Contended)
+        options.setsockopt(s, c.SOL_SOCKET, c.SO_SNDTIMEO, 20)
+        assert world.provider.other is not None
+        world.provider.other.join(SECONDS)
+        assert options.getsockopt(s, c.SOL_SOCKET, c.SO_SNDTIMEO) == 30
+        assert world.context(s).options[c.SO_SNDTIMEO] == 0
 
 
 def test_a_signal_in_between_loses_nothing(world: World) -> None:

@@ -6,6 +6,7 @@ A socket is called with the network's lock held. The kinds differ in their calls
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -181,7 +182,8 @@ class Socket:
                 if not ready():
                     raise WinsockError(WSAEWOULDBLOCK, f"s: {what} would have to wait")
             elif not self.wait_until(ready, network.clock.time + timeout_ms / 1000 if timeout_ms else None, what):
-                raise WinsockError(WSAETIMEDOUT, f"s: {what} was not done within {timeout_ms} ms")
+                text = f"s: {what} was not done within {timeout_ms} ms"
+                raise WinsockError(WSAETIMEDOUT, text, errno=errno.EAGAIN)  # the kernel's
         self.check_alive()
 
     def wait_until(self, ready: Callable[[], bool], until: float | None, what: str) -> bool:

@@ -5,6 +5,7 @@ It must not know how an application asks for what it wants; `winsock.dispatcher.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterable, Sequence
 from itertools import repeat
@@ -381,7 +382,7 @@ def _would_block(what: str) -> WinsockError:
 
 
 def _timed_out(what: str) -> WinsockError:
-    return WinsockError(WSAETIMEDOUT, f"the time-out for {what} ran out")
+    return WinsockError(WSAETIMEDOUT, f"the time-out for {what} ran out", errno=errno.EAGAIN)  # the kernel's
 
 
 def _closed() -> WinsockError:

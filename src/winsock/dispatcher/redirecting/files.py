@@ -80,6 +80,8 @@ class File(Events):
         """Set when the number is no more ours."""
         self._going = threading.Lock()
         self._time_outs: dict[int, int] = {}
+        self._lending = threading.RLock()
+        """Held while the provider has a time-out, so that each thread takes back its own."""
 
     @property
     def error(self) -> WinsockError | None:
@@ -140,8 +142,11 @@ class File(Events):
         return value
 
     def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
-        self.beneath.WSPSetSockOpt(s, level, optname, value)
-        if level == SOL_SOCKET and optname in _TIME_OUTS:
+        if level != SOL_SOCKET or optname not in _TIME_OUTS:
+            self.beneath.WSPSetSockOpt(s, level, optname, value)
+            return
+        with self._lending:
+            self.beneath.WSPSetSockOpt(s, level, optname, value)
             self._take_over(optname)
 
     def WSPDuplicateSocket(self, s: int, process_id: int) -> WSAPROTOCOL_INFO:
@@ -220,7 +225,10 @@ class File(Events):
         self.beneath.WSPIoctl(self.handle, FIONBIO, _BLOCKING, 0)
 
     def _take_over(self, optname: int) -> None:
-        """Move a time-out from the provider, whose calls must wait, to the descriptor."""
+        """Move a time-out from the provider, whose calls must wait, to the descriptor.
+
+        A call of the pump's that began while the provider had it may run out of time (EAGAIN), and is made again.
+        """
         try:
             milliseconds = self.beneath.WSPGetSockOpt(self.handle, SOL_SOCKET, optname)
             if not isinstance(milliseconds, int):
