@@ -20,6 +20,7 @@ from tests.e2e.harness import (
     Finished,
     Running,
     bare,
+    select_records,
     supervised,
     supervising,
 )
@@ -179,6 +180,8 @@ def test_a_daemon_that_outlives_its_starter_is_layered(build: Build, server: Ans
         assert connect["process"] != started.pid
         wait_until(lambda: server.served == [b"abc"], "the daemon's connection")
         wait_until(lambda: not started.processes(), "the end of the daemon and of its supervisor")
+        (close,) = select_records(started.records(), "close", {"peer": server.peer})
+        assert (close["process"], close["sent"], close["received"]) == (connect["process"], 3, 3)
 
 
 def test_wait_all_waits_for_the_daemon(build: Build, server: Answering, tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ class Lines:
         self._records.append((record, text))
 
     def flush(self) -> None:
-        """Hand on what was taken."""
-        if not self._records:
-            return
+        """Hand on what was taken, and come back when that is done, whichever thread does it."""
         with self._flushing:
+            if not self._records:
+                return
             text = "".join(the_journal.render(*self._records.popleft()) + "\n" for _ in range(len(self._records)))
             if self._file is None:
                 self._serving.line(text)
@@ -135,7 +135,9 @@ class _Run:
         self._end()
         supervisor.crew.finished.wait()
         self._check_crew()
+        self._serving.reap_all()
         self._drain(None)
+        self._wait_for_notices()
         self._lines.flush()
 
     def _check_crew(self) -> None:
