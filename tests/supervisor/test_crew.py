@@ -211,6 +211,53 @@ def test_a_thread_that_has_become_free_follows_again(world: World, stopped_time:
     assert len(world.hired) == len(world.crew.workers) == 2
 
 
+def test_a_leader_that_is_relieved_when_it_has_become_free_receives_alone(world: World, stopped_time: Time) -> None:
+    """The watch saw a slow call, which ended before it did anything about it."""
+    receiving: list[int] = []
+    at_once: list[int] = []
+    receive = world.receive
+
+    def counted() -> Call | None:
+        receiving.append(threading.get_ident())
+        at_once.append(len(receiving))
+        try:
+            return receive()
+        finally:
+            receiving.remove(threading.get_ident())
+
+    world.crew._receive = counted
+    world.crew.start()
+    wait_until(lambda: receiving, "the leader receives")
+    world.crew.hand_over(world.hired[0])
+    wait_until(lambda: len(world.hired) == 2, "another one leads")
+    wait_until(lambda: world.crew._leader is world.hired[1], "another one leads")
+    calls = [Call(), Call()]
+    for call in calls:
+        world.give(call)
+        assert ended(call)
+    assert len({call.thread for call in calls}) == 2
+    assert set(at_once) == {1}
+
+
+def test_a_new_leader_receives_nothing_after_the_end(world: World, stopped_time: Time) -> None:
+    receptions: list[int] = []
+    receive = world.receive
+
+    def counted() -> Call | None:
+        receptions.append(threading.get_ident())
+        return receive()
+
+    world.crew._receive = counted
+    world.crew.start()
+    wait_until(lambda: receptions, "the leader receives")
+    world.crew.hand_over(world.hired[0])
+    wait_until(lambda: len(world.hired) == 2 and world.crew._leader is world.hired[1], "another one leads")
+    world.crew.stop()
+    world.calls.put(None)
+    wait_until(lambda: world.crew._idle_followers == 2, "both have left")
+    assert len(receptions) == 1
+
+
 def test_each_thread_is_hired_before_it_receives(world: World, stopped_time: Time) -> None:
     threads: list[int] = []
 

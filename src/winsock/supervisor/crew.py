@@ -67,6 +67,9 @@ class Crew(Generic[C]):
         self._receive = receive
         self._perform = perform
         self._look = look
+        self._receiving = threading.Lock()
+        """Held by who receives: a leader that is relieved when it has just become free receives once more, and of two
+        that wait for calls one would be deaf to everything else."""
         self._promotions = threading.Semaphore(0)
         self._idle_followers = 0
         self._lock = threading.Lock()
@@ -132,9 +135,12 @@ class Crew(Generic[C]):
             self.stop(error)
 
     def _lead(self, worker: Worker[C]) -> None:
-        receive, perform = self._receive, self._perform
-        while self._leader is worker and not self.finished.is_set():
-            call = receive()
+        receive, perform, receiving = self._receive, self._perform, self._receiving
+        while self._leader is worker:
+            with receiving:
+                if self.finished.is_set():
+                    return
+                call = receive()
             if call is None:
                 continue
             worker.call = call
