@@ -53,8 +53,10 @@ static PyObject *hot_receive(PyObject *self, PyObject *const *arguments, Py_ssiz
     if (ready > 0) {
         if (watched[0].revents & POLLIN)
             answer = ioctl(watched[0].fd, SECCOMP_IOCTL_NOTIF_RECV, &request) ? -2 : 2;
-        else
-            answer = watched[1].revents ? EVENT : HUNG_UP;
+        else if (watched[1].revents)
+            answer = EVENT;
+        else if (watched[0].revents & (POLLHUP | POLLNVAL))
+            answer = HUNG_UP; /* not POLLERR: so the kernel says that our wake-up signal came while it looked */
     } else if (ready < 0)
         answer = -2;
     Py_END_ALLOW_THREADS

@@ -133,6 +133,16 @@ def test_the_end_of_the_last_process_hangs_up(host: Twin, held: Puppet) -> None:
         os.close(writer)
 
 
+def test_a_look_that_failed_is_no_end(host: Twin) -> None:
+    """The kernel answers so where a signal comes while it looks; a pipe that nobody reads has the same to say."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert host.receive(writer, -1) == pure.NOTHING
+    finally:
+        os.close(writer)
+
+
 CHILD = "child = os.fork() or (call('getpeername', 1), os._exit(0))"
 KILL = "(os.kill(child, 9), os.waitpid(child, 0))"
 

@@ -87,8 +87,10 @@ def receive(listener: int, events: int) -> tuple[int, int, int, int, tuple[int, 
     if events >= 0:
         poll.register(events, select.POLLIN)
     ready = dict(poll.poll())
-    if not ready.get(listener, 0) & select.POLLIN:
-        return EVENT if events in ready else HUNG_UP
+    state = ready.get(listener, 0)
+    if not state & select.POLLIN:
+        # POLLERR is no end: so the kernel says that our wake-up signal came while it looked.
+        return EVENT if events in ready else HUNG_UP if state & (select.POLLHUP | select.POLLNVAL) else NOTHING
     message = bytearray(_EMPTY)
     try:
         ioctl(listener, numbers.NOTIF_RECV, message, True)
