@@ -8,6 +8,7 @@ import os
 import signal
 import socket as host
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -270,6 +271,24 @@ class TestTheStructure:
         for wrong in (-1, 0):
             with refused(WSAENOTSOCK):
                 sharing.WSADuplicateSocket(wrong, os.getpid())
+
+    @pytest.mark.parametrize("length", [89, 90, 91, 300])
+    def test_the_folder_may_have_a_longer_name_than_a_socket(
+        self, base_world: World, monkeypatch: pytest.MonkeyPatch, length: int
+    ) -> None:
+        """Of the path of 107 bytes that is an address, 17 are ours; longer ones are none."""
+        with tempfile.TemporaryDirectory(dir="/tmp") as base:
+            runtime = Path(base, *["long"] * ((length - len(base)) // 5 - 1))
+            runtime /= "x" * (length - len(str(runtime)) - 1)
+            runtime.mkdir(parents=True)
+            monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+            client, server = base_world.connected()
+            info = sharing.WSADuplicateSocket(client, os.getpid())
+            assert [len(str(path)) for path in (runtime / "winsock").iterdir()] == [length + 17]
+            assert transfer.send(opened(info), b"x") == 1
+            assert transfer.recv(server, 1) == b"x"
+            with refused(WSAEINVAL):
+                opened(info)
 
     def test_a_folder_that_others_can_enter_is_refused(
         self, base_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,8 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from winsock.abi.errors import WSAEINVAL, WSAEMFILE, WSAENETDOWN, WSAENOBUFS, WinsockError, code_of
@@ -40,6 +41,8 @@ _HERE_IT_IS = b"\1"
 _UNFINISHED = "~"
 """In the name of a file at which nobody waits yet; behind it is the process that is going to."""
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
+_ROOM = 107
+"""The longest path in a sockaddr_un, without the 0 at its end."""
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -176,7 +179,7 @@ def require_host() -> None:
 
 def refusal(error: OSError) -> WinsockError:
     """Why a socket cannot be shared just now: WSAEMFILE, WSAENETDOWN, WSAENOBUFS for all else."""
-    code = code_of(error.errno or errno.EIO)
+    code = code_of(error.errno or errno.ENOBUFS)
     code = code if code in (WSAEMFILE, WSAENETDOWN) else WSAENOBUFS
     return WinsockError(code, f"the socket cannot be shared: {error}", errno=error.errno)
 
@@ -246,7 +249,8 @@ def _make(name: int, descriptors: Sequence[int], process_id: int, proof: bytes) 
     try:
         copies.extend(os.dup(descriptor) for descriptor in descriptors)
         unfinished = f"{path}{_UNFINISHED}{os.getpid()}"
-        listener.bind(unfinished)
+        with _address(unfinished) as address:
+            listener.bind(address)
         try:
             listener.listen()
             os.link(unfinished, path)
@@ -311,10 +315,25 @@ def _unlink(path: str) -> None:
 def _is_left_behind(path: str, visitor: socket.socket) -> bool:
     """Connect, and tell whether the process that made the file has ended; other errors are raised."""
     try:
-        visitor.connect(path)
+        with _address(path) as address:
+            visitor.connect(address)
     except ConnectionRefusedError:
         return True
     return False
+
+
+@contextmanager
+def _address(path: str) -> Iterator[str]:
+    """The path as the address of a socket, which has little room: a long one begins at its folder's descriptor."""
+    if len(os.fsencode(path)) <= _ROOM:
+        yield path
+        return
+    above, name = os.path.split(path)
+    descriptor = os.open(above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
 
 
 def _has_ended(process_id: int) -> bool:
