@@ -7,6 +7,7 @@ import os
 import select as host_select
 import socket as host
 import threading
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.api import options, sockets, transfer, waiting
 from winsock.base.inet import own
+from winsock.base.inet.own import SOCKETS
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -409,6 +411,21 @@ def test_a_condition_defers_conn_003_conn_042(world: World) -> None:
         sockets.WSAAccept(listener, lambda *_: CF_DEFER)
     assert waiting.select(0, [listener], None, None, 10) == ([listener], [], [])
     assert sockets.accept(listener)[1] == sockets.getsockname(client)  # CONN-010
+
+
+def test_another_thread_may_take_a_deferred_connection_first(world: World) -> None:
+    class Taken(list[Any]):
+        """Empty by the time that one is taken."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    listener, address = world.listener()
+    client = world.stream()
+    sockets.connect(client, address)
+    SOCKETS[listener].deferred = Taken()
+    assert sockets.accept(listener)[1] == sockets.getsockname(client)
+    del SOCKETS[listener].deferred
 
 
 def test_a_condition_that_answers_nonsense_conn_004(world: World) -> None:

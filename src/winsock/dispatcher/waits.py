@@ -83,7 +83,10 @@ class Waiter:
         self._pause = _FIRST_PAUSE_S
 
     def __enter__(self) -> Self:
-        self._alarm = _alarms.pop() if _alarms else Alarm()
+        try:
+            self._alarm = _alarms.pop()
+        except IndexError:
+            self._alarm = Alarm()
         with _lock:
             for base in self._bases:
                 _waiting.setdefault(base, []).append(self)

@@ -214,7 +214,7 @@ class Connections(Sockets):
             return self._accept_adopted(s, condition)
         is_deferred = False
         try:
-            accepted, peer = listener.deferred.pop() if listener.deferred else self._accept_own(listener)
+            accepted, peer = _deferred(listener) or self._accept_own(listener)
             if condition is not None:
                 self._ask_condition(listener, accepted, peer, condition, callback_data)
             handle = self._register(accepted)
@@ -304,6 +304,14 @@ class Connections(Sockets):
         if answer == CF_DEFER:
             raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}")
         raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+
+
+def _deferred(listener: OwnSocket) -> tuple[OwnSocket, Sockaddr] | None:
+    """A connection that was deferred, unless another thread takes it in this moment."""
+    try:
+        return listener.deferred.pop() if listener.deferred else None
+    except IndexError:
+        return None
 
 
 def _discard_queued(record: OwnSocket) -> None:
