@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from winsock.supervisor.relaying.connection import Connection
 
 CLOSING_WAIT_S = 0.2
+_LATE_NOTICE_S = 2.0
+"""How much longer a socket is waited for that the kernel has destroyed, so that its notice is on its way."""
+_NOTICED = (numbers.AF_INET, numbers.AF_INET6)
+"""The families of whose closed sockets the kernel tells."""
 _HELD_KEPT_S = 1.0
 
 
@@ -212,7 +216,11 @@ class _Run:
     def _wait_for_notices(self) -> None:
         if self._notices is None:
             return
-        streams = {socket.cookie for socket in self._supervisor.leases if socket.kind.type == numbers.SOCK_STREAM}
+        streams = {
+            socket.cookie
+            for socket in self._supervisor.leases
+            if socket.kind.type == numbers.SOCK_STREAM and socket.kind.domain in _NOTICED
+        }
         if streams and not self._serving.alone:
             streams -= cookies_held(self._process_ids())
         if not streams:
@@ -220,6 +228,7 @@ class _Run:
         left = self._notices.flush(streams, CLOSING_WAIT_S)
         if left and self._serving.alone:
             self._tell_of_closing(left)
+            self._notices.flush(left, _LATE_NOTICE_S)
 
     def _tell_of_closing(self, cookies: set[int]) -> None:
         """No process has these sockets any more, but the kernel does: it still sends, or waits for the peer."""
