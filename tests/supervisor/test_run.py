@@ -57,6 +57,17 @@ def test_who_hands_lines_on_waits_for_those_that_another_thread_has_taken() -> N
     assert order == ["a line\n", "the end"]
 
 
+def test_a_record_that_cannot_be_told_does_not_stand_in_the_way_of_others() -> None:
+    file = io.StringIO()
+    lines = Lines(cast("Serving", None), file)
+    lines.add({"event": "first"}, "the first")
+    lines.add({"event": "odd"}, lambda record: str(record["missing"]))
+    lines.add({"event": "last"}, "the last")
+    lines.flush()
+    odd = "winsock: a record cannot be told (odd): KeyError: 'missing'"
+    assert file.getvalue().splitlines() == ["the first", odd, "the last"]
+
+
 class Leases(dict[int, Any]):
     """The sockets that the supervisor knows."""
 

@@ -90,7 +90,7 @@ class Lines:
         with self._flushing:
             if not self._records:
                 return
-            text = "".join(the_journal.render(*self._records.popleft()) + "\n" for _ in range(len(self._records)))
+            text = "".join(_rendered(*self._records.popleft()) + "\n" for _ in range(len(self._records)))
             if self._file is None:
                 self._serving.line(text)
                 return
@@ -100,6 +100,15 @@ class Lines:
             except OSError as error:
                 self._serving.line(f"winsock: the output file cannot be written: {error}\n")
                 self._file = None
+
+
+def _rendered(record: Record, text: Text) -> str:
+    """The line of a record. One that cannot be told, of a layer perhaps, must not end the supervision."""
+    try:
+        return the_journal.render(record, text)
+    except Exception as error:
+        why = f"winsock: a record cannot be told ({record.get('event')}): {type(error).__name__}: {error}"
+        return the_journal.render({"event": "log", "text": why}, why)
 
 
 class _Run:
