@@ -26,6 +26,9 @@
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 enum { NOTHING = 0, EVENT = 1, HUNG_UP = -1 };
 
@@ -130,6 +133,15 @@ static PyObject *hot_kind(PyObject *self, PyObject *argument) {
         if (getsockopt(descriptor, SOL_SOCKET, options[i], &values[i], &size)) return os_error();
     }
     return Py_BuildValue("iii", values[0], values[1], values[2]);
+}
+
+static PyObject *hot_network(PyObject *self, PyObject *argument) {
+    uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    int descriptor = PyLong_AsLong(argument);
+    if (descriptor == -1 && PyErr_Occurred()) return NULL;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size)) return os_error();
+    return PyLong_FromUnsignedLongLong(cookie);
 }
 
 static PyObject *hot_read_memory(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
@@ -330,6 +342,7 @@ static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssiz
 
 static PyMethodDef methods[] = {
     FAST(receive), FAST(answer), FAST(valid), FAST(take), {"kind", hot_kind, METH_O, NULL},
+    {"network", hot_network, METH_O, NULL},
     FAST(read_memory), FAST(write_memory), FAST(connect), FAST(name), {"close_each", hot_close_each, METH_O, NULL},
     FAST(make), FAST(same), FAST(guarded), {"identity", hot_identity, METH_O, NULL},
     {NULL, NULL, 0, NULL},

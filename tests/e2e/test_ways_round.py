@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Build
-from tests.e2e.harness import WINSOCK, Finished, missing, supervised, winsock
+from tests.e2e.harness import PYTHON, WINSOCK, Finished, missing, needs, running, supervised, winsock
 from tests.e2e.oracle import CHAINS, same_answers
 from tests.e2e.test_handles import Answering, answering
 
@@ -122,3 +123,34 @@ def test_a_run_inside_a_run_says_why_it_cannot_be(build: Build, server: Answerin
     assert ran.status == 125
     assert b"sendto" not in ran.stdout
     assert "already" in ran.text
+
+
+ELSEWHERE = """
+import ctypes, fcntl, socket, struct, sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x10000000 | 0x40000000):  # a user namespace and a network namespace
+    sys.exit(77)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+    fcntl.ioctl(plain, 0x8914, struct.pack("16sh14x", b"lo", 0x49))  # up
+server = socket.create_server(("127.0.0.1", 0))
+for _ in range(700):
+    client = socket.create_connection(server.getsockname())
+    accepted = server.accept()[0]
+    client.close()
+    accepted.close()
+"""
+
+
+def test_a_program_in_a_network_of_its_own_may_open_as_many_sockets_as_it_likes(tmp_path: Path) -> None:
+    """The kernel tells us nothing of their ends: who kept a number for each would have none left."""
+    lines = tmp_path / "lines"
+    command = (*WINSOCK, "run", "--format", "json", "--output", lines, "--", PYTHON, "-c", ELSEWHERE)
+    with running((needs("prlimit"), "--nofile=600:600", *command), lines=lines) as started:
+        ran = started.wait()
+    if ran.status == 77:
+        missing("no namespaces of one's own are allowed here")
+    assert (ran.status, ran.text) == (0, "")
+    assert ran.truth["refused"] == {}
+    assert len(ran.events("connect", result="connected")) == 700
+    assert len(ran.events("close", protocol="tcp", sent=None)) == 1401

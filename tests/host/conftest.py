@@ -27,6 +27,7 @@ class Twin(Protocol):
     valid: Callable[[int, int], bool]
     take: Callable[[int, int], tuple[int, int]]
     kind: Callable[[int], tuple[int, int, int]]
+    network: Callable[[int], int]
     read_memory: Callable[[int, int, int], bytes]
     write_memory: Callable[[int, int, bytes], None]
     connect: Callable[[int, bytes], int]

@@ -21,6 +21,7 @@ FUNCTIONS = (
     "kind",
     "make",
     "name",
+    "network",
     "read_memory",
     "receive",
     "same",

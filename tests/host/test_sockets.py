@@ -106,6 +106,16 @@ def test_kind_of_no_socket(host: Twin) -> None:
         host.kind(-1)
 
 
+def test_network_is_the_same_for_all_sockets_of_one(host: Twin) -> None:
+    with socket.socket() as one, socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as other:
+        assert host.network(one.fileno()) == host.network(other.fileno()) > 0
+
+
+def test_network_of_no_socket(host: Twin) -> None:
+    with open(os.devnull) as file, pytest.raises(OSError, match=os.strerror(errno.ENOTSOCK)):
+        host.network(file.fileno())
+
+
 def test_name_is_the_address_of_the_socket_or_of_its_peer(host: Twin) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         assert host.name(client.fileno(), True) == address_of(server) == host.name(server.fileno(), False)

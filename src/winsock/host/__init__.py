@@ -29,6 +29,7 @@ close_each = pure.close_each
 identity = pure.identity
 same = pure.same
 make = pure.make
+network = pure.network
 guarded = pure.guarded
 
 if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
@@ -42,6 +43,7 @@ if os.environ.get("WINSOCK_PURE", "0") in ("", "0"):
             kind,
             make,
             name,
+            network,
             read_memory,
             receive,
             same,

@@ -24,7 +24,7 @@ _ID = struct.Struct("=Q")
 _EMPTY = bytes(_NOTIFICATION.size)
 _LATE = frozenset({errno.ENOENT, errno.EINPROGRESS, errno.ESRCH})
 _AGAIN = frozenset({errno.ENOENT, errno.EINTR})
-_SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE = 3, 38, 39, 57
+_SO_TYPE, _SO_PROTOCOL, _SO_DOMAIN, _SO_COOKIE, _SO_NETNS_COOKIE = 3, 38, 39, 57, 71
 _LONGEST_ADDRESS = 128
 NOTHING, EVENT, HUNG_UP = 0, 1, -1
 NOBODY = bytes(16)
@@ -149,6 +149,11 @@ def kind(descriptor: int) -> tuple[int, int, int]:
         _integer_option(descriptor, _SO_TYPE, 4),
         _integer_option(descriptor, _SO_PROTOCOL, 4),
     )
+
+
+def network(descriptor: int) -> int:
+    """The cookie of the network namespace that a socket is of; ENOPROTOOPT before Linux 5.14."""
+    return _integer_option(descriptor, _SO_NETNS_COOKIE, 8)
 
 
 def connect(descriptor: int, address: bytes) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Set as AbstractSet
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import WINSOCK_VERSION
@@ -27,6 +28,7 @@ from winsock.supervisor.generations import launch
 from winsock.supervisor.generations.life import RunOptions, Serving
 from winsock.supervisor.notices.closing import Closing, Past
 from winsock.supervisor.notices.destroyed import Destroyed, still_counting
+from winsock.supervisor.notices.unnoticed import Unnoticed
 from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
 
@@ -124,6 +126,7 @@ class _Run:
         self._due = threading.Event()
         self._supervisor: Supervisor
         self._notices: Destroyed | None = None
+        self._unnoticed: Unnoticed | None = None
         self._held: set[int] = set()
         self._held_at = float("-inf")
         self._wants_closed = any(layer.counts for layer in plan.layers)
@@ -175,6 +178,7 @@ class _Run:
     def _subscribe(self) -> None:
         if not self._plan.remembers:
             return
+        network = None
         try:
             self._notices = Destroyed(
                 self._closed,
@@ -184,8 +188,12 @@ class _Run:
                 on_error=lambda error: journal.audit("(supervisor)", "closed", error),
                 counters=self._wants_closed,
             )
+            network = self._notices.network
         except OSError as error:
             journal.log(f"winsock: no notices of closed sockets here ({error.strerror}); winsock doctor says more")
+        self._unnoticed = Unnoticed(network, lambda: cookies_held(self._process_ids()), self._gone)
+        self._supervisor.on_met.append(self._unnoticed.meet)
+        self._supervisor.on_look.append(self._unnoticed.look)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -223,6 +231,11 @@ class _Run:
             relays.drain(seconds, set() if self._serving.alone else cookies_held(self._process_ids()))
 
     def _wait_for_notices(self) -> None:
+        unnoticed: AbstractSet[int] = frozenset()
+        if self._unnoticed is not None:
+            for _ in range(2):
+                self._unnoticed.look_now()
+            unnoticed = self._unnoticed.cookies
         if self._notices is None:
             return
         streams = {
@@ -230,6 +243,7 @@ class _Run:
             for socket in self._supervisor.leases
             if socket.kind.type == numbers.SOCK_STREAM and socket.kind.domain in _NOTICED
         }
+        streams -= unnoticed
         if streams and not self._serving.alone:
             streams -= cookies_held(self._process_ids())
         if not streams:
@@ -271,6 +285,14 @@ class _Run:
             self._end_of(socket, socket.record.chain.layers, closing, final)
         elif not self._is_relayed_on(socket):
             self._relay_over(socket.relayed)
+
+    def _gone(self, cookie: int) -> bool:
+        """No process has it any more, as far as we can see; unless a call is about it, which may be giving it one."""
+        socket = self._supervisor.leases.find(cookie)
+        if socket is not None and socket.users:
+            return False
+        self._closed(cookie, Closing())
+        return True
 
     def _is_relayed_on(self, socket: Socket) -> bool:
         """Of a socket that the program has closed: whether the end of its relay is still to come, and will tell."""

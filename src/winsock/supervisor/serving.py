@@ -86,6 +86,8 @@ class Supervisor:
             self._make_relays(plan.by_table)
         self.on_relay_over: Callable[[Connection], None] = _nobody_told
         """Told of a relayed connection that is over and whose socket the program has closed."""
+        self.on_met: list[Callable[[int, int], None]] = []
+        """Told of each socket that is met for the first time: its cookie, and its descriptor while it is leased."""
         self.on_look: list[Callable[[], None]] = []
         """Called now and then, while anything happens."""
         self.on_stopped: list[Callable[[], None]] = []
@@ -350,6 +352,8 @@ class Supervisor:
         if self.relays is not None:
             self.relays.met(socket)
         self.report.layered(socket.kind.type == numbers.SOCK_DGRAM)
+        for tell_met in self.on_met:
+            tell_met(socket.cookie, socket.slot)
         if self._follows_processes:
             chains = self._chains_of.setdefault(socket.process, [])
             if socket.record.chain not in chains:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
+from winsock import host
 from winsock.supervisor.notices import sockdiag
 from winsock.supervisor.notices.closing import Closing, Past, at_end, so_far
 from winsock.supervisor.notices.sockdiag import Message
@@ -82,6 +83,14 @@ class Destroyed:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="winsock-destroyed", daemon=True)
         self._thread.start()
+
+    @property
+    def network(self) -> int:
+        """Of which network namespace it tells; 0 where the kernel has no name for it (before Linux 5.14)."""
+        try:
+            return host.network(self._socket.fileno())
+        except OSError:
+            return 0
 
     def flush(self, cookies: Collection[int], seconds: float = AT_EXIT_SECONDS) -> set[int]:
         """Wait until all of these have been reported; those that have not, after so many seconds, are the result."""
