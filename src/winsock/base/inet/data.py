@@ -435,10 +435,8 @@ def _sizes(buffers: Sequence[ReadBuffer]) -> list[int]:
 
 def _send_error(record: OwnSocket, number: int) -> WinsockError:
     """The error of a failed send on one of our sockets."""
-    if record.stream and was_not_reached(record, number):
-        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
-    if number == errno.ETIMEDOUT and record.stream and was_dropped(record):
-        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
+    if record.stream and (lost := _lost_connection(record, number)) is not None:
+        return lost
     if number in _AGAIN:
         if record.blocking:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
@@ -462,10 +460,8 @@ def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
     number = error.errno or errno.EIO
     if record.closed:
         return _closed()
-    if record.stream and was_not_reached(record, number):
-        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
-    if number == errno.ETIMEDOUT and record.stream and was_dropped(record):
-        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
+    if record.stream and (lost := _lost_connection(record, number)) is not None:
+        return lost
     if number in _AGAIN and record.blocking:
         return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
     if number == errno.ENOTCONN and record.stream and not is_bound(record):
@@ -475,6 +471,15 @@ def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
     if number == errno.ECONNRESET and record.stream:
         record.break_by(WSAECONNRESET)
     return from_errno(number)
+
+
+def _lost_connection(record: OwnSocket, number: int) -> WinsockError | None:
+    """What the error says of a stream's connection in sending and receiving alike; None where nothing."""
+    if was_not_reached(record, number):
+        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
+    if number == errno.ETIMEDOUT and was_dropped(record):
+        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
+    return None
 
 
 def _reset() -> WinsockError:
