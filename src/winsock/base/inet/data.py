@@ -312,6 +312,7 @@ class Data(Sockets):
 
         The kernel stops a receive before an urgent byte, and not behind it: so first something must be there.
         """
+        from winsock.base.inet.urgent import first_byte
         from winsock.host.queues import AT_MARK, ask_or_0
 
         if not self._receive(s, (bytearray(1),), MSG_PEEK, overlapped, "WSPRecv")[0]:
@@ -319,7 +320,7 @@ class Data(Sockets):
         if not ask_or_0(s, AT_MARK):
             return self._receive(s, buffers, 0, overlapped, "WSPRecv")[:2]
         try:
-            one = next((view[:1] for buffer in buffers if (view := memoryview(buffer).cast("B"))), memoryview(b""))
+            one = first_byte(buffers)
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
         return self._receive(s, (one,), 0, overlapped, "WSPRecv")[0], MSG_OOB

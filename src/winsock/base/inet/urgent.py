@@ -44,7 +44,7 @@ def _receiving(record: OwnSocket, receive: Callable[..., Any]) -> Callable[..., 
             or not ask_or_0(record.handle, AT_MARK)
         ):
             return receive(buffer, size, flags)
-        return receive(memoryview(buffer).cast("B")[:1], 0, flags)
+        return receive(first_byte((buffer,)), 0, flags)
 
     return recv_into
 
@@ -54,11 +54,18 @@ def _receiving_many(record: OwnSocket, receive: Callable[..., Any]) -> Callable[
         if record.oob_inline and not flags & socket.MSG_OOB:
             waiting, *_ = receive([bytearray(1)], room, flags | socket.MSG_PEEK)
             if waiting and ask_or_0(record.handle, AT_MARK):
-                views = (memoryview(buffer).cast("B") for buffer in buffers)
-                buffers = [next((view[:1] for view in views if len(view)), bytearray())]
+                buffers = [first_byte(buffers)]
         return receive(buffers, room, flags)
 
     return recvmsg_into
+
+
+def first_byte(buffers: Sequence[WriteBuffer]) -> memoryview:
+    """Where an urgent byte goes, which is taken by itself; of no length where the buffers have no room at all.
+
+    Raises TypeError, BufferError or ValueError for what is no buffer.
+    """
+    return next((view[:1] for buffer in buffers if (view := memoryview(buffer).cast("B"))), memoryview(bytearray()))
 
 
 def bytes_to_read(handle: int) -> int:
