@@ -28,8 +28,7 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.dispatcher import records
-from winsock.dispatcher.redirecting import breaks
-from winsock.host.queues import UNDELIVERED, ask_or_0
+from winsock.dispatcher.redirecting import breaks, delivery
 from winsock.spi.guard import failure
 from winsock.spi.handles import HANDLE
 from winsock.spi.layer import ABORTIVE
@@ -48,7 +47,6 @@ _PATIENCE_S, _WAY_OUT_S = 1.0, 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 _DELIVERY_S = 1.0
 """How long a peer may take for what was sent before a reset."""
-_CLOSE = 7  # tcp_info.tcpi_state
 
 
 class Far:
@@ -145,7 +143,7 @@ class Far:
             base = None
         if base is not None:
             with base:
-                _wait_until_acknowledged(base)
+                delivery.wait_until_delivered(base, _DELIVERY_S, _LONGEST_PAUSE_S)
 
     def stop(self) -> bool:
         """Let nobody in any more; whether all are out."""
@@ -279,24 +277,6 @@ def _require_again(error: WinsockError) -> None:
 def _is_urgent(answer: Any) -> bool:
     flags = answer[1] if isinstance(answer, tuple) and len(answer) > 1 else 0
     return isinstance(flags, int) and bool(flags & MSG_OOB)
-
-
-def _wait_until_acknowledged(sock: socket.socket) -> None:
-    deadline = time.monotonic() + _DELIVERY_S
-    pause = _FIRST_PAUSE_S
-    while _is_owing(sock) and time.monotonic() < deadline:
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
-
-
-def _is_owing(sock: socket.socket) -> bool:
-    """Whether the peer of a connection has not acknowledged everything yet."""
-    try:
-        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSE:
-            return False
-    except OSError:
-        return False
-    return bool(ask_or_0(sock, UNDELIVERED))
 
 
 def _owner(slot: object) -> object:

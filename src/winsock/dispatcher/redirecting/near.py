@@ -25,7 +25,8 @@ import threading
 import time
 
 from winsock import host
-from winsock.host.queues import AT_MARK, UNDELIVERED, UNREAD, ask_or_0
+from winsock.dispatcher.redirecting import delivery
+from winsock.host.queues import AT_MARK, UNREAD, ask_or_0
 from winsock.spi.provider import ReadBuffer
 
 SIZE = 128 * 1024
@@ -37,7 +38,7 @@ _SOON_S = 5.0
 _LONGEST_PAUSE_S = 1.0
 _NOSIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _TAKING = select.POLLIN | select.POLLPRI
-_FIN_WAIT2, _TIME_WAIT, _CLOSE = 5, 6, 7  # tcp_info.tcpi_state
+_NOTHING_ON_ITS_WAY = (delivery.CLOSE, delivery.FIN_WAIT2, delivery.TIME_WAIT)
 
 
 class Near:
@@ -73,7 +74,7 @@ class Near:
                 data = os.read(descriptor, 1 if self.urgent else SIZE)  # which stops before an urgent byte
             except BlockingIOError:
                 continue
-            if not data and self._state() == _CLOSE:
+            if not data and delivery.state(self._sock) == delivery.CLOSE:
                 self._require_no_reset()
             return data
 
@@ -126,15 +127,11 @@ class Near:
 
     def undelivered(self) -> int:
         """How many bytes were given and have not reached the other end."""
-        return 0 if self._state() == _CLOSE else ask_or_0(self._sock, UNDELIVERED)
+        return delivery.undelivered(self._sock)
 
     def wait_until_delivered(self, limit_s: float) -> None:
         """Let what was given arrive, as the other end makes room for it."""
-        deadline = time.monotonic() + limit_s
-        pause = 0.001
-        while self.undelivered() and time.monotonic() < deadline:
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        delivery.wait_until_delivered(self._sock, limit_s, _LONGEST_PAUSE_S)
 
     def finish(self) -> None:
         """Close in order: wait until all that was given has arrived, however long the other end takes to read.
@@ -143,7 +140,7 @@ class Near:
         """
         self._set_linger(host.CLOSE_IN_ORDER)
         pause = 0.001
-        while self._state() not in (_CLOSE, _FIN_WAIT2, _TIME_WAIT):
+        while delivery.state(self._sock) not in _NOTHING_ON_ITS_WAY:
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         self.close()
@@ -175,12 +172,6 @@ class Near:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         except OSError:
             pass
-
-    def _state(self) -> int:
-        try:
-            return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        except OSError:
-            return _CLOSE
 
 
 def _require_patience(error: TimeoutError) -> None:
