@@ -41,7 +41,7 @@ def test_the_names_along_the_way_are_there() -> None:
         "refusal",
         "note",
         "guarded",
-        "_send_error",
+        "send_error",
     ):
         assert f"`{name}`" in TOUR or f".{name}`" in TOUR, name
         assert name in sources, name

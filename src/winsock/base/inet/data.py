@@ -25,27 +25,21 @@ from winsock.abi.constants import (
     XP1_EXPEDITED_DATA,
 )
 from winsock.abi.errors import (
-    WSAECONNABORTED,
-    WSAECONNRESET,
     WSAEDESTADDRREQ,
-    WSAEFAULT,
     WSAEINVAL,
     WSAEMSGSIZE,
-    WSAENETRESET,
     WSAENOPROTOOPT,
-    WSAENOTCONN,
     WSAEOPNOTSUPP,
     WSAESHUTDOWN,
-    WSAETIMEDOUT,
     WinsockError,
     from_errno,
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.base.inet import own, raw
+from winsock.base.inet import failures, own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, has_peer, is_bound, require_inet, was_dropped, was_not_reached
+from winsock.base.inet.sockets import Sockets, is_bound, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -64,7 +58,6 @@ _HOST_FLAGS = {
 _SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_PARTIAL
 _RECEIVE_FLAGS = MSG_OOB | MSG_PEEK | MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE
 _NOT_WITH_WAITALL = MSG_OOB | MSG_PEEK | MSG_PARTIAL
-_AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NO_BUFFER = (TypeError, BufferError, ValueError)
 
 
@@ -110,11 +103,11 @@ class Data(Sockets):
         """Send the rest where the socket blocks, or raise what the exception is in Winsock."""
         record = SOCKETS.get(s)
         if record is None:
-            raise _closed()
+            raise failures.closed()
         if isinstance(outcome, OSError):
             return self.after_send_error(record, (buffer,), _NOSIGNAL, None, outcome)
         if isinstance(outcome, _NO_BUFFER):
-            raise _no_buffer(outcome) from None
+            raise failures.no_buffer(outcome) from None
         if isinstance(outcome, Exception):
             raise outcome
         if not record.blocking or outcome == memoryview(buffer).nbytes:
@@ -191,7 +184,7 @@ class Data(Sockets):
         except OSError as error:
             return self.after_send_error(record, buffers, host_flags, to, error)
         except _NO_BUFFER as error:
-            raise _no_buffer(error) from None
+            raise failures.no_buffer(error) from None
         return self._send_rest(record, buffers, host_flags, count) if record.stream and record.blocking else count
 
     def _send_rest(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, sent: int) -> int:
@@ -219,7 +212,7 @@ class Data(Sockets):
                 return record.sendmsg(buffers, (), host_flags, to and tuple(to))
             except OSError as second:
                 number = second.errno or errno.EIO
-        raise _send_error(record, number)
+        raise failures.send_error(record, number)
 
     def WSPRecv(
         self,
@@ -254,13 +247,13 @@ class Data(Sockets):
         try:
             count = receive(buffers[0])
         except OSError as error:
-            raise _receive_error(record, error) from None
+            raise failures.receive_error(record, error) from None
         except _NO_BUFFER as error:
-            raise _no_buffer(error) from None
+            raise failures.no_buffer(error) from None
         finally:
             waiters.pop()
         if record.closed:
-            raise _closed()
+            raise failures.closed()
         return count, 0
 
     def WSPRecvFrom(
@@ -294,7 +287,7 @@ class Data(Sockets):
             else:
                 count, message_flags, source = self.receive_own(record, buffers, host_flags)
         except _NO_BUFFER as error:
-            raise _no_buffer(error) from None
+            raise failures.no_buffer(error) from None
         if message_flags & _TRUNC and self.datagrams:
             if flags & MSG_PARTIAL:
                 return min(count, capacity), MSG_PARTIAL, source
@@ -322,7 +315,7 @@ class Data(Sockets):
         try:
             one = first_byte(buffers)
         except _NO_BUFFER as error:
-            raise _no_buffer(error) from None
+            raise failures.no_buffer(error) from None
         return self._receive(s, (one,), 0, overlapped, "WSPRecv")[0], MSG_OOB
 
     def _check_receive_flags(self, flags: int, record: OwnSocket | None) -> None:
@@ -386,16 +379,16 @@ def _receive_own(
         raise WinsockError(WSAEINVAL, "s: the socket is not bound")
     if record.reset_pending:
         record.reset_pending = False
-        raise _reset()
+        raise failures.datagram_lost()
     record.waiters.append(None)
     try:
         count, _, message_flags, address = _receive_message(record, buffers, host_flags)
     except OSError as error:
-        raise _receive_error(record, error) from None
+        raise failures.receive_error(record, error) from None
     finally:
         record.waiters.pop()
     if record.closed:
-        raise _closed()
+        raise failures.closed()
     return count, message_flags, None if record.stream else _source(address)
 
 
@@ -432,64 +425,3 @@ def _host_flags(flags: int) -> int:
 
 def _sizes(buffers: Sequence[ReadBuffer]) -> list[int]:
     return [memoryview(buffer).nbytes for buffer in buffers]
-
-
-def _send_error(record: OwnSocket, number: int) -> WinsockError:
-    """The error of a failed send on one of our sockets."""
-    if record.stream and (lost := _lost_connection(record, number)) is not None:
-        return lost
-    if number in _AGAIN:
-        if record.blocking:
-            return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
-        if record.selection is not None:
-            record.selection.found_no_room()
-        if record.stream and not has_peer(record):
-            return WinsockError(WSAENOTCONN, "s: the socket is not connected yet", errno=number)
-    elif number == errno.EPIPE:
-        if record.sending_ended:
-            return WinsockError(WSAESHUTDOWN, "s: sending was shut down", errno=number)
-        if record.phase in (own.NEW, own.FAILED, own.LISTENING):
-            return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
-        return WinsockError(record.broken_by or WSAECONNRESET, "the connection is no more", errno=number)
-    elif number == errno.EDESTADDRREQ:
-        return WinsockError(WSAENOTCONN, "s: the socket is not connected; a datagram needs an address", errno=number)
-    return from_errno(number)
-
-
-def _receive_error(record: OwnSocket, error: OSError) -> WinsockError:
-    """The error of a failed receive on one of our sockets."""
-    number = error.errno or errno.EIO
-    if record.closed:
-        return _closed()
-    if record.stream and (lost := _lost_connection(record, number)) is not None:
-        return lost
-    if number in _AGAIN and record.blocking:
-        return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
-    if number == errno.ENOTCONN and record.stream and not is_bound(record):
-        return WinsockError(WSAEINVAL, "s: the socket is not bound", errno=number)
-    if number == errno.ECONNREFUSED and not record.stream:
-        return _reset()
-    if number == errno.ECONNRESET and record.stream:
-        record.break_by(WSAECONNRESET)
-    return from_errno(number)
-
-
-def _lost_connection(record: OwnSocket, number: int) -> WinsockError | None:
-    """What the error says of a stream's connection in sending and receiving alike; None where nothing."""
-    if was_not_reached(record, number):
-        return WinsockError(WSAENOTCONN, "s: the socket is not connected", errno=number)
-    if number == errno.ETIMEDOUT and was_dropped(record):
-        return WinsockError(WSAENETRESET, "keep-alive found nobody: the connection is no more", errno=number)
-    return None
-
-
-def _reset() -> WinsockError:
-    return WinsockError(WSAECONNRESET, "a datagram sent before found nobody at its port", errno=errno.ECONNREFUSED)
-
-
-def _closed() -> WinsockError:
-    return WinsockError(WSAECONNABORTED, "s: the socket was closed while it waited")
-
-
-def _no_buffer(error: Exception) -> WinsockError:
-    return WinsockError(WSAEFAULT, f"buffers: {error}")
