@@ -30,11 +30,12 @@ from winsock.abi.errors import (
 from winsock.abi.ioctls import Ioctl
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, unpack
 from winsock.abi.structures import INTERFACE_INFO
-from winsock.base.inet import own
+from winsock.base.inet import own, raw
 from winsock.testing import World
 
 ROOM = 4096
 LO = host.if_nametoindex("lo")
+SO_BINDTOIFINDEX = 62  # of Linux
 
 
 @pytest.fixture
@@ -280,6 +281,17 @@ class TestAddresses:
             )
             chosen = winsock.getsockopt(s, level, option)
             assert chosen in (LO, host.htonl(LO))
+
+    @pytest.mark.parametrize("family", [c.AF_INET, c.AF_INET6])
+    def test_bound_by_the_index_of_an_interface(self, world: World, family: int) -> None:
+        s = of(family)
+        winsock.WSAIoctl(s, c.SIO_INDEX_BIND, dword(LO))
+        bound_to = raw.getsockopt(s, host.SOL_SOCKET, SO_BINDTOIFINDEX, 4)
+        assert bound_to == struct.pack("=i", LO)
+        for impossible in (0x80000000, 0xFFFFFFFF):
+            with refused(WSAEINVAL):
+                winsock.WSAIoctl(s, c.SIO_INDEX_BIND, dword(impossible))
+        assert raw.getsockopt(s, host.SOL_SOCKET, SO_BINDTOIFINDEX, 4) == bound_to
 
 
 CHANGES = [
