@@ -15,6 +15,7 @@ from winsock.abi import address_lists, guids, protocol_info, sockaddr, structure
 from winsock.abi.constants import AF_HYPERV, AF_INET, AF_INET6, AF_UNIX, UNIX_PATH_MAX
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL
 from winsock.abi.guids import GUID
+from winsock.abi.message import WSA_CMSG_SPACE, WSACMSGHDR, pack_control, unpack_control
 from winsock.abi.options import Linger
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.abi.sockaddr import Sockaddr, SockaddrHv, SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
@@ -237,6 +238,22 @@ def _holds_tcp_info(data: bytes, found: Any) -> None:
     assert view.BytesOut == int.from_bytes(padded[200:208], "little")
 
 
+def _holds_control(data: bytes, found: Any) -> None:
+    """Each object ends where its length says, and what is taken apart is the same when it is made anew."""
+    if isinstance(found, Refused):
+        lengths = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data) - 15, 8)]
+        assert any(not 16 <= length <= len(data) for length in lengths) or len(data) > 16
+        return
+    assert unpack_control(pack_control(*found)) == found
+    assert sum(WSA_CMSG_SPACE(len(item.data)) for item in found) <= -(-len(data) // 8) * 8
+    assert all(item.data in data for item in found)
+
+
+_CONTROL = [
+    b"",
+    pack_control(WSACMSGHDR(0, 19, bytes(8))),
+    pack_control(WSACMSGHDR(41, 39, b"\1\2\3\4"), WSACMSGHDR(17, 2, b""), WSACMSGHDR(0, 50, b"123")),
+]
 _TCP_INFO = [bytes(248), b"\1" + Random(1).randbytes(247), b"\1" + b"\0\1\0\0" * 61]
 
 PARSERS = [
@@ -249,6 +266,7 @@ PARSERS = [
     Parser("address list", [address_lists.pack(_ADDRESSES), address_lists.pack([])], _address_list, FAULT, _holds_list),
     Parser("WSAPROTOCOL_INFO", _ENTRIES, WSAPROTOCOL_INFO.unpack, ValueError, _holds_entry),
     Parser("GUID", [_GUID.pack(), guids.GUID_NULL.pack()], GUID.unpack, ValueError, _holds_guid),
+    Parser("control data", _CONTROL, unpack_control, frozenset({WSAEINVAL}), _holds_control),
     Parser("number", [b"\1", b"\1\0\0\0", b"\xff" * 8], number, FAULT, _holds_number),
     Parser("linger", [b"\1\0\5\0", bytes(4), bytes(8)], linger, FAULT, _holds_linger),
     Parser("tcp_info", _TCP_INFO, lambda data: tcp_info.translate(data, 4096, None), frozenset(), _holds_tcp_info),
