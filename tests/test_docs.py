@@ -30,6 +30,7 @@ from winsock.abi.constants import (
     WSA_FLAG_MULTIPOINT_D_LEAF,
 )
 from winsock.abi.errors import WSAENOPROTOOPT, WinsockError, name_of
+from winsock.abi.guids import WSAID_WSASENDMSG
 from winsock.abi.sockaddr import SockaddrIn
 from winsock.api.completion import WSAGetOverlappedResult
 from winsock.api.options import WSAIoctl, getsockopt, ioctlsocket, setsockopt
@@ -195,6 +196,7 @@ def set_to_itself(s: int, row: options.Option) -> None:
 GROUP, LOOPBACK = inet_aton("239.1.2.3"), inet_aton("127.0.0.1")
 INPUTS = {
     "": b"",
+    "GUID": WSAID_WSASENDMSG.pack(),
     "DWORD": bytes(4),
     "BOOL": bytes(4),
     "INT": b"\1\0\0\0",

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from winsock.abi.constants import *  # noqa: F403
     from winsock.abi.errors import *  # noqa: F403
     from winsock.abi.guids import GUID as GUID
+    from winsock.abi.message import WSA_CMSG_LEN as WSA_CMSG_LEN
+    from winsock.abi.message import WSA_CMSG_SPACE as WSA_CMSG_SPACE
+    from winsock.abi.message import WSACMSGHDR as WSACMSGHDR
     from winsock.abi.message import WSAMSG as WSAMSG
+    from winsock.abi.message import pack_control as pack_control
+    from winsock.abi.message import unpack_control as unpack_control
     from winsock.abi.options import Linger as Linger
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO as WSAPROTOCOL_INFO
     from winsock.abi.protocol_info import WSAPROTOCOLCHAIN as WSAPROTOCOLCHAIN
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
     from winsock.overlapped.messages import MessageQueue as MessageQueue
     from winsock.spi.calling import Call as Call
     from winsock.spi.calling import current_call as current_call
+    from winsock.spi.extensions import ExtensionFunction as ExtensionFunction
     from winsock.spi.handles import NonIfsLayer as NonIfsLayer
     from winsock.spi.layer import Layer as Layer
     from winsock.spi.provider import WSPDATA as WSPDATA
@@ -69,6 +75,7 @@ _NAMES = {
     "Call": "winsock.spi.calling",
     "Catalog": "winsock.catalog.entries",
     "ErrorCode": "winsock.abi.errors",
+    "ExtensionFunction": "winsock.spi.extensions",
     "FreeAddrInfoEx": "winsock.api.lookups",
     "GUID": "winsock.abi.guids",
     "GetAddrInfoEx": "winsock.api.lookups",
@@ -110,6 +117,7 @@ _NAMES = {
     "WSAAsyncGetServByPort": "winsock.api.databases",
     "WSAAsyncSelect": "winsock.api.events",
     "WSACancelAsyncRequest": "winsock.api.databases",
+    "WSACMSGHDR": "winsock.abi.message",
     "WSACancelBlockingCall": "winsock.api.blocking",
     "WSACleanup": "winsock.api.startup",
     "WSACloseEvent": "winsock.api.events",
@@ -186,6 +194,8 @@ _NAMES = {
     "WSAUnadvertiseProvider": "winsock.api.namespaces",
     "WSAUnhookBlockingHook": "winsock.api.blocking",
     "WSAWaitForMultipleEvents": "winsock.api.events",
+    "WSA_CMSG_LEN": "winsock.abi.message",
+    "WSA_CMSG_SPACE": "winsock.abi.message",
     "WSCDeinstallProvider": "winsock.api.install",
     "WSCDeinstallProvider32": "winsock.api.install",
     "WSCEnableNSProvider": "winsock.api.namespaces",
@@ -262,6 +272,7 @@ _NAMES = {
     "ntohl": "winsock.api.byteorder",
     "ntohll": "winsock.api.byteorder",
     "ntohs": "winsock.api.byteorder",
+    "pack_control": "winsock.abi.message",
     "recv": "winsock.api.transfer",
     "recvfrom": "winsock.api.transfer",
     "select": "winsock.api.waiting",
@@ -273,6 +284,7 @@ _NAMES = {
     "shutdown": "winsock.api.sockets",
     "socket": "winsock.api.sockets",
     "started": "winsock.dispatcher.process",
+    "unpack_control": "winsock.abi.message",
 }
 """Public name -> the module that it lives in."""
 

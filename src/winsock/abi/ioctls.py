@@ -40,8 +40,8 @@ def _host(name: str, takes: str, gives: str, note: str = "") -> Ioctl:
     return Ioctl(getattr(constants, name), name, takes, gives, False, "host", "base", note)
 
 
-def _emulated(name: str, takes: str, gives: str, note: str = "") -> Ioctl:
-    return Ioctl(getattr(constants, name), name, takes, gives, False, "emulated", "base", note)
+def _emulated(name: str, takes: str, gives: str, note: str = "", answered_by: str = "base") -> Ioctl:
+    return Ioctl(getattr(constants, name), name, takes, gives, False, "emulated", answered_by, note)
 
 
 def _emulated_waiting(name: str, takes: str, gives: str, note: str = "") -> Ioctl:
@@ -61,6 +61,7 @@ WAITS = True
 _NEVER = "no Windows has it"
 _NO_QOS = "there is no quality of service here"
 _NOT_YET = "not there yet"
+_POINTERS = "WSAID_WSASENDMSG; WSAEINVAL for others; the answer can be called (winsock.spi.extensions)"
 _UNDOCUMENTED = "no page says what it does; SIO_RCVALL is there"
 _OFFSETS = "pointers are offsets from the list's beginning (winsock.abi.address_lists)"
 _NO_RESERVATIONS = "Linux has no port reservations"
@@ -85,7 +86,7 @@ ROWS: tuple[Ioctl, ...] = (
     _refused("SIO_FIND_ROUTE", "sockaddr", "sockaddr", "obsolete; SIO_ROUTING_INTERFACE_QUERY is there"),
     _no_option("SIO_FLUSH", "", "", "the kernel keeps what was given to it"),
     _emulated("SIO_GET_BROADCAST_ADDRESS", "", "sockaddr", "255.255.255.255; WSAENOPROTOOPT for IPv6 and TCP"),
-    _refused("SIO_GET_EXTENSION_FUNCTION_POINTER", "GUID", "pointer", _NOT_YET, answered_by="layer"),
+    _emulated("SIO_GET_EXTENSION_FUNCTION_POINTER", "GUID", "pointer", _POINTERS, answered_by="layer"),
     _refused("SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER", "GUID", "pointer", _NOT_YET, answered_by="layer"),
     _no_option("SIO_GET_QOS", "", "QOS", _NO_QOS),
     _no_option("SIO_GET_GROUP_QOS", "", "QOS", _NO_QOS),

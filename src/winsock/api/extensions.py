@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from winsock.abi.constants import MSG_PARTIAL, SOCK_DGRAM, SOCK_RAW
-from winsock.abi.errors import WSAEFAULT, WSAEMSGSIZE, WSAEOPNOTSUPP, WinsockError
+from winsock.abi.constants import MSG_PARTIAL, SIO_GET_EXTENSION_FUNCTION_POINTER, SOCK_DGRAM, SOCK_RAW
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAEMSGSIZE, WinsockError
+from winsock.abi.guids import GUID, WSAID_WSASENDMSG
 from winsock.abi.message import WSAMSG
 from winsock.api.addresses import address_for
+from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
-from winsock.spi.provider import WriteBuffer
+from winsock.spi.extensions import SIZE, ExtensionFunction
+from winsock.spi.provider import WriteBuffer, unsupported
 
 
 @function
@@ -22,20 +25,33 @@ def WSASendMsg(
 ) -> int | None:
     """Send a message of datagrams or raw packets; how many bytes went.
 
-    Raises what `sendto` does; WSAEOPNOTSUPP for a stream, and for control data. Source: nf-winsock2-wsasendmsg.
+    Control data goes by the extension function of the provider, which leaves the table aside: WSAEOPNOTSUPP where a
+    layer has a WSPSend or WSPSendTo of its own, and for control data of a provider without that function. Raises what
+    `sendto` does; WSAEINVAL for a stream, and for control data that is not known; WSAEFAULT. Source:
+    nf-winsock2-wsasendmsg.
     """
     record = find(s)
     info = record.entry.info
     if not isinstance(message, WSAMSG):
         raise WinsockError(WSAEFAULT, f"message: {message!r} is no WSAMSG")
     if info.iSocketType not in (SOCK_DGRAM, SOCK_RAW):
-        raise WinsockError(WSAEOPNOTSUPP, f"s: {info.szProtocol} has no messages")
-    if message.control:
-        raise WinsockError(WSAEOPNOTSUPP, f"message: {info.szProtocol} takes no control data")
+        raise WinsockError(WSAEINVAL, f"s: {info.szProtocol} has no messages")
+    if message.name is not None:
+        message = message._replace(name=address_for(record, message.name, "message"))
+    if message.control != b"":
+        send: Callable[..., int | None] = _extension(record, WSAID_WSASENDMSG)
+        return send(s, message, flags, overlapped, completion_routine)
     if message.name is None:
         return record.table.WSPSend(s, message.buffers, flags, overlapped, completion_routine)
-    name = address_for(record, message.name, "message")
-    return record.table.WSPSendTo(s, message.buffers, flags, name, overlapped, completion_routine)
+    return record.table.WSPSendTo(s, message.buffers, flags, message.name, overlapped, completion_routine)
+
+
+def _extension(record: Record, guid: GUID) -> ExtensionFunction:
+    """A function of the provider's; WSAEOPNOTSUPP where it has none that can be called from here."""
+    found = record.table.WSPIoctl(record.handle, SIO_GET_EXTENSION_FUNCTION_POINTER, guid.pack(), SIZE)
+    if not isinstance(found, ExtensionFunction):
+        raise unsupported("control data")
+    return found
 
 
 @function

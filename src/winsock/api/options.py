@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
-from winsock.abi.constants import FIONBIO, IOC_IN, IOC_OUT, SO_OPENTYPE, SOL_SOCKET
+from winsock.abi.constants import (
+    FIONBIO,
+    IOC_IN,
+    IOC_OUT,
+    SIO_GET_EXTENSION_FUNCTION_POINTER,
+    SO_OPENTYPE,
+    SOL_SOCKET,
+)
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import threads
-from winsock.dispatcher.route import find, function, require_started
+from winsock.dispatcher.route import find, function, note, require_started
+from winsock.spi.extensions import ExtensionFunction
 from winsock.spi.provider import OptionValue, ReadBuffer
 
 _DWORD = struct.Struct("<I")
@@ -87,11 +96,27 @@ def WSAIoctl(
 ) -> bytes | None:
     """Control a socket; the bytes that the code puts out, `out_size` of them at the most.
 
-    Raises WSAEFAULT, WSAEINVAL, WSAEOPNOTSUPP, WSAENOPROTOOPT, WSAENOTSOCK, WSANOTINITIALISED. Source:
-    nf-winsock2-wsaioctl.
+    A function that SIO_GET_EXTENSION_FUNCTION_POINTER puts out is an `ExtensionFunction`, which can be called. Raises
+    WSAEFAULT, WSAEINVAL, WSAEOPNOTSUPP, WSAENOPROTOOPT, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-wsaioctl.
     """
     record = find(s)
     out: bytes | None = record.table.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine)
     if code == FIONBIO:
         record.note_mode(blocking=not any(bytes(in_buffer or b"")[: _DWORD.size]))
-    return out
+    return _with_last_error(out) if code == SIO_GET_EXTENSION_FUNCTION_POINTER else out
+
+
+def _with_last_error(out: bytes | None) -> bytes | None:
+    """An extension function whose errors are the thread's last error, too, as they are on Windows."""
+    if not isinstance(out, ExtensionFunction):
+        return out
+    function = out.function
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except WinsockError as error:
+            note(error)
+            raise
+
+    return ExtensionFunction(noting, like=out)

@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from winsock.abi import guids
 from winsock.abi.constants import (
     AF_INET6,
     AF_UNSPEC,
@@ -35,6 +34,7 @@ from winsock.abi.constants import (
     SOL_SOCKET,
 )
 from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEINVAL, WinsockError
+from winsock.abi.guids import GUID
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
 from winsock.spi.guard import failure, guarded, refusal
@@ -70,17 +70,6 @@ STRUCTURAL = (
     "WSPStringToAddress",
 )
 """The slots that every layer owns, beside those that it overrides."""
-
-EXTENSIONS = {
-    guids.WSAID_ACCEPTEX: "WSPAccept",
-    guids.WSAID_CONNECTEX: "WSPConnect",
-    guids.WSAID_DISCONNECTEX: "WSPShutdown",
-    guids.WSAID_TRANSMITFILE: "WSPSend",
-    guids.WSAID_TRANSMITPACKETS: "WSPSend",
-    guids.WSAID_WSARECVMSG: "WSPRecvFrom",
-    guids.WSAID_WSASENDMSG: "WSPSendTo",
-}
-"""Extension functions, which leave the table aside, and the function whose override they would go round."""
 
 ABORTIVE = (1, 0)
 """Linger of no time: closing resets the connection."""
@@ -356,9 +345,12 @@ class Layer(Provider):
         """An extension function of the base would go round an override: refuse to hand it out."""
         if in_buffer is None or len(in_buffer) < 16:
             return
-        function = EXTENSIONS.get(guids.GUID.unpack(in_buffer))
-        if function in overridden(type(self)):
-            raise unsupported(f"the extension function that goes round {self.name}'s {function}")
+        from winsock.spi.extensions import GOES_ROUND
+
+        mine = overridden(type(self))
+        for function in GOES_ROUND.get(GUID.unpack(in_buffer), ()):
+            if function in mine:
+                raise unsupported(f"the extension function that goes round {self.name}'s {function}")
 
 
 Layer.plain = Layer

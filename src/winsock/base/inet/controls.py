@@ -30,6 +30,7 @@ from winsock.abi.constants import (
     SIO_BSP_HANDLE_POLL,
     SIO_BSP_HANDLE_SELECT,
     SIO_GET_BROADCAST_ADDRESS,
+    SIO_GET_EXTENSION_FUNCTION_POINTER,
     SIO_GET_INTERFACE_LIST,
     SIO_GET_MULTICAST_FILTER,
     SIO_IDEAL_SEND_BACKLOG_QUERY,
@@ -81,6 +82,7 @@ _INDEX = struct.Struct("=I")
 _SOCKADDR_IN_SIZE, _SOCKADDR_IN6_SIZE = 16, 28
 _IP_MSFILTER_SIZE, _GROUP_FILTER_SIZE = 16, 144
 _ADDRESS_LIST_HEADER = 8
+_GUID_SIZE, _POINTER_SIZE = 16, 8
 _KEEP_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
 _KEEP_INTERVAL = getattr(socket, "TCP_KEEPINTVL", None)
 _SO_PEEK_OFF = 42  # of Linux
@@ -331,6 +333,7 @@ COMMON_ROWS: dict[int, Row] = {
 
 _ROWS: dict[int, Row] = {
     **COMMON_ROWS,
+    SIO_GET_EXTENSION_FUNCTION_POINTER: Row("extensions:pointer", _GUID_SIZE, _POINTER_SIZE),
     # Addresses and routes
     SIO_ADDRESS_LIST_QUERY: Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER),
     SIO_ADDRESS_LIST_SORT: Row(

@@ -38,7 +38,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import failures, own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
-from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
+from winsock.base.inet.own import MARKING, SOCKETS, Control, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
@@ -130,6 +130,18 @@ class Data(Sockets):
         """
         return self._send(s, buffers, flags, to, overlapped, "WSPSendTo")
 
+    def send_message(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int,
+        to: Sockaddr | None,
+        overlapped: object,
+        control: Control,
+    ) -> int:
+        """Send a datagram with control data, to an address or to the peer."""
+        return self._send(s, buffers, flags, to, overlapped, "WSASendMsg", control)
+
     def _send(
         self,
         s: int,
@@ -138,6 +150,7 @@ class Data(Sockets):
         to: Sockaddr | None,
         overlapped: object,
         function: str,
+        control: Control = (),
     ) -> int:
         record = SOCKETS.get(s)
         refuse_overlapped(function, record, overlapped)
@@ -146,10 +159,9 @@ class Data(Sockets):
         self._check_send_flags(flags)
         host_flags = _host_flags(flags) | _NOSIGNAL
         if record is None:
-            count = raw.sendmsg(s, buffers, host_flags, None if not self.datagrams else to)
-            while count == -errno.EINTR:
+            to = to if self.datagrams else None
+            while (count := raw.sendmsg(s, buffers, host_flags, to, control)) == -errno.EINTR:
                 self.ask_after_interrupt(function)
-                count = raw.sendmsg(s, buffers, host_flags, None if not self.datagrams else to)
             if count < 0:
                 raise from_errno(-count)
             return count
@@ -163,7 +175,7 @@ class Data(Sockets):
                 return sum(_sizes(buffers))
         elif function == "WSPSendTo" and record.phase != own.CONNECTED:
             raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")
-        return self._send_own(record, buffers, host_flags, to)
+        return self._send_own(record, buffers, host_flags, to, control)
 
     def _check_send_flags(self, flags: int) -> None:
         if flags & ~_SEND_FLAGS:
@@ -173,16 +185,23 @@ class Data(Sockets):
         if flags & MSG_OOB and not self.info.dwServiceFlags1 & XP1_EXPEDITED_DATA:
             raise WinsockError(WSAEOPNOTSUPP, f"flags: {self.info.szProtocol} has no urgent data (MSG_OOB)")
 
-    def _send_own(self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
+    def _send_own(
+        self,
+        record: OwnSocket,
+        buffers: Sequence[ReadBuffer],
+        host_flags: int,
+        to: Sockaddr | None,
+        control: Control,
+    ) -> int:
         if HOOKED:
             from winsock.base.inet import hooks
 
             if hooks.is_hooked() and record.blocking:
-                return hooks.send(self, record, buffers, host_flags, to)
+                return hooks.send(self, record, buffers, host_flags, to, control)
         try:
-            count = record.sendmsg(buffers, (), host_flags, to and tuple(to))
+            count = record.sendmsg(buffers, control, host_flags, to and tuple(to))
         except OSError as error:
-            return self.after_send_error(record, buffers, host_flags, to, error)
+            return self.after_send_error(record, buffers, host_flags, to, error, control)
         except _NO_BUFFER as error:
             raise failures.no_buffer(error) from None
         return self._send_rest(record, buffers, host_flags, count) if record.stream and record.blocking else count
@@ -201,7 +220,13 @@ class Data(Sockets):
         return sent
 
     def after_send_error(
-        self, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None, error: OSError
+        self,
+        record: OwnSocket,
+        buffers: Sequence[ReadBuffer],
+        host_flags: int,
+        to: Sockaddr | None,
+        error: OSError,
+        control: Control = (),
     ) -> int:
         """Send once more where that helps, or raise what the error is in Winsock."""
         number = error.errno or errno.EIO
@@ -209,7 +234,7 @@ class Data(Sockets):
             # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
             record.reset_pending = record.reports_resets
             try:
-                return record.sendmsg(buffers, (), host_flags, to and tuple(to))
+                return record.sendmsg(buffers, control, host_flags, to and tuple(to))
             except OSError as second:
                 number = second.errno or errno.EIO
         raise failures.send_error(record, number)

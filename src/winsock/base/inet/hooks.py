@@ -23,7 +23,7 @@ from winsock.abi.errors import WSAETIMEDOUT, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import raw
 from winsock.base.inet.ground import Ground, cancelled
-from winsock.base.inet.own import OwnSocket
+from winsock.base.inet.own import Control, OwnSocket
 from winsock.spi.blocking import HOOKED, ask, refuse_nested
 from winsock.spi.provider import ReadBuffer
 
@@ -100,7 +100,14 @@ def wait_for_some(provider: Ground, ready: Callable[[float], bool], timeout_s: f
     look(provider, "WSPSelect", is_done, None)
 
 
-def send(provider: Data, record: OwnSocket, buffers: Sequence[ReadBuffer], host_flags: int, to: Sockaddr | None) -> int:
+def send(
+    provider: Data,
+    record: OwnSocket,
+    buffers: Sequence[ReadBuffer],
+    host_flags: int,
+    to: Sockaddr | None,
+    control: Control = (),
+) -> int:
     """Send all; a stream that is cancelled after a part of it is reset, for nobody could go on from there."""
     rest = memoryview(b"".join(bytes(buffer) for buffer in buffers))
     total, sent = len(rest), 0
@@ -112,13 +119,13 @@ def send(provider: Data, record: OwnSocket, buffers: Sequence[ReadBuffer], host_
                 _damage(record)
             raise
         try:
-            sent += record.sendmsg((rest[sent:],), (), host_flags | socket.MSG_DONTWAIT, to and tuple(to))
+            sent += record.sendmsg((rest[sent:],), control, host_flags | socket.MSG_DONTWAIT, to and tuple(to))
         except BlockingIOError:
             continue
         except OSError as error:
             if sent:
                 return sent
-            return provider.after_send_error(record, (rest,), host_flags, to, error)
+            return provider.after_send_error(record, (rest,), host_flags, to, error, control)
         if sent >= total:
             return sent
 

@@ -12,6 +12,8 @@ of the errno.
 from __future__ import annotations
 
 import ctypes
+import socket
+import struct
 from collections.abc import Sequence
 from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_ssize_t, c_uint32, c_void_p, get_errno
 
@@ -19,9 +21,11 @@ from winsock import host
 from winsock.abi.errors import WinsockError, from_errno
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet.addresses import pack, unpack
+from winsock.base.inet.own import Control
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _ADDRESS_SIZE = 128
+_CMSGHDR = struct.Struct("@Nii")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # Arguments that are all ints and bytes need no declaration, and the call is a third faster without.
@@ -131,7 +135,9 @@ def setsockopt(descriptor: int, level: int, optname: int, value: bytes) -> None:
         raise from_errno(get_errno())
 
 
-def sendmsg(descriptor: int, buffers: Sequence[ReadBuffer], flags: int, to: Sockaddr | None) -> int:
+def sendmsg(
+    descriptor: int, buffers: Sequence[ReadBuffer], flags: int, to: Sockaddr | None, control: Control = ()
+) -> int:
     """sendmsg(2): how many bytes went, or minus the errno."""
     data = [bytes(buffer) for buffer in buffers]
     vectors = (_Iovec * len(data))()
@@ -143,8 +149,18 @@ def sendmsg(descriptor: int, buffers: Sequence[ReadBuffer], flags: int, to: Sock
     if name:
         header.name = ctypes.cast(c_char_p(name), c_void_p).value
         header.name_length = len(name)
+    objects = b"".join(_packed(*item) for item in control)
+    if objects:
+        header.control = ctypes.cast(c_char_p(objects), c_void_p).value
+        header.control_length = len(objects)
     count: int = _sendmsg(descriptor, byref(header), flags)
     return count if count >= 0 else -get_errno()
+
+
+def _packed(level: int, kind: int, data: bytes) -> bytes:
+    """An object of control data as the kernel reads it."""
+    size = socket.CMSG_SPACE(len(data))
+    return (_CMSGHDR.pack(socket.CMSG_LEN(len(data)), level, kind) + data).ljust(size, b"\0")
 
 
 def recvmsg(descriptor: int, buffers: Sequence[WriteBuffer], flags: int) -> tuple[int, int, Sockaddr | None]:

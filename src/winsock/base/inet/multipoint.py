@@ -24,7 +24,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own, raw
-from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet, require_socket
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _send_there(record: OwnSocket, group: SockaddrIn | SockaddrIn6) -> None:
     def send(data: ReadBuffer, flags: int = 0) -> int:
         return sendmsg((data,), (), flags, there)
 
-    def send_parts(parts: list[ReadBuffer], more: object, flags: int, to: tuple[object, ...] | None) -> int:
-        return sendmsg(parts, (), flags, there if to is None else to)
+    def send_parts(parts: list[ReadBuffer], control: Control, flags: int, to: tuple[object, ...] | None) -> int:
+        return sendmsg(parts, control, flags, there if to is None else to)
 
     record.__dict__.update(send=send, sendmsg=send_parts)

@@ -12,8 +12,8 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from winsock.abi.constants import SOCK_STREAM
 from winsock.abi.errors import WSAENOTCONN
@@ -40,6 +40,10 @@ else:
 
 # A stream's way through life; a datagram socket is NEW or CONNECTED.
 NEW, CONNECTING, FAILED, CONNECTED, LISTENING = range(5)
+
+
+Control: TypeAlias = "Sequence[tuple[int, int, bytes]]"
+"""Control data as the host has it: level, type and data of each object."""
 
 
 class OwnSocket(_HostObject):

@@ -30,7 +30,7 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw
 from winsock.base.inet.connections import ZEROS
 from winsock.base.inet.creation import check_kind
-from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.provider import Inet
 from winsock.base.inet.sockets import require_inet
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
@@ -187,12 +187,32 @@ class Packets(Inet):
             record.bound = True
         return count
 
-    def _answered(self, record: OwnSocket, buffers: Sequence[ReadBuffer], to: Sockaddr | None) -> int | None:
+    def send_message(
+        self,
+        s: int,
+        buffers: Sequence[ReadBuffer],
+        flags: int,
+        to: Sockaddr | None,
+        overlapped: object,
+        control: Control,
+    ) -> int:
+        """Send one packet with control data. WSAEACCES for TCP."""
+        record = _own(s)
+        address = None if to is None else _without_port(to)
+        count = self._answered(record, buffers, address, control)
+        if count is None:
+            count = super().send_message(s, buffers, flags, address, overlapped, control)
+            record.bound = True
+        return count
+
+    def _answered(
+        self, record: OwnSocket, buffers: Sequence[ReadBuffer], to: Sockaddr | None, control: Control = ()
+    ) -> int | None:
         """What becomes of a packet that does not go the usual way: it is dropped, or the socket listens elsewhere."""
         lost = self._lost(record, buffers)
         if lost is not None or record.sniffer is None:
             return lost
-        count = raw.sendmsg(record.sniffer.kept, buffers, 0, to)
+        count = raw.sendmsg(record.sniffer.kept, buffers, 0, to, control)
         if count < 0:
             raise from_errno(-count)
         return count

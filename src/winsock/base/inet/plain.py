@@ -74,7 +74,9 @@ def setsockopt(descriptor: int, level: int, optname: int, value: bytes) -> None:
     _raising(_sock(descriptor).setsockopt, level, optname, value)
 
 
-def sendmsg(descriptor: int, buffers: Sequence[ReadBuffer], flags: int, to: Sockaddr | None) -> int:
+def sendmsg(
+    descriptor: int, buffers: Sequence[ReadBuffer], flags: int, to: Sockaddr | None, control: own.Control = ()
+) -> int:
     """Only adopted descriptors come here, of which there are none."""
     raise WinsockError(WSAENOTSOCK, f"{descriptor} is no socket of this process's own")
 
