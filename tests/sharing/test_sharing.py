@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import resource
 import signal
 import socket as host
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,17 +26,22 @@ from tests.refusals import refused
 from tests.sharing.other import Other
 from winsock.abi.constants import (
     FD_CLOSE,
+    FD_OOB,
     FD_READ,
     FIONBIO,
+    FIONREAD,
     FROM_PROTOCOL_INFO,
+    MSG_OOB,
     MSG_PEEK,
     MSG_WAITALL,
+    SIOCATMARK,
     SO_ACCEPTCONN,
     SO_DEBUG,
     SO_DONTROUTE,
     SO_EXCLUSIVEADDRUSE,
     SO_KEEPALIVE,
     SO_LINGER,
+    SO_OOBINLINE,
     SO_PROTOCOL_INFO,
     SO_RCVBUF,
     SO_RCVTIMEO,
@@ -57,8 +65,10 @@ from winsock.abi.options import Linger
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.api import events, options, sharing, sockets, transfer, waiting
 from winsock.base import handover
+from winsock.base.inet import urgent
 from winsock.base.inet.own import SOCKETS
 from winsock.dispatcher.records import forget, records
+from winsock.host import queues
 from winsock.overlapped.messages import MessageQueue
 from winsock.testing import World, through
 
@@ -144,6 +154,12 @@ def is_asleep(thread: threading.Thread) -> bool:
     task = Path(f"/proc/self/task/{thread.native_id}")
     state = task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
     return state == "S" and "futex" not in task.joinpath("wchan").read_text()
+
+
+def is_in(function: str, thread: threading.Thread) -> bool:
+    """Whether that is where a thread is at the moment."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == function
 
 
 def wait_for_handovers() -> None:
@@ -689,6 +705,177 @@ class TestEvents:
     @staticmethod
     def close(event: int) -> None:
         events.WSACloseEvent(event)
+
+
+class TestUrgent:
+    """Urgent data of one socket: whoever takes it has taken it for all."""
+
+    @pytest.fixture
+    def ends(self, world: World, partner: Other) -> tuple[int, int, str]:
+        """A client; the server's end here, and there."""
+        client, server = world.connected()
+        return client, server, partner.take(sharing.WSADuplicateSocket(server, partner.id))
+
+    def send(self, client: int, *pieces: bytes) -> None:
+        for piece in pieces:
+            transfer.send(client, piece, MSG_OOB if piece == b"!" else 0)
+
+    def holds(self, s: int, count: int) -> None:
+        """Wait until so much data has come that is not urgent, or is in line."""
+        while options.ioctlsocket(s, FIONREAD) < count:
+            waiting.select(0, [s], None, None, SECONDS)
+
+    def is_urgent(self, s: int) -> bool:
+        return waiting.select(0, None, None, [s], SECONDS)[2] == [s]
+
+    def marks(self, server: int, partner: Other, there: str) -> set[int]:
+        """What SIOCATMARK says, here and there."""
+        return {options.ioctlsocket(server, SIOCATMARK), int(partner.do(f"ioctlsocket({there}, SIOCATMARK)"))}
+
+    def test_taken_there_it_is_gone_here(self, ends: tuple[int, int, str], partner: Other) -> None:
+        client, server, there = ends
+        self.send(client, b"ab", b"!", b"cd")
+        assert self.is_urgent(server)
+        assert partner.do(f"select(0, None, None, [{there}], {SECONDS})") == f"([], [], [{there}])"
+        assert self.marks(server, partner, there) == {0}
+        assert partner.do(f"recv({there}, 9, MSG_OOB | MSG_PEEK)") == "b'!'"
+        assert transfer.recv(server, 9, MSG_OOB | MSG_PEEK) == b"!"
+        assert self.marks(server, partner, there) == {0}
+        assert partner.do(f"recv({there}, 9, MSG_OOB)") == "b'!'"
+        assert self.marks(server, partner, there) == {1}
+        assert waiting.select(0, None, None, [server], 0) == ([], [], [])
+        with refused(WSAEINVAL):
+            transfer.recv(server, 9, MSG_OOB)
+        assert transfer.recv(server, 9) == b"ab", "a receive ends where it was"
+        self.holds(server, 2)
+        assert partner.do(f"recv({there}, 9)") == "b'cd'"
+
+    def test_taken_here_it_is_gone_there(self, ends: tuple[int, int, str], partner: Other) -> None:
+        client, server, there = ends
+        self.send(client, b"!")
+        assert self.is_urgent(server)
+        assert transfer.recv(server, 9, MSG_OOB) == b"!"
+        assert partner.do(f"recv({there}, 9, MSG_OOB)") == "WSAEINVAL"
+        assert partner.do(f"select(0, None, None, [{there}], 0)") == "([], [], [])"
+        assert self.marks(server, partner, there) == {1}
+
+    @pytest.mark.parametrize("when", ["before", "here", "there"])
+    def test_in_line_it_takes_three_receives_whoever_makes_them(self, world: World, partner: Other, when: str) -> None:
+        client, server = world.connected()
+        if when == "before":
+            options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+        there = partner.take(sharing.WSADuplicateSocket(server, partner.id))
+        if when == "here":
+            options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+        if when == "there":
+            partner.do(f"setsockopt({there}, SOL_SOCKET, SO_OOBINLINE, 1)")
+        assert options.getsockopt(server, SOL_SOCKET, SO_OOBINLINE) == 1
+        for _ in range(2):
+            self.send(client, b"ab", b"!", b"cd", b"ef")
+            self.holds(server, 2)
+            assert self.marks(server, partner, there) == {0}
+            assert transfer.recv(server, 1) == b"a"
+            assert partner.do(f"recv({there}, 9)") == "b'b'"
+            assert self.marks(server, partner, there) == {0}
+            assert partner.do(f"recv({there}, 9, MSG_PEEK)") == "b'!'"
+            assert transfer.recv(server, 9) == b"!"
+            assert self.marks(server, partner, there) == {1}
+            self.holds(server, 4)
+            assert partner.do(f"recv({there}, 9)") == "b'cdef'"
+            with refused(WSAEINVAL):
+                transfer.recv(server, 9, MSG_OOB)
+            assert partner.do(f"recv({there}, 9, MSG_OOB)") == "WSAEINVAL"
+
+    @pytest.mark.parametrize("first", ["select", "share"])
+    def test_whoever_asked_last_is_told_each_time(self, world: World, partner: Other, first: str) -> None:
+        """OOB-007, whichever process takes it."""
+        client, server = world.connected()
+        event = events.WSACreateEvent()
+        if first == "select":
+            events.WSAEventSelect(server, event, FD_READ | FD_OOB)
+        there = partner.take(sharing.WSADuplicateSocket(server, partner.id))
+        if first == "share":
+            events.WSAEventSelect(server, event, FD_READ | FD_OOB)
+        for who in ("there", "here", "there"):
+            self.send(client, b"!")
+            assert events.WSAWaitForMultipleEvents([event], True, SECONDS * 1000) == WSA_WAIT_EVENT_0
+            assert events.WSAEnumNetworkEvents(server, event).lNetworkEvents == FD_OOB
+            if who == "there":
+                assert partner.do(f"recv({there}, 9, MSG_OOB)") == "b'!'"
+            else:
+                assert transfer.recv(server, 9, MSG_OOB) == b"!"
+            assert events.WSAWaitForMultipleEvents([event], True, 0) == WSA_WAIT_TIMEOUT
+        events.WSACloseEvent(event)
+
+    def test_who_died_while_taking_it_stops_nobody(self, base_world: World) -> None:
+        """The number of such receives stays odd, which means that somebody is at it: it is asked anew each time."""
+        client, server = base_world.connected()
+        twin = twin_of(server)
+        page = SOCKETS[server].shared.page  # type: ignore[union-attr]
+        page.urgent_receives = 7
+        event = events.WSACreateEvent()
+        events.WSAEventSelect(server, event, FD_READ | FD_OOB)
+        for expected in (10, 12):
+            self.send(client, b"!")
+            assert events.WSAWaitForMultipleEvents([event], True, SECONDS * 1000) == WSA_WAIT_EVENT_0
+            assert events.WSAEnumNetworkEvents(server, event).lNetworkEvents == FD_OOB
+            assert transfer.recv(twin, 9, MSG_OOB) == b"!"
+            assert page.urgent_receives == expected
+        events.WSACloseEvent(event)
+
+    def test_of_two_threads_none_goes_across_it(self, base_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """OOB-013: one takes what stands before the mark while another, who has looked for it there, is about to."""
+        client, server = base_world.connected()
+        options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+        twin = twin_of(server)
+        self.send(client, b"ab", b"!", b"cd")
+        self.holds(server, 5)
+        got: list[bytes] = []
+        second = threading.Thread(target=lambda: got.append(transfer.recv(twin, 9)), daemon=True)
+        ask = queues.ask_or_0
+
+        def ask_and_wait(handle: int, question: int) -> int:
+            answer = ask(handle, question)
+            monkeypatch.undo()
+            second.start()
+            while second.is_alive() and not is_in("alone", second):
+                pass
+            return answer
+
+        monkeypatch.setattr(urgent, "ask_or_0", ask_and_wait)
+        got.append(transfer.recv(server, 9))
+        second.join(SECONDS)
+        assert sorted(got) == [b"!", b"ab"]
+        assert transfer.recv(server, 9) == b"cd"
+
+    @pytest.mark.parametrize("receive", ["recv({}, 9)", "recvfrom({}, 9)[0]", "recv({}, 9, MSG_PEEK)"])
+    def test_nor_of_two_processes(self, base_world: World, other: Other, receive: str) -> None:
+        client, server = base_world.connected()
+        options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+        there = other.take(sharing.WSADuplicateSocket(server, other.id))
+        self.send(client, b"ab", b"!")
+        self.holds(server, 3)
+        shared = SOCKETS[server].shared
+        assert shared is not None
+        with shared.alone():
+            other.do(f"begin(lambda: {receive.format(there)})")
+            end = time.monotonic() + SECONDS
+            while not re.search(rf"-> FLOCK +ADVISORY +WRITE {other.id} ", Path("/proc/locks").read_text()):
+                assert time.monotonic() < end, "it does not wait for us"
+        assert other.do("ended()") == repr("b'ab'")
+
+    def test_without_a_descriptor_to_spare_it_works(self, base_world: World) -> None:
+        client, server = base_world.connected()
+        options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
+        twin_of(server)
+        self.send(client, b"ab", b"!")
+        self.holds(server, 3)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            assert [transfer.recv(server, 9) for _ in range(2)] == [b"ab", b"!"]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 class TestClosing:

@@ -53,6 +53,8 @@ class Selection:
         """Bytes that could be read at the last look."""
         self._receives = 0
         """How many receives had been made of a shared socket by then."""
+        self._urgent_receives = 0
+        """The same of those that took urgent bytes."""
         self._wants_room = False
         record.holds_more = True
         for name in _RECEIVES:
@@ -278,6 +280,8 @@ class Selection:
         if events & READABLE:
             self._look_for_bytes()
         if events & URGENT and not self._record.oob_inline:
+            if self._note_urgent_receives():
+                self._recorder.renew(FD_OOB)
             self._recorder.holds(FD_OOB)
         if events & WRITABLE and self._wants_room:
             self._wants_room = False
@@ -330,6 +334,15 @@ class Selection:
             return False
         before, self._receives = self._receives, self._record.shared.page.receives
         return before != self._receives
+
+    def _note_urgent_receives(self) -> bool:
+        """Whether somebody has taken an urgent byte since the last look, or is about to, which is asked again."""
+        if self._record.shared is None:
+            return False
+        before = self._urgent_receives
+        now: int = self._record.shared.page.urgent_receives
+        self._urgent_receives = now - (now & 1)
+        return before != now
 
     def _is_taken_over(self) -> bool:
         """Whether somebody has asked for events since, or for none, through another descriptor."""

@@ -24,7 +24,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from winsock.abi.errors import WSAEINVAL, WinsockError
@@ -50,6 +51,7 @@ _REMEMBERED = (
 )
 _NO_PROTOCOL = -1
 _becoming = threading.Lock()
+_AGAIN = os.O_RDWR | os.O_CLOEXEC
 
 
 class _Page(ctypes.Structure):
@@ -58,6 +60,7 @@ class _Page(ctypes.Structure):
         ("registration", ctypes.c_uint64),
         ("events", ctypes.c_uint32),
         ("receives", ctypes.c_uint32),
+        ("urgent_receives", ctypes.c_uint32),
         ("raw_protocol", ctypes.c_int32),
         *_REMEMBERED,
     )
@@ -102,6 +105,41 @@ class Shared:
     def received(self) -> None:
         """A receive was made: what there is to read now is news."""
         self.page.receives = (self.page.receives + 1) & 0xFFFFFFFF
+
+    @contextmanager
+    def taking_urgent(self) -> Iterator[None]:
+        """For who takes an urgent byte, `alone`: the number of such receives is odd meanwhile, and another after it."""
+        page = self.page
+        page.urgent_receives = (page.urgent_receives | 1) + 2 * (page.urgent_receives & 1) & 0xFFFFFFFF
+        try:
+            yield
+        finally:
+            page.urgent_receives = page.urgent_receives + 1 & 0xFFFFFFFF
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For who looks where the urgent byte is and receives then: nobody else does, in any thread or process.
+
+        Never held by who waits. It is a lock of the page, opened anew: of one file that is open several times each has
+        its own, which ends with its process. Where there is no descriptor left for it, all go on without.
+        """
+        descriptor = self._open_again()
+        if descriptor is None:
+            yield
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a child of a fork may have it, too
+            os.close(descriptor)
+
+    def _open_again(self) -> int | None:
+        with self._lock:
+            try:
+                return None if self._has_ended else os.open(f"/proc/self/fd/{self.descriptor}", _AGAIN)
+            except OSError:
+                return None
 
     def wait(self, record: OwnSocket, events: int, end: float | None) -> None:
         """Until the socket has one of the events, or is closed; at `end` `BlockingIOError`."""
@@ -233,8 +271,9 @@ def _receiving(record: OwnSocket, shared: Shared, receive: Callable[..., Any]) -
 
 def _receiving_parts(record: OwnSocket, shared: Shared, receive: Callable[..., Any]) -> Callable[..., Any]:
     def slot(buffers: Any, size: int, flags: int) -> Any:
-        if flags & socket.MSG_OOB:
-            return receive(buffers, size, flags)
+        if flags & socket.MSG_OOB:  # which never waits
+            with shared.alone(), shared.taking_urgent():
+                return receive(buffers, size, flags)
         if flags & socket.MSG_WAITALL:
             shared.wait(record, select.POLLIN, hooks.deadline(record, socket.SO_RCVTIMEO))
             result = receive(buffers, size, flags)
@@ -251,7 +290,11 @@ def _patient(record: OwnSocket, shared: Shared, receive: Callable[[], Any]) -> A
     is_first = True
     while True:
         try:
-            result = receive()
+            if record.oob_inline:
+                with shared.alone():
+                    result = receive()
+            else:
+                result = receive()
         except BlockingIOError:
             if record.closed or not record.blocking:
                 raise
