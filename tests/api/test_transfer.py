@@ -43,6 +43,7 @@ from winsock.abi.errors import (
 )
 from winsock.api import options, sockets, startup, transfer, waiting
 from winsock.base.inet import own
+from winsock.spi.urgent import MARKING
 from winsock.testing import World
 
 UNKNOWN_FLAG = 0x4000
@@ -370,7 +371,7 @@ def test_a_receive_that_tells_an_urgent_byte_brings_it_alone_oob_015(world: Worl
     options.setsockopt(server, SOL_SOCKET, SO_OOBINLINE, 1)
     if adopted:
         own.forget(server)
-    own.MARKING.add(server)
+    MARKING.add(server)
     for data, flags in ((b"before", 0), (b"!", MSG_OOB), (b"after", 0), (b"?", MSG_OOB)):
         transfer.send(client, data, flags)
     sockets.shutdown(client, SD_SEND)
@@ -384,7 +385,7 @@ def test_a_receive_that_tells_an_urgent_byte_brings_it_alone_oob_015(world: Worl
     # the kernel has one mark: what was urgent before another is no more
     assert told == [(b"before!after", 0), (b"?", MSG_OOB), (b"", 0)]
     sockets.closesocket(server)
-    assert server not in own.MARKING
+    assert server not in MARKING
 
 
 def test_errors_are_the_last_error_err_002(world: World) -> None:

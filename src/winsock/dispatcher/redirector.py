@@ -33,8 +33,8 @@ def as_file(handle: int) -> int:
     file already.
 
     The file is a stream. A datagram handle is refused (WSAEOPNOTSUPP): of a datagram a file shows neither whom it came
-    from nor, where it is empty, that it came at all; and an error between two datagrams would end it. Urgent data has
-    no place in a file either: MSG_OOB is WSAEOPNOTSUPP from then on.
+    from nor, where it is empty, that it came at all; and an error between two datagrams would end it. Urgent data goes
+    through it as through any stream, where the provider has such (XP1_EXPEDITED_DATA).
 
     A forked child has the descriptor, and no handle; this process goes on serving it, and should not end before it.
     When this process ends, what was written is delivered, within five seconds.

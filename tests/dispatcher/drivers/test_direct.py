@@ -25,7 +25,6 @@ from winsock.abi import errors as e
 from winsock.abi.options import Linger
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrOther
 from winsock.api import options, sockets, transfer, waiting
-from winsock.base.inet import own
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.core.journal import journal
 from winsock.dispatcher import drivers, handles, loader, process
@@ -36,6 +35,7 @@ from winsock.dispatcher.records import records
 from winsock.spi.layer import Layer
 from winsock.spi.stats import Stats
 from winsock.spi.stream import StreamLayer
+from winsock.spi.urgent import MARKING
 from winsock.testing import World, through
 
 PEERS: list[socket.socket] = []
@@ -601,7 +601,7 @@ class TestUrgentData:
     def test_and_told_by_the_flags_where_the_base_tells_it(self, server: socket.socket) -> None:
         with World(through(ours.Swap)) as world:
             s, peer = connected(world, server)
-            own.MARKING.add(driver_of(s).context(s).lower)
+            MARKING.add(driver_of(s).context(s).lower)
             peer.send(b"ab")
             peer.send(b"c", socket.MSG_OOB)
             peer.send(b"de")
@@ -614,7 +614,7 @@ class TestUrgentData:
     def test_not_so_if_it_was_read_ahead(self, server: socket.socket) -> None:
         with World(through(ours.Swap)) as world:
             s, peer = connected(world, server)
-            own.MARKING.add(driver_of(s).context(s).lower)
+            MARKING.add(driver_of(s).context(s).lower)
             peer.send(b"c", socket.MSG_OOB)
             peer.send(b"de")
             while options.ioctlsocket(s, c.FIONREAD) < 3:

@@ -229,12 +229,6 @@ class TestErrors:
             assert options.getsockopt(s, c.SOL_SOCKET, c.SO_ERROR) == e.WSAENETRESET
             assert options.getsockopt(s, c.SOL_SOCKET, c.SO_ERROR) == 0
 
-    def test_urgent_data_has_no_place(self, world: World) -> None:
-        s, _ = world.file()
-        for call in (lambda: transfer.recv(s, 1, c.MSG_OOB), lambda: transfer.send(s, b"x", c.MSG_OOB)):
-            with refused(e.WSAEOPNOTSUPP, "urgent"):
-                call()
-
     def test_arguments_are_looked_at(self, world: World) -> None:
         s, _ = world.file()
         with refused(e.WSAEFAULT):

@@ -38,10 +38,11 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import failures, own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
-from winsock.base.inet.own import MARKING, SOCKETS, Control, OwnSocket
+from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
+from winsock.spi.urgent import MARKING, first_byte
 
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
 _TRUNC = int(getattr(socket, "MSG_TRUNC", 0))
@@ -330,7 +331,6 @@ class Data(Sockets):
 
         The kernel stops a receive before an urgent byte, and not behind it: so first something must be there.
         """
-        from winsock.base.inet.urgent import first_byte
         from winsock.host.queues import AT_MARK, ask_or_0
 
         if not self._receive(s, (bytearray(1),), MSG_PEEK, overlapped, "WSPRecv")[0]:

@@ -218,10 +218,6 @@ for _name in _HERE:
 
 _lock = threading.Lock()
 
-MARKING: set[int] = set()
-"""Handles, own and adopted, with urgent data in line, of which a receive tells an urgent byte: by itself, with MSG_OOB
-among the flags. Whoever puts one in wants that; WSPCloseSocket takes it out."""
-
 SOCKETS: dict[int, OwnSocket] = {}
 """By handle, for the process: any provider of the family can tell its own sockets apart."""
 

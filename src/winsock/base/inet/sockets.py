@@ -36,10 +36,11 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import check_kind
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.own import MARKING, SOCKETS, OwnSocket
+from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
 from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
+from winsock.spi.urgent import MARKING
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)

@@ -17,6 +17,7 @@ from winsock.base.inet import raw
 from winsock.base.inet.own import OwnSocket
 from winsock.host.queues import AT_MARK, UNREAD, ask, ask_or_0
 from winsock.spi.provider import WriteBuffer
+from winsock.spi.urgent import first_byte
 
 _ENOUGH = 65536
 
@@ -58,14 +59,6 @@ def _receiving_many(record: OwnSocket, receive: Callable[..., Any]) -> Callable[
         return receive(buffers, room, flags)
 
     return recvmsg_into
-
-
-def first_byte(buffers: Sequence[WriteBuffer]) -> memoryview:
-    """Where an urgent byte goes, which is taken by itself; of no length where the buffers have no room at all.
-
-    Raises TypeError, BufferError or ValueError for what is no buffer.
-    """
-    return next((view[:1] for buffer in buffers if (view := memoryview(buffer).cast("B"))), memoryview(bytearray()))
 
 
 def bytes_to_read(handle: int) -> int:

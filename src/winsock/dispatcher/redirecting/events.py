@@ -12,14 +12,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import FD_CLOSE, FD_READ, FD_WRITE
+from winsock.abi.constants import FD_CLOSE, FD_OOB, FD_READ, FD_WRITE
 from winsock.abi.errors import WSAECONNRESET, code_of
 from winsock.core.netevents import NO_EVENTS, NetworkEvents, Recorder
 from winsock.dispatcher import upcalls
 from winsock.dispatcher.redirecting.transfers import Transfers
-from winsock.host.queues import UNREAD, ask_or_0
 from winsock.overlapped.selecting import check_mask, the_event, the_event_to_reset, the_window
-from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, WRITABLE, lock
+from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, lock
 
 if TYPE_CHECKING:
     from winsock.overlapped.watches import Watch
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
 class Selection:
     """The events of one file that somebody asked for."""
 
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
+    def __init__(self, file: Transfers) -> None:
+        self.handle = file.handle
+        self._file = file
         self._recorder = Recorder()
         self._recorder.holds(FD_WRITE)
         self._watch: Watch | None = None
@@ -90,7 +90,7 @@ class Selection:
 
     def _attach(self) -> None:
         assert self._watch is not None
-        interest = READABLE | PEER_DONE | (WRITABLE if self._wants_room else 0)
+        interest = READABLE | URGENT | PEER_DONE | (WRITABLE if self._wants_room else 0)
         self._watch.attach(self.handle, interest, self._kernel_says)
 
     def _kernel_says(self, events: int) -> None:
@@ -103,8 +103,10 @@ class Selection:
                 self._signal(self)
 
     def _look_at(self, events: int) -> None:
-        if events & READABLE and ask_or_0(self.handle, UNREAD):
+        if events & READABLE and self._file.bytes_to_read():
             self._recorder.happened(FD_READ)
+        if events & URGENT and not self._file.in_line:
+            self._recorder.holds(FD_OOB)
         if events & WRITABLE and self._wants_room:
             self._wants_room = False
             self._recorder.happened(FD_WRITE)
@@ -149,5 +151,5 @@ class Events(Transfers):
         check_mask(events)
         os.set_blocking(s, False)
         if self.selection is None:
-            self.selection = Selection(s)
+            self.selection = Selection(self)
         return self.selection

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from winsock.dispatcher.redirecting import breaks, delivery
 from winsock.spi.guard import failure
 from winsock.spi.handles import HANDLE
 from winsock.spi.layer import ABORTIVE
+from winsock.spi.urgent import MARKING
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable, ReadBuffer
@@ -134,15 +135,17 @@ class Far:
             self._break.give_up()
         return self._break.wait()
 
+    def tell_urgent(self) -> None:
+        """Let receives say which byte is urgent, where it comes in line and the base provider can say so."""
+        descriptor = self._base()
+        with _opened_again(descriptor) as base:
+            if descriptor is not None and base is not None and _is_in_line(base):
+                MARKING.add(descriptor)
+
     def wait_until_sent(self) -> None:
         """Give the peer a moment for what was sent, which a reset would take back."""
-        descriptor = self._base()
-        try:
-            base = None if descriptor is None else socket.socket(fileno=os.dup(descriptor))
-        except OSError:
-            base = None
-        if base is not None:
-            with base:
+        with _opened_again(self._base()) as base:
+            if base is not None:
                 delivery.wait_until_delivered(base, _DELIVERY_S, _LONGEST_PAUSE_S)
 
     def stop(self) -> bool:
@@ -277,6 +280,24 @@ def _require_again(error: WinsockError) -> None:
 def _is_urgent(answer: Any) -> bool:
     flags = answer[1] if isinstance(answer, tuple) and len(answer) > 1 else 0
     return isinstance(flags, int) and bool(flags & MSG_OOB)
+
+
+@contextmanager
+def _opened_again(descriptor: int | None) -> Iterator[socket.socket | None]:
+    """The socket of a descriptor, on another one; None where there is none."""
+    try:
+        sock = None if descriptor is None else socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        sock = None
+    with sock or nullcontext():
+        yield sock
+
+
+def _is_in_line(sock: socket.socket) -> bool:
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE))
+    except OSError:
+        return False
 
 
 def _owner(slot: object) -> object:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import select
 import socket
 import struct
 import threading
@@ -21,8 +22,20 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import FIONBIO, FIONREAD, SO_ERROR, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
+from winsock.abi.constants import (
+    FIONBIO,
+    FIONREAD,
+    SIOCATMARK,
+    SO_ERROR,
+    SO_LINGER,
+    SO_OOBINLINE,
+    SO_RCVTIMEO,
+    SO_SNDTIMEO,
+    SOL_SOCKET,
+    XP1_EXPEDITED_DATA,
+)
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOBUFS, ErrorCode, WinsockError, code_of, from_errno
+from winsock.core.option_numbers import number
 from winsock.dispatcher import made, records
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import serving
@@ -31,7 +44,6 @@ from winsock.dispatcher.redirecting.events import Events
 from winsock.dispatcher.redirecting.near import Near
 from winsock.dispatcher.redirecting.pump import Pump
 from winsock.host import identity
-from winsock.host.queues import UNREAD, ask_or_0
 from winsock.spi.provider import OptionValue, ReadBuffer
 
 if TYPE_CHECKING:
@@ -100,11 +112,12 @@ class File(Events):
         """Take over what is about waiting, and begin; raises `RuntimeError` where there are no threads to be had."""
         for optname in _TIME_OUTS:
             self._take_over(optname)
-        for take_over in (self._cancel_events, self._let_calls_wait):
+        for take_over in (self._cancel_events, self._let_calls_wait, self._keep_urgent_in_line):
             try:
                 take_over()
             except WinsockError:
                 pass  # it has no events; and where its calls do not wait, the pump does, by WSPSelect
+        self._let_receives_tell_urgent()
         self.pump.start()
 
     # The provider's functions that are the file's.
@@ -127,7 +140,11 @@ class File(Events):
         if code == FIONREAD:
             if out_size < _DWORD.size:
                 raise WinsockError(WSAEFAULT, "out_size: FIONREAD gives 4 bytes")
-            return _DWORD.pack(ask_or_0(s, UNREAD))
+            return _DWORD.pack(self.bytes_to_read())
+        if code == SIOCATMARK and self.has_urgent:
+            if out_size < _DWORD.size:
+                raise WinsockError(WSAEFAULT, "out_size: SIOCATMARK gives 4 bytes")
+            return _DWORD.pack(not self._has_urgent_byte())
         answer: bytes | None = self.beneath.WSPIoctl(
             s, code, in_buffer, out_size, overlapped, completion_routine, thread_id
         )
@@ -136,12 +153,17 @@ class File(Events):
     def WSPGetSockOpt(self, s: int, level: int, optname: int) -> OptionValue:
         if level == SOL_SOCKET and optname in self._time_outs:
             return self._time_outs[optname]
+        if (level, optname) == (SOL_SOCKET, SO_OOBINLINE) and self.has_urgent:
+            return int(self.in_line)
         value = self.beneath.WSPGetSockOpt(s, level, optname)
         if (level, optname) == (SOL_SOCKET, SO_ERROR) and value == 0:
             return self._pending_error()
         return value
 
     def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
+        if (level, optname) == (SOL_SOCKET, SO_OOBINLINE) and self.has_urgent:
+            self._set_in_line(bool(number(value)))
+            return
         if level != SOL_SOCKET or optname not in _TIME_OUTS:
             self.beneath.WSPSetSockOpt(s, level, optname, value)
             return
@@ -223,6 +245,29 @@ class File(Events):
 
     def _let_calls_wait(self) -> None:
         self.beneath.WSPIoctl(self.handle, FIONBIO, _BLOCKING, 0)
+
+    def _keep_urgent_in_line(self) -> None:
+        """Whether the application has it in line is the descriptor's affair from now on; the provider always has."""
+        if not self.record.entry.info.dwServiceFlags1 & XP1_EXPEDITED_DATA:
+            return
+        self.has_urgent = True
+        in_line = self.beneath.WSPGetSockOpt(self.handle, SOL_SOCKET, SO_OOBINLINE)
+        self._set_in_line(bool(in_line))
+        self.beneath.WSPSetSockOpt(self.handle, SOL_SOCKET, SO_OOBINLINE, 1)
+
+    def _let_receives_tell_urgent(self) -> None:
+        """What the pump receives says which byte is urgent, where the base provider can say so."""
+        if self.has_urgent:
+            self.pump.far.tell_urgent()
+
+    def _set_in_line(self, in_line: bool) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, in_line)
+        self.in_line = in_line
+
+    def _has_urgent_byte(self) -> bool:
+        poller = select.poll()
+        poller.register(self.handle, select.POLLPRI)
+        return any(events & select.POLLPRI for _, events in poller.poll(0))
 
     def _take_over(self, optname: int) -> None:
         """Move a time-out from the provider, whose calls must wait, to the descriptor.

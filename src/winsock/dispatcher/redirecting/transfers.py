@@ -37,21 +37,25 @@ from winsock.abi.errors import (
     from_errno,
 )
 from winsock.abi.sockaddr import Sockaddr
+from winsock.host.queues import AT_MARK, UNREAD, ask_or_0
 from winsock.spi.provider import ReadBuffer, WriteBuffer, unsupported
+from winsock.spi.urgent import first_byte
 
 if TYPE_CHECKING:
     from winsock.dispatcher.redirecting.events import Selection
 
 _NOSIGNAL = int(getattr(socket, "MSG_NOSIGNAL", 0))
-_SENDING = {MSG_DONTROUTE: 0}
+_SENDING = {MSG_DONTROUTE: 0, MSG_OOB: int(socket.MSG_OOB)}
 _RECEIVING = {
+    MSG_OOB: int(socket.MSG_OOB),
     MSG_PEEK: int(socket.MSG_PEEK),
     MSG_WAITALL: int(getattr(socket, "MSG_WAITALL", 0)),
     MSG_PARTIAL: 0,
     MSG_PUSH_IMMEDIATE: 0,
 }
-"""Flag -> the host's. Urgent data is not among them: a file has no place for it."""
+"""Flag -> the host's."""
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
+_ENOUGH = 65536
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 _NO_BUFFER = (TypeError, BufferError, ValueError)
 
@@ -69,6 +73,10 @@ class Transfers:
         """One item for each thread that may be waiting in a call."""
         self.selection: Selection | None = None
         """Where somebody asked for network events: which, and who is told."""
+        self.has_urgent = False
+        """Whether urgent data goes through the file."""
+        self.in_line = False
+        """Whether it comes in line (SO_OOBINLINE)."""
         self.is_closed = False
         self._sending_ended = self._receiving_ended = False
 
@@ -95,11 +103,15 @@ class Transfers:
         thread_id: object = None,
     ) -> tuple[int, int] | None:
         _require_plain("WSPRecv", buffers, overlapped)
-        host_flags = _host_flags(flags, _RECEIVING)
+        host_flags = self._host_flags(flags, _RECEIVING)
+        if flags & MSG_OOB and flags & MSG_WAITALL:
+            raise WinsockError(WSAEOPNOTSUPP, "flags: MSG_WAITALL goes without MSG_OOB")
         if self._receiving_ended:
             raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
         try:
             with self.waiting():
+                if self.in_line and not flags & MSG_OOB:
+                    buffers = self._up_to_the_mark(buffers, host_flags)
                 count, *_ = self.sock.recvmsg_into(buffers, 0, host_flags)
         except OSError as error:
             raise self._receive_error(error) from None
@@ -137,14 +149,14 @@ class Transfers:
         thread_id: object = None,
     ) -> int | None:
         _require_plain("WSPSend", buffers, overlapped)
-        _host_flags(flags, _SENDING)
+        host_flags = self._host_flags(flags, _SENDING) | _NOSIGNAL
         try:
-            count = self.sock.sendmsg(buffers, (), _NOSIGNAL)
+            count = self.sock.sendmsg(buffers, (), host_flags)
         except OSError as error:
             raise self._send_error(error) from None
         except _NO_BUFFER as error:
             raise _no_buffer(error) from None
-        return self._send_rest(buffers, count)
+        return self._send_rest(buffers, count, host_flags)
 
     def WSPSendTo(
         self,
@@ -170,7 +182,7 @@ class Transfers:
             raise _no_buffer(outcome)
         if isinstance(outcome, Exception):
             raise outcome
-        return self._send_rest((buffer,), outcome)
+        return self._send_rest((buffer,), outcome, _NOSIGNAL)
 
     def WSPShutdown(self, s: int, how: int) -> None:
         host_how = _HOW.get(how)
@@ -202,7 +214,35 @@ class Transfers:
         finally:
             self.waiters.pop()
 
-    def _send_rest(self, buffers: Sequence[ReadBuffer], sent: int) -> int:
+    def bytes_to_read(self) -> int:
+        """How many bytes one receive would give; the kernel counts none that are behind an urgent byte."""
+        count = ask_or_0(self.handle, UNREAD)
+        if not count and self.has_urgent and ask_or_0(self.handle, AT_MARK):
+            try:
+                count = len(self.sock.recv(_ENOUGH, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            except OSError:
+                pass  # there is nothing behind it, or it is closed meanwhile
+        return count
+
+    def _up_to_the_mark(self, buffers: Sequence[WriteBuffer], host_flags: int) -> Sequence[WriteBuffer]:
+        """The kernel stops a receive before an urgent byte, and not behind it: so first something must be there."""
+        if self.sock.recv_into(bytearray(1), 0, host_flags | socket.MSG_PEEK) and ask_or_0(self.handle, AT_MARK):
+            return (first_byte(buffers),)
+        return buffers
+
+    def _host_flags(self, flags: int, known: dict[int, int]) -> int:
+        if flags & MSG_OOB and not self.has_urgent:
+            raise WinsockError(WSAEOPNOTSUPP, "flags: the provider has no urgent data (MSG_OOB)")
+        host = 0
+        for flag, host_flag in known.items():
+            if flags & flag:
+                host |= host_flag
+                flags &= ~flag
+        if flags:
+            raise WinsockError(WSAEINVAL, f"flags: {flags:#x} is not known here")
+        return host
+
+    def _send_rest(self, buffers: Sequence[ReadBuffer], sent: int, host_flags: int) -> int:
         """Go on after a part: a blocking send takes all, or what a time-out or an error lets it."""
         total = sum(memoryview(buffer).nbytes for buffer in buffers)
         if sent >= total or not self.waits:
@@ -210,7 +250,7 @@ class Transfers:
         rest = memoryview(b"".join(buffers))
         while sent < total:
             try:
-                sent += self.sock.send(rest[sent:], _NOSIGNAL)
+                sent += self.sock.send(rest[sent:], host_flags)
             except OSError:
                 break
         return sent
@@ -245,19 +285,6 @@ def _require_plain(function: str, buffers: Sequence[ReadBuffer], overlapped: obj
         raise unsupported(f"an overlapped {function} on a handle that is a file")
     if not buffers:
         raise WinsockError(WSAEINVAL, "buffers: there is none")
-
-
-def _host_flags(flags: int, known: dict[int, int]) -> int:
-    if flags & MSG_OOB:
-        raise WinsockError(WSAEOPNOTSUPP, "flags: a handle that is a file has no urgent data (MSG_OOB)")
-    host = 0
-    for flag, host_flag in known.items():
-        if flags & flag:
-            host |= host_flag
-            flags &= ~flag
-    if flags:
-        raise WinsockError(WSAEINVAL, f"flags: {flags:#x} is not known here")
-    return host
 
 
 def _closed() -> WinsockError:

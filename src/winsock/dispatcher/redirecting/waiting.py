@@ -25,7 +25,7 @@ def select(
     exceptfds: Sequence[int] | None,
     timeout: float | None,
 ) -> tuple[list[int], list[int], list[int]]:
-    """The handles that are ready, in the order given, each once. A file has no exceptions.
+    """The handles that are ready, in the order given, each once; an exception is urgent data that is not in line.
 
     Raises WSAEINVAL where no handle is given or the time-out is negative, WSAENOTSOCK for a handle that is none.
     """
@@ -38,7 +38,8 @@ def select(
     if timeout is not None and not timeout >= 0:
         raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
     ready = _poll(wanted, timeout)
-    return _chosen(ready, readfds, _READ), _chosen(ready, writefds, _WRITE), []
+    beside = [handle for handle in exceptfds or () if (file := _file(handle)) is not None and not file.in_line]
+    return _chosen(ready, readfds, _READ), _chosen(ready, writefds, _WRITE), _chosen(ready, beside, host.POLLPRI)
 
 
 def _poll(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:

@@ -18,6 +18,7 @@ from winsock.abi.errors import from_errno
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import own, raw
 from winsock.host.numbers import SOL_SOCKET
+from winsock.spi.urgent import MARKING
 from winsock.supervisor.relaying import carried
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def prepare(outer: int) -> None:
 def mark_urgent(beneath: int) -> None:
     """Let receives tell of urgent bytes, which stay in line."""
     raw.setsockopt(beneath, SOL_SOCKET, _SO_OOBINLINE, _ON)
-    own.MARKING.add(beneath)
+    MARKING.add(beneath)
 
 
 def resemble(outer: int, s: int, values: Mapping[carried.Pair, bytes], bound: Sockaddr | None) -> None:
