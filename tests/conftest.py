@@ -8,6 +8,7 @@ failed test left waiting.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.e2e.harness", "tests.e2e.oracle")  # so that they show what differs
 os.environ["WINSOCK_CATALOG"] = os.path.join(tempfile.gettempdir(), f"winsock-tests-{os.getpid()}", "none.sqlite")
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from tests.spec.coverage import Seen
 
 _PATIENCE = 5.0
+settings.register_profile("of any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("of any speed")  # a busy machine is no failure
 
 
 @pytest.fixture
@@ -33,6 +37,23 @@ def catalog_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "catalog" / "catalog.sqlite"
     monkeypatch.setenv("WINSOCK_CATALOG", str(file))
     return file
+
+
+@pytest.fixture
+def nobody() -> None:
+    """The test becomes another user, who must be able to read this Python, which may be somewhere in a home."""
+    reason = _cannot_be_nobody()
+    if reason:
+        from tests.e2e.harness import missing
+
+        missing(reason)
+
+
+@cache
+def _cannot_be_nobody() -> str:
+    code = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); import __future__, ctypes, sqlite3"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    return f"another user cannot run {sys.executable}: {done.stderr.splitlines()[-1]}" if done.returncode else ""
 
 
 @cache

@@ -218,6 +218,7 @@ for call in (WSCEnumProtocols, lambda: WSCWriteProviderOrder(backwards)):
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.usefixtures("nobody")
 class TestOfAnotherUser:
     def file_in(self, folder: Path, owner: int, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A catalog of that user's."""

@@ -148,6 +148,7 @@ with winsock.started():
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.usefixtures("nobody")
 def test_who_lacks_the_right_is_told_at_creation_raw_002_raw_015() -> None:
     """SK-21, RAW-002, RAW-015."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -176,6 +176,7 @@ class TestConnections:
 
     @pytest.mark.root
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+    @pytest.mark.usefixtures("nobody")
     def test_a_file_that_is_not_for_us(self, path: str) -> None:
         code = (
             "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
