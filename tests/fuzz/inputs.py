@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from random import Random
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-T = TypeVar("T", bytes, str)
+T = TypeVar("T")
 
 _NUMBERS = (0, 1, 2, 7, 8, 16, 23, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 _SIZES = (1, 2, 4, 8)
@@ -16,13 +17,42 @@ _WORDS = ("::", "0x", "00", "ffff", "255", "256", "65535", "65536", "4294967295"
 _A_FEW = 3
 
 
-class Bytes:
-    """Makes bytes."""
+class Inputs(Generic[T]):
+    """Nonsense now and then, else something valid with a few changes, perhaps none."""
 
-    def __init__(self, chance: Random, valid: Sequence[bytes]) -> None:
+    often_nonsense: ClassVar[float]
+
+    def __init__(self, chance: Random, valid: Sequence[T]) -> None:
         self._chance = chance
         self._valid = valid
-        self._ways: tuple[Callable[[bytes], bytes], ...] = (
+
+    def next(self) -> T:
+        """One more. In which order chance is asked makes the inputs what they are."""
+        chance = self._chance
+        if chance.random() < self.often_nonsense:
+            return self._nonsense()
+        given = chance.choice(self._valid)
+        for _ in range(chance.randint(0, _A_FEW)):
+            given = chance.choice(self._ways)(given)
+        return given
+
+    @property
+    def _ways(self) -> Sequence[Callable[[T], T]]:
+        """What may happen to it; the likelier stand there more than once."""
+        raise NotImplementedError
+
+    def _nonsense(self) -> T:
+        raise NotImplementedError
+
+
+class Bytes(Inputs[bytes]):
+    """Makes bytes."""
+
+    often_nonsense = 0.1
+
+    @cached_property
+    def _ways(self) -> Sequence[Callable[[bytes], bytes]]:
+        return (
             self._flip,
             self._put_number,
             self._put_number,
@@ -31,16 +61,6 @@ class Bytes:
             self._splice,
             self._remove,
         )
-
-    def next(self) -> bytes:
-        """Nonsense now and then, else something valid with a few changes, perhaps none."""
-        chance = self._chance
-        if chance.random() < 0.1:
-            return self._nonsense()
-        data = chance.choice(self._valid)
-        for _ in range(chance.randint(0, _A_FEW)):
-            data = chance.choice(self._ways)(data)
-        return data
 
     def _nonsense(self) -> bytes:
         size = self._chance.randrange(self._chance.choice((4, 40, _LONGEST)))
@@ -74,13 +94,14 @@ class Bytes:
         return data[:at] + data[at + self._chance.randrange(1, 9) :]
 
 
-class Texts:
+class Texts(Inputs[str]):
     """Makes text."""
 
-    def __init__(self, chance: Random, valid: Sequence[str]) -> None:
-        self._chance = chance
-        self._valid = valid
-        self._ways: tuple[Callable[[str], str], ...] = (
+    often_nonsense = 0.05
+
+    @cached_property
+    def _ways(self) -> Sequence[Callable[[str], str]]:
+        return (
             self._put_character,
             self._put_character,
             self._put_word,
@@ -90,15 +111,8 @@ class Texts:
             self._other_digits,
         )
 
-    def next(self) -> str:
-        """Nonsense now and then, else something valid with a few changes, perhaps none."""
-        chance = self._chance
-        if chance.random() < 0.05:
-            return "".join(chance.choices(_CHARACTERS, k=chance.randrange(60)))
-        text = chance.choice(self._valid)
-        for _ in range(chance.randint(0, _A_FEW)):
-            text = chance.choice(self._ways)(text)
-        return text
+    def _nonsense(self) -> str:
+        return "".join(self._chance.choices(_CHARACTERS, k=self._chance.randrange(60)))
 
     def _put_character(self, text: str) -> str:
         at = self._chance.randrange(len(text) + 1)

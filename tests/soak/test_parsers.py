@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.fuzz.parser import fuzz
-from tests.fuzz.test_parsers import PARSERS
-from winsock.testing import World
+from tests.fuzz.test_parsers import PARSERS, world
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 INPUTS = 1_000_000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def world() -> Iterator[World]:
-    with World() as world:
-        yield world
+world = world  # the fixture
 
 
 @pytest.mark.parametrize("name", PARSERS)
