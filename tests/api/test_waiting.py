@@ -38,6 +38,12 @@ def test_time_outs_that_are_none_evt_021(world: World, timeout: float) -> None:
             waiting.select(0, handles, None, None, timeout)
 
 
+@pytest.mark.parametrize("timeout", [1e10, float("inf")])
+def test_time_outs_without_end(world: World, timeout: float) -> None:
+    s = world.datagram()
+    assert waiting.select(0, None, [s], None, timeout) == ([], [s], [])
+
+
 def test_handles_that_are_none_se_02(world: World) -> None:
     s = world.stream()
     closed = world.stream()

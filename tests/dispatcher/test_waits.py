@@ -56,6 +56,9 @@ class TestWaiter:
             assert time.monotonic() < until
             waiter.wait({base: IN}, soon())  # once is once
 
+    def test_a_time_that_poll_does_not_know(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        assert poll({pair[0].fileno(): OUT}, time.monotonic() + 1e12) == {pair[0].fileno()}
+
     def test_news_before_the_wait_are_not_missed(self, pair: tuple[socket.socket, socket.socket]) -> None:
         base = pair[0].fileno()
         until = later()

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
+from winsock.host.numbers import LONGEST_POLL_MS
+
 IN = getattr(select, "POLLIN", 1)
 PRI = getattr(select, "POLLPRI", 2)
 OUT = getattr(select, "POLLOUT", 4)
@@ -139,7 +141,9 @@ def poll(events: Mapping[int, int], until: float | None) -> set[int]:
     poller = select.poll()
     for descriptor, interest in events.items():
         poller.register(descriptor, interest)
-    return {descriptor for descriptor, _ in poller.poll(None if timeout is None else timeout * 1000)}
+    return {
+        descriptor for descriptor, _ in poller.poll(None if timeout is None else min(timeout * 1000, LONGEST_POLL_MS))
+    }
 
 
 def wake(base: int) -> None:

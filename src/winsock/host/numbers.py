@@ -88,3 +88,7 @@ def machine() -> Machine:
     if found is None:
         raise OSError(errno.ENOSYS, f"winsock run knows x86-64 and aarch64, this machine is {name}")
     return found
+
+
+LONGEST_POLL_MS = 0x7FFFFFFF
+"""poll() takes no longer time-out: 24 days."""

@@ -50,6 +50,7 @@ def test_encoding(type: str, value: OptionValue, packed: bytes) -> None:
         ("dword", struct.pack("=i", -1), 0xFFFFFFFF),
         ("linger", struct.pack("=ii", 1, 2), Linger(1, 2)),
         ("timeval_ms", struct.pack("@ll", 1, 500_000), 1500),
+        ("timeval_ms", struct.pack("@ll", 1 << 50, 0), 0xFFFFFFFF),
         ("seconds_ms", struct.pack("=i", 2500), 3),
         ("ifindex_be", struct.pack("!i", 2), 2),
         ("error", struct.pack("=i", 111), ErrorCode(10061)),

@@ -278,6 +278,16 @@ def test_a_layer_with_a_clock_of_its_own_does_not_keep_the_connection() -> None:
         assert connection.ending().error is None
 
 
+def test_a_layer_may_wake_in_a_thousand_years() -> None:
+    class Asleep(StreamLayer):
+        def opened(self) -> None:
+            self.wake_at(self.now() + 1e12)
+
+    with relayed(Asleep()) as connection:
+        connection.program.sendall(b"question")
+        assert connection.peer.recv(20) == b"question"
+
+
 # --- resets ---
 
 

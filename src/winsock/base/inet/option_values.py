@@ -49,8 +49,8 @@ def _encode_milliseconds(value: OptionValue) -> bytes:
 
 def _decode_milliseconds(data: bytes) -> int:
     seconds, microseconds = _TIMEVAL.unpack(data)
-    # The kernel counts in ticks, and tells a time-out as the next tick's.
-    return int(seconds * 1000 + microseconds // 1000)
+    # The kernel counts in ticks, and tells a time-out as the next tick's; it knows longer ones than Windows can tell.
+    return min(int(seconds * 1000 + microseconds // 1000), _FOR_EVER_MS)
 
 
 def _sized(size: int, rearrange: Callable[[bytes], bytes] = lambda value: value) -> Codec:

@@ -31,6 +31,7 @@ from typing import Any
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.base.inet import hooks, own, urgent
 from winsock.base.inet.own import OwnSocket
+from winsock.host.numbers import LONGEST_POLL_MS
 
 _REMEMBERED = (
     ("phase", ctypes.c_uint32),
@@ -148,7 +149,7 @@ class Shared:
         poller.register(bell.descriptor, select.POLLIN)
         if not record.closed:
             poller.register(record.handle, events)
-        left = None if end is None else max(0.0, (end - time.monotonic()) * 1000)
+        left = None if end is None else min(max(0.0, (end - time.monotonic()) * 1000), LONGEST_POLL_MS)
         if not poller.poll(left):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 

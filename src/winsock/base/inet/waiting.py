@@ -20,6 +20,7 @@ from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import has_peer
+from winsock.host.numbers import LONGEST_POLL_MS
 from winsock.spi.blocking import HOOKED
 
 READ, WRITE, EXCEPT = 1, 2, 4
@@ -165,7 +166,7 @@ def _poll(wanted: dict[int, int], timeout: float | None) -> list[tuple[int, int]
     for handle, interest in wanted.items():
         mask = sum(event for kind, event in _EVENTS.items() if interest & kind)
         poller.register(handle, mask)
-    return poller.poll(None if timeout is None else timeout * 1000)
+    return poller.poll(None if timeout is None else min(timeout * 1000, LONGEST_POLL_MS))
 
 
 def _select(wanted: dict[int, int], timeout: float | None) -> list[tuple[int, int]]:

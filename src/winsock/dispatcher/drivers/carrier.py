@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.errors import WinsockError, from_errno
 from winsock.dispatcher.drivers.lane import SMALL, Broken, Lane
+from winsock.host.numbers import LONGEST_POLL_MS
 from winsock.host.queues import UNDELIVERED, ask_or_0
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Carrier:
         for descriptor, lane in self._by_source.items():
             self._watch(descriptor, lane)
         deadline = self._pipeline.deadline
-        left_ms = None if deadline is None else max(0.0, deadline - self._pipeline.now()) * 1000
+        left_ms = None if deadline is None else min(max(0.0, deadline - self._pipeline.now()) * 1000, LONGEST_POLL_MS)
         for descriptor, events in self._poll.poll(left_ms):
             self._serve(self._by_source[descriptor], events)
         if deadline is not None:
