@@ -243,6 +243,14 @@ def test_options_are_set_where_the_program_asks_for_it() -> None:
         assert file.getsockopt(host.IPPROTO_TCP, host.TCP_USER_TIMEOUT) == 7000
 
 
+def test_options_of_streams_are_as_the_kernel_has_them_for_datagrams() -> None:
+    with host.socket(type=host.SOCK_DGRAM) as file:
+        s, table = adopt(file)
+        for optname, value in ((SO_LINGER, Linger(1, 4)), (SO_OOBINLINE, 1)):
+            table.WSPSetSockOpt(s, SOL_SOCKET, optname, value)
+            assert table.WSPGetSockOpt(s, SOL_SOCKET, optname) == value
+
+
 def test_the_counters_are_there_too() -> None:
     with host.create_server(("127.0.0.1", 0)) as listener, host.create_connection(listener.getsockname()) as file:
         s, table = adopt(file)

@@ -87,8 +87,8 @@ class Options(Ground):
         Raises WSAENOPROTOOPT for an option that there is not, WSAEINVAL for an unknown level, WSAENOTCONN,
         WSAENOTSOCK (lpwspgetsockopt).
         """
-        row = self.find_option(level, optname)
         record = SOCKETS.get(s)
+        row = self.find_option(level, optname, record is None)
         special = self.emulated.get((row.level, row.optname))
         if special is not None and (record is not None or row.host == "emulated"):
             return special.get(self, s, record)
@@ -101,8 +101,8 @@ class Options(Ground):
 
         Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK (lpwspsetsockopt).
         """
-        row = self.find_option(level, optname)
         record = SOCKETS.get(s)
+        row = self.find_option(level, optname, record is None)
         if record is not None:
             _check_length(row, value)
         special = self.emulated.get((row.level, row.optname))
@@ -113,8 +113,11 @@ class Options(Ground):
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be set{row.note and ': ' + row.note}")
         self._set_host(s, row, value)
 
-    def find_option(self, level: int, optname: int) -> options.Option:
-        """The row of an option that this kind of sockets may have; raises WSAEINVAL, WSAENOPROTOOPT."""
+    def find_option(self, level: int, optname: int, adopted: bool = False) -> options.Option:
+        """The row of an option that this kind of sockets may have; raises WSAEINVAL, WSAENOPROTOOPT.
+
+        `adopted`: what Windows has for streams only and the kernel for all is for all.
+        """
         row = options.find(level, optname)
         if row is None:
             if level not in _LEVELS:
@@ -122,7 +125,7 @@ class Options(Ground):
             raise WinsockError(WSAENOPROTOOPT, f"optname: {optname:#x} is no option of level {level:#x}")
         if level not in self.option_levels and row.host != "refused":
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
-        if self.datagrams and (level, row.optname) in _STREAMS_ONLY:
+        if self.datagrams and not adopted and (level, row.optname) in _STREAMS_ONLY:
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
         return row
 
