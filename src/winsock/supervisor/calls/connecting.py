@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MSGHDR = struct.Struct("=QixxxxQQQQixxxx")
 _IOVEC = struct.Struct("=QQ")
 _MOST_SENT = 65536
+_NOBODY = bytes(2)
+"""AF_UNSPEC."""
 _MOST_VECTORS = 1024
 
 
@@ -86,12 +88,16 @@ def _connect(run: Supervisor, call: Call, socket: Socket, name: bytes) -> None:
 def _be_refused(socket: Socket, name: bytes) -> None:
     """No address for this socket: only the kernel knows with which of its errors it says so."""
     number = host.connect(socket.slot, name)
+    if number and socket.relayed is not None:
+        number = socket.relayed.true_error(number)
     if number:
         raise OSError(number, os.strerror(number))
 
 
 def _connect_and_send(run: Supervisor, call: Call, socket: Socket, name: bytes, data: bytes, flags: int) -> Answer:
     """Without a cookie from an earlier connection this is what fast open does too, but for one round trip."""
+    if name[:2] == _NOBODY:  # which would take the connection back, but not here
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
     _connect(run, call, socket, name)
     flags = flags & ~MSG_FASTOPEN
     sent = socket.table.WSPSend(socket.slot, (data,), flags & _SAME_FLAGS)
