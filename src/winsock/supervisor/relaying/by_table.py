@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from winsock.abi.errors import WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAEADDRNOTAVAIL, WSAECONNREFUSED, WSAENOBUFS, WinsockError
 from winsock.core import journal
+from winsock.dispatcher import loader
 from winsock.dispatcher.drivers.relay import Ending
 from winsock.dispatcher.drivers.relayed import Relayed
 from winsock.dispatcher.redirecting.pump import Pump
@@ -42,6 +43,19 @@ class Pumped(Relayed):
     def beneath(self, outer: int) -> int:
         """The kernel's socket of an outer handle."""
         return base_handle(self.next, outer)
+
+    def tell_below(self, s: int) -> None:
+        """Let the layers below know a socket of the program's that stands for an accepted one: no chain adopts it."""
+        layers = loader.opened[self.info.dwCatalogEntryId].layers
+        for layer in layers[layers.index(self) + 1 :]:
+            layer.adopted(s)
+
+
+def _as_the_host_says(error: WinsockError, name: Sockaddr) -> WinsockError:
+    """Port 0 is no address to a provider. The host asks there, and is refused."""
+    if error.winerror == WSAEADDRNOTAVAIL and getattr(name, "port", None) == 0:
+        return WinsockError(WSAECONNREFUSED)
+    return error
 
 
 class ByTable:
@@ -100,7 +114,7 @@ class ByTable:
             connection.owner.next.WSPConnect(connection.outer, name)
             connection.learn_names()
         except WinsockError as error:
-            failed = error
+            failed = _as_the_host_says(error, name)
         near = self._settled(failed)
         if near is None:
             self._close()

@@ -73,12 +73,15 @@ class Inherited(NamedTuple):
 
 
 OOB_INLINE = Inherited(_SOL_SOCKET, 10, 4)
+V6_ONLY = Inherited(_IPV6, 26, 4)
 INHERITED = (
     Inherited(_SOL_SOCKET, 2, 4),  # SO_REUSEADDR
+    Inherited(_SOL_SOCKET, 6, 4),  # SO_BROADCAST
     Inherited(_SOL_SOCKET, 9, 4),  # SO_KEEPALIVE
     OOB_INLINE,
     Inherited(_SOL_SOCKET, 12, 4),  # SO_PRIORITY, which is not inherited, but set by IP_TOS
     Inherited(_SOL_SOCKET, 13, 8),  # SO_LINGER
+    Inherited(_SOL_SOCKET, 15, 4),  # SO_REUSEPORT
     Inherited(_SOL_SOCKET, 18, 4),  # SO_RCVLOWAT
     Inherited(_SOL_SOCKET, 20, 16),  # SO_RCVTIMEO
     Inherited(_SOL_SOCKET, 21, 16),  # SO_SNDTIMEO

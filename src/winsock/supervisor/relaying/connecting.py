@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import select
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -136,7 +137,7 @@ def _begin(connection: Connection, program: Program, name: Sockaddr) -> WinsockE
         _choose_way(connection, program, name)
         if connection.owner.by_table:  # which may wait
             program.name = doors.begin(program.socket.slot, program.way)
-            room.start(connection, name=name)
+            room.start(connection, name=outer.true_name(name, program.bound))
             return None
         _connect_outer(connection, name)
         known = _is_settled(connection.outer)
@@ -246,7 +247,7 @@ def _wait(connection: Connection, call: Call, s: int, quick: bool, again: bool =
             left = None if not limit else call.started + limit - time.monotonic()
             if left is not None and left <= 0:
                 raise _on_its_way(again)
-            news.wait(left)
+            news.wait(left if left is None else min(left, threading.TIMEOUT_MAX))
             news.clear()
     number = host.connect(s, _TOO_SHORT)
     if number == errno.EINVAL:  # the program has shut it down meanwhile

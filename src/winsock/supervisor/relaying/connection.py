@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from winsock.abi.constants import SO_ERROR, SOL_SOCKET
 from winsock.abi.errors import ErrorCode
+from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
 from winsock.dispatcher import loader
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.relay import Ending, Relay
@@ -25,6 +26,7 @@ from winsock.dispatcher.drivers.stage import Stage
 from winsock.spi import calling
 from winsock.spi.stats import Stats, collect, known
 from winsock.supervisor.relaying import carried
+from winsock.supervisor.relaying.outer import ANY
 
 if TYPE_CHECKING:
     from winsock.abi.sockaddr import Sockaddr
@@ -211,6 +213,8 @@ class Connection:
 
     def sock_name(self, s: int) -> Sockaddr:
         near = self.base.WSPGetSockName(s)
+        if isinstance(self.local, SockaddrIn | SockaddrIn6) and isinstance(near, type(self.local)) and near.host in ANY:
+            return self.local._replace(host=near.host)  # the kernel took back what it had chosen, but for the port
         return self.local or near
 
     def get_option(self, s: int, level: int, optname: int) -> OptionValue:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _IP, _IPV6 = 0, 41
 _SO_REUSEADDR, _SO_OOBINLINE, _SO_LINGER, _SO_BINDTOIFINDEX, _SO_NETNS_COOKIE = 2, 10, 13, 62, 71
 _IP_FREEBIND, _IP_TRANSPARENT, _IP_BIND_ADDRESS_NO_PORT, _IPV6_V6ONLY = 15, 19, 24, 26
-_ANY = ("0.0.0.0", "::")
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+ANY = tuple(_LOOPBACK)
 _ON = struct.pack("i", 1)
 
 
@@ -84,10 +85,18 @@ def resemble(outer: int, s: int, values: Mapping[carried.Pair, bytes], bound: So
         raise from_errno(number)
 
 
+def true_name(name: Sockaddr, bound: Sockaddr | None) -> Sockaddr:
+    """Where the kernel connects to for a name of zeros, which no provider has to understand: to this very host."""
+    if not isinstance(name, SockaddrIn | SockaddrIn6) or name.host not in ANY:
+        return name
+    own = getattr(bound, "host", None)
+    return name._replace(host=_LOOPBACK[name.host] if own is None or own in ANY else own)
+
+
 def bound_name(s: int) -> Sockaddr | None:
     """The name to which a socket is bound; None where it has neither address nor port."""
     name = raw.getsockname(s)
-    if isinstance(name, (SockaddrIn, SockaddrIn6)) and not name.port and name.host in _ANY:
+    if isinstance(name, (SockaddrIn, SockaddrIn6)) and not name.port and name.host in ANY:
         return None
     return name
 

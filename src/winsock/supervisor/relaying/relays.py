@@ -87,7 +87,7 @@ class Relays:
         connection.state = State.JOINED
         connection.learn_names()
         try:
-            made, connection.near = self._pair(connection)
+            made, connection.near = self._pair(connection, listener)
         except OSError as error:
             self._reset_outer(connection)
             raise from_errno(error.errno or errno.ENOBUFS) from None
@@ -101,6 +101,8 @@ class Relays:
         else:
             outer.prepare(beneath)
         handles.release(made)  # its number may have been another's, whose end nobody told of
+        if isinstance(owner, Pumped):
+            owner.tell_below(made)
         self._by_handle[made] = connection
         return made
 
@@ -218,13 +220,15 @@ class Relays:
 
     # What is behind them.
 
-    def _pair(self, connection: Connection) -> tuple[int, int]:
+    def _pair(self, connection: Connection, listener: int) -> tuple[int, int]:
         """Two sockets of ours that are connected: the program's end, and the relay's."""
         info = connection.owner.info
         domain = doors.AF_INET6 if info.iAddressFamily == AF_INET6 else doors.AF_INET
         way = self.doors.way(domain, connecting.is_mapped(connection.peer))
         made = socket.socket(domain, socket.SOCK_STREAM)
         try:
+            if domain == doors.AF_INET6:
+                carried.inherit(listener, made.fileno(), (carried.V6_ONLY,))  # which is settled for good by a connect
             made.setblocking(False)
             near = doors.meet(way, doors.begin(made.fileno(), way))
             host.connect(made.fileno(), way.waiting)  # tells that it is connected, and once only
