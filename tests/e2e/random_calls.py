@@ -79,6 +79,7 @@ class Socket:
     queue: list[int] = field(default_factory=list)
     """Of a listener: who is in it."""
     peer: int | None = None
+    accepted: bool = False
     host: str = ""
     """What it was bound to."""
 
@@ -263,7 +264,10 @@ class Writer:
     def _connect(self) -> None:
         s = self._some(self._one_of(("tcp", "tcp", "udp")), self._one_of((NEW, NEW, BOUND, CONNECTED)))
         if s is not None:
-            self._step("connect", s.number, "nobody -1" if self._chance.random() < 0.08 else self._target(s))
+            target = "nobody -1" if self._chance.random() < 0.08 else self._target(s)
+            if s.accepted and target.startswith("nobody"):
+                return  # then it has the name of its listener, and a relayed one its own
+            self._step("connect", s.number, target)
             if s.phase in (NEW, BOUND):
                 s.phase = CONNECTED
 
@@ -277,6 +281,7 @@ class Writer:
         if not self._has_room:
             return
         made = self._add(s.family, "tcp", phase=CONNECTED)
+        made.accepted = True
         if s.queue:
             made.peer = s.queue.pop(0)
             if made.peer in self._sockets:
@@ -341,11 +346,12 @@ class Writer:
         last = (self._one_of(("-", "cloexec")),) if verb in ("dupfd", "dup3") else ()
         if verb in ("dup", "dupfd"):
             made = self._add(s.family, s.kind, s.waits, s.phase)
-            made.peer = s.peer
+            made.peer, made.accepted = s.peer, s.accepted
             self._step(verb, s.number, made.number, *last, plain=True)
         elif (over := self._some()) is not None:
             self._step(verb, s.number, over.number, *last)
             over.family, over.kind, over.phase, over.peer = s.family, s.kind, s.phase, s.peer
+            over.accepted = s.accepted
 
     def _mode(self) -> None:
         if (s := self._some()) is not None:

@@ -44,6 +44,8 @@ FOUND = {
         socket 0 4 tcp 0; bind 0 loopback4 -1; socket 1 4 tcp 0; connect 1 loopback4 0; getsockname 1
         socket 2 6 tcp 0; bind 2 loopback6 -1; socket 3 6 tcp+nonblock 0; connect 3 loopback6 2; getsockname 3
         connect 3 loopback6 2; getsockname 3; socket 4 4 tcp 0; bind 4 another4 -1; connect 4 loopback4 0; getsockname 4
+        listen 1 5; socket 5 4 tcp 0; connect 5 loopback4 1; accept 1 6; listen 3 5; socket 7 6 tcp 0
+        connect 7 loopback6 3; accept 3 8
     """,
     "what is inherited": """
         socket 0 6 tcp 0; setsockopt 0 SO_BROADCAST 1; setsockopt 0 SO_REUSEPORT 1; bind 0 loopback6 -1; listen 0 5

@@ -6,7 +6,8 @@
  * there, and where it does not become so, the rest of the sequence is left out. Without one, it waits until the kernel
  * has delivered everything. So nobody waits for a clock, and nothing depends on how fast.
  *
- * A call that would wait for ever is not made ("skipped"): the earlier run decides that.
+ * A call that would wait for ever is not made ("skipped"), nor some that mean something else to each kernel: the earlier
+ * run decides that.
  */
 #include "results.h"
 #include <sys/ioctl.h>
@@ -433,7 +434,7 @@ static const struct Verb { const char *name; void (*perform)(void); char waits_f
     {"connect", do_connect, 'c'}, {"accept", do_accept, 'i'}, {"accept4", do_accept4, 'i'}, {"send", do_send, 'o'},
     {"write", do_write, 'o'}, {"writev", do_writev, 'o'}, {"sendto", do_sendto, 'c'}, {"sendmsg", do_sendmsg, 'o'},
     {"recv", do_recv, 'i'}, {"read", do_read, 'i'}, {"readv", do_readv, 'i'}, {"recvfrom", do_recvfrom, 'i'},
-    {"recvmsg", do_recvmsg, 'i'}, {"shutdown", do_shutdown, 0}, {"close", do_close, 0}, {"dup", do_dup, 0},
+    {"recvmsg", do_recvmsg, 'i'}, {"shutdown", do_shutdown, 's'}, {"close", do_close, 0}, {"dup", do_dup, 0},
     {"dupfd", do_dupfd, 0}, {"dup2", do_dup2, 0}, {"dup3", do_dup3, 0}, {"mode", do_mode, 0}, {"getfl", do_getfl, 0},
     {"getsockname", do_getsockname, 0}, {"getpeername", do_getpeername, 0}, {"getsockopt", do_getsockopt, 0},
     {"setsockopt", do_setsockopt, 0}, {"mark", do_mark, 0}, {"epoll", do_epoll, 0}, {"epoll_add", do_epoll_add, 0},
@@ -465,6 +466,11 @@ static int would_wait(const struct Verb *verb) {
     char way = verb->waits_for;
     if (fd < 0 || !way) return 0;
     if (flags(3) & MSG_OOB && is_local(fd)) return 1; /* a byte that can be read, for which reading waits */
+    if (way == 's') { /* which refuses a socket without a connection, and ends a later one where both sides open it at once */
+        struct tcp_info info;
+        info_of(fd, &info);
+        return info.tcpi_state == TCP_CLOSE;
+    }
     if (way == 'c') {
         int port = own_port(fd_of(verb->perform == do_connect ? 3 : 5));
         if (is_full(port) || (port && port == own_port(fd))) return 1; /* nor are there sockets connected to themselves */

@@ -213,9 +213,13 @@ class Connection:
 
     def sock_name(self, s: int) -> Sockaddr:
         near = self.base.WSPGetSockName(s)
-        if isinstance(self.local, SockaddrIn | SockaddrIn6) and isinstance(near, type(self.local)) and near.host in ANY:
-            return self.local._replace(host=near.host)  # the kernel took back what it had chosen, but for the port
-        return self.local or near
+        if self.local is None or not isinstance(near, SockaddrIn | SockaddrIn6):
+            return self.local or near
+        if near.host in ANY:  # it was told of a failure, and the kernel took back the address that it had chosen
+            return near
+        if self.state is State.FAILED and isinstance(self.local, SockaddrIn | SockaddrIn6):
+            return self.local._replace(port=near.port)  # which is its own again: it may listen there now
+        return self.local
 
     def get_option(self, s: int, level: int, optname: int) -> OptionValue:
         if (level, optname) in carried.OF_THE_OUTER and self.state is State.JOINED and not self.over:
