@@ -466,6 +466,7 @@ static int would_wait(const struct Verb *verb) {
     char way = verb->waits_for;
     if (fd < 0 || !way) return 0;
     if (flags(3) & MSG_OOB && is_local(fd)) return 1; /* a byte that can be read, for which reading waits */
+    if (way != 'i' && flags(3) & MSG_OOB && polled(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR)) return 1;
     if (way == 's') { /* which refuses a socket without a connection, and ends a later one where both sides open it at once */
         struct tcp_info info;
         info_of(fd, &info);
