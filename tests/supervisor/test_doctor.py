@@ -182,6 +182,19 @@ def test_a_listener_that_cannot_be_taken_is_said(monkeypatch: pytest.MonkeyPatch
     assert (trial.install, trial.take, trial.answer) == (0, errno.EPERM, None)
 
 
+def test_a_late_report_is_not_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first comes when it is no more waited for: the second would name a descriptor that it does not know."""
+    reports = iter([(errno.ETIMEDOUT, 0), (0, 0), (0, 3)])
+    monkeypatch.setattr(doctor, "_reported", lambda descriptor: next(reports))
+    trial = doctor.try_supervising()
+    assert (trial.no_new_privs, trial.install, trial.take, trial.answer) == (
+        errno.ETIMEDOUT,
+        errno.ETIMEDOUT,
+        None,
+        None,
+    )
+
+
 def test_silence_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "TRIAL_MS", 1)
     reports, report = os.pipe()
