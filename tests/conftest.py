@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,16 @@ def catalog_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "catalog" / "catalog.sqlite"
     monkeypatch.setenv("WINSOCK_CATALOG", str(file))
     return file
+
+
+@pytest.fixture(autouse=True)
+def no_events_are_left() -> Iterator[None]:
+    """Event objects outlive their sockets, and Winsock; what a test made goes with it."""
+    yield
+    events = sys.modules.get("winsock.overlapped.events")
+    if events is not None:
+        for handle in list(events._events):
+            events.close(handle)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from winsock.abi.constants import SO_SYNCHRONOUS_NONALERT
 from winsock.api import sockets
 from winsock.base.inet import own
 from winsock.dispatcher import threads
-from winsock.overlapped import events
 from winsock.testing import World
 
 OVERLAPPED, PLAIN = 0, SO_SYNCHRONOUS_NONALERT
@@ -34,14 +33,6 @@ def open_type(request: pytest.FixtureRequest) -> Iterator[int]:
     state.open_type = getattr(request, "param", OVERLAPPED)
     yield state.open_type
     state.open_type = OVERLAPPED
-
-
-@pytest.fixture(autouse=True)
-def no_events_are_left() -> Iterator[None]:
-    """Event objects outlive their sockets, and Winsock; what a test made goes with it."""
-    yield
-    for handle in list(events._events):
-        events.close(handle)
 
 
 @pytest.fixture
