@@ -43,7 +43,12 @@ def send(s: int, data: ReadBuffer, flags: int = 0) -> int:
             count = direct(data, NO_SIGNAL)
         except Exception as error:
             return after_direct_send(s, data, error)
-        return count if count == len(data) else after_direct_send(s, data, count)
+        try:
+            if count == len(data):
+                return count
+        except TypeError:  # a buffer that has no length
+            pass
+        return after_direct_send(s, data, count)
     try:
         table = records[s].table
     except KeyError:  # closed meanwhile by another thread

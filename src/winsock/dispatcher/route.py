@@ -27,7 +27,12 @@ that is not in it, it is learned:
             count = direct(data, NO_SIGNAL)
         except Exception as error:
             return after_direct_send(s, data, error)
-        return count if count == len(data) else after_direct_send(s, data, count)
+        try:
+            if count == len(data):
+                return count
+        except TypeError:  # a buffer that has no length
+            pass
+        return after_direct_send(s, data, count)
 
 The table of handles is empty until WSAStartup, so a started check costs nothing where a handle is looked up.
 """

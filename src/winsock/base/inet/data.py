@@ -35,7 +35,7 @@ from winsock.abi.errors import (
     from_errno,
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
-from winsock.base.inet import failures, own, raw
+from winsock.base.inet import failures, many, own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import SOCKETS, Control, OwnSocket
@@ -90,7 +90,12 @@ class Data(Sockets):
             count = record.send(buffer, _NOSIGNAL)
         except Exception as error:
             return self.after_direct_send(s, buffer, error)
-        return count if count == len(buffer) else self.after_direct_send(s, buffer, count)
+        try:
+            if count == len(buffer):
+                return count
+        except TypeError:  # a buffer that has no length
+            pass
+        return self.after_direct_send(s, buffer, count)
 
     def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:
         """The socket object's own method, for one of our sockets (`winsock.spi.provider.SendsDirectly`)."""
@@ -158,6 +163,8 @@ class Data(Sockets):
         if not buffers:
             raise WinsockError(WSAEINVAL, "buffers: there is none")
         self._check_send_flags(flags)
+        if record is not None:
+            buffers = many.joined(buffers)
         host_flags = _host_flags(flags) | _NOSIGNAL
         if record is None:
             to = to if self.datagrams else None
@@ -304,6 +311,8 @@ class Data(Sockets):
         refuse_overlapped(function, record, overlapped)
         if not buffers:
             raise WinsockError(WSAEINVAL, "buffers: there is none")
+        if record is not None and len(buffers) > many.MOST:
+            return many.filled(buffers, lambda one: self._receive(s, (one,), flags, overlapped, function))
         self._check_receive_flags(flags, record)
         host_flags = _host_flags(flags)
         try:
