@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from winsock.abi.constants import WSA_FLAG_OVERLAPPED
-from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
@@ -114,7 +114,10 @@ def WSAAccept(
     It is called with (caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data). Raises what
     `accept` does, WSAECONNREFUSED where it rejects and WSATRY_AGAIN where it defers. Source: nf-winsock2-wsaaccept.
     """
-    return find(s).table.WSPAccept(s, condition, callback_data)
+    record = find(s)
+    if condition is not None and not callable(condition):
+        raise WinsockError(WSAEFAULT, f"condition: {condition!r} is no function")
+    return record.table.WSPAccept(s, condition, callback_data)
 
 
 @function
@@ -161,7 +164,7 @@ def closesocket(s: int) -> None:
     """Close the socket. Raises WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-closesocket."""
     try:
         record = records[s]
-    except KeyError:
+    except (KeyError, TypeError):
         raise refusal(s) from None
     try:
         if record.made or not same(s, record.identity):

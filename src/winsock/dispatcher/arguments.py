@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from ctypes import ArgumentError
 from typing import Any, NamedTuple
 
-from winsock.abi.errors import WSA_INVALID_PARAMETER, WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.errors import WSA_INVALID_PARAMETER, WSAEFAULT, WSAEINVAL, WSAENOTSOCK, WinsockError
 
 MISTAKES = (
     TypeError,
@@ -72,6 +72,7 @@ _WORD = Kind("number", _number)
 _INFO = Kind("WSAPROTOCOL_INFO", lambda value: value is None or hasattr(value, "dwCatalogEntryId"))
 
 KINDS: dict[str, Kind] = {
+    "s": Kind("socket", _number, WSAENOTSOCK),
     "hostlong": _WORD,
     "hostshort": _WORD,
     "netlong": _WORD,
