@@ -41,8 +41,8 @@ OTHER_NAMES = {
     "IPV6_ECN": "IPV6_RECVECN",
 }
 TYPES = {
-    "bool", "int", "dword", "error", "linger", "timeval_ms", "seconds_ms", "ifindex_be", "in_addr", "ip_mreq",
-    "ipv6_mreq", "ip_mreq_source", "group_req", "group_source_req", "protocol_info", "bytes",
+    "bool", "int", "dword", "error", "linger", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be", "in_addr",
+    "ip_mreq", "ipv6_mreq", "ip_mreq_source", "group_req", "group_source_req", "protocol_info", "bytes",
 }  # fmt: skip
 
 

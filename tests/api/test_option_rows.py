@@ -25,7 +25,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
-NUMBERS = ("bool", "int", "dword", "error", "timeval_ms", "seconds_ms", "ifindex_be")
+NUMBERS = ("bool", "int", "dword", "error", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be")
 SIZES = {
     "linger": 4,
     "in_addr": 4,
@@ -100,7 +100,7 @@ def test_what_is_got_is_of_the_rows_type_opt_018(world: World, row: Option) -> N
     assert isinstance(value, VALUES[row.type])
     if row.type == "bool":
         assert value in (0, 1)
-    if row.type in ("dword", "timeval_ms", "seconds_ms", "ifindex_be"):
+    if row.type in ("dword", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be"):
         assert isinstance(value, int)
         assert 0 <= value <= 0xFFFFFFFF
 

@@ -14,7 +14,9 @@ of another host would have others. `host` tells which of three answers we give:
 - "timeval_ms": milliseconds, a DWORD; the kernel takes a timeval
 - "seconds_ms": seconds, a DWORD; the kernel takes milliseconds
 - "ifindex_be": an interface index, a DWORD; the kernel takes it in network order
-- "in_addr", "ip_mreq", "ipv6_mreq": bytes, the layout of the kernel's own
+- "limit_ms": milliseconds, a DWORD; -1 is no limit
+- "in_addr", "ip_mreq": bytes; an interface is an address, or as 0.x.x.x an index
+- "ipv6_mreq": bytes, the layout of the kernel's own
 - "ip_mreq_source", "group_req", "group_source_req": bytes; the order of members or the family differ
 - "protocol_info": a `protocol_info.WSAPROTOCOL_INFO`
 - "bytes": bytes
@@ -175,7 +177,7 @@ ROWS: tuple[Option, ...] = (
     _host(IPPROTO_TCP, "TCP_KEEPCNT", "dword", "rw", 6, 6, RELAY),
     _host(IPPROTO_TCP, "TCP_KEEPINTVL", "dword", "rw", 6, 5, RELAY, "seconds"),
     _host(IPPROTO_TCP, "TCP_MAXSEG", "dword", "rw", 6, 2, RELAY),
-    _host(IPPROTO_TCP, "TCP_MAXRTMS", "dword", "rw", 6, 18, RELAY, "milliseconds; what Linux calls TCP_USER_TIMEOUT"),
+    _host(IPPROTO_TCP, "TCP_MAXRTMS", "limit_ms", "rw", 6, 18, RELAY, "Linux' TCP_USER_TIMEOUT, in milliseconds"),
     _emulated(IPPROTO_TCP, "TCP_MAXRT", "seconds_ms", "rw", "TCP_MAXRTMS in whole seconds", relay=RELAY),
     _refused(IPPROTO_TCP, "TCP_EXPEDITED_1122", "Linux reads urgent data as BSD does", "bool"),
     _refused(IPPROTO_TCP, "TCP_BSDURGENT", "Linux always reads urgent data as BSD does", "bool"),

@@ -36,16 +36,21 @@ def getsockopt(s: int, level: int, optname: int) -> OptionValue:
 
 
 @function
-def setsockopt(s: int, level: int, optname: int, value: OptionValue) -> None:
+def setsockopt(s: int, level: int, optname: int, value: OptionValue | ReadBuffer) -> None:
     """Set an option to a value of the type that `getsockopt` answers, or to bytes in Windows' layout.
 
     Raises WSAENOPROTOOPT, WSAEINVAL, WSAEFAULT, WSAENOTCONN, WSAENOTSOCK, WSANOTINITIALISED. Source:
     nf-winsock2-setsockopt.
     """
     if _is_of_thread(level, optname):
-        threads.current().open_type = _number(value)
+        threads.current().open_type = _number(_plain(value))
         return
-    find(s).table.WSPSetSockOpt(s, level, optname, value)
+    find(s).table.WSPSetSockOpt(s, level, optname, _plain(value))
+
+
+def _plain(value: OptionValue | ReadBuffer) -> OptionValue:
+    """Whatever holds bytes is bytes to a provider."""
+    return bytes(value) if isinstance(value, (bytearray, memoryview)) else value
 
 
 def _number(value: OptionValue) -> int:

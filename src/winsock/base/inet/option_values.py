@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from winsock.abi.constants import AF_INET
 from winsock.abi.errors import WSAEFAULT, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet.addresses import HOST_FAMILIES
@@ -20,6 +21,7 @@ _INT = struct.Struct("=i")
 _LINGER = struct.Struct("=ii")
 _TIMEVAL = struct.Struct("@ll")
 _FOR_EVER_MS = 0xFFFFFFFF
+_LONGEST_MS = 0x7FFFFFFF
 _GROUP_AT, _SOURCE_AT = 8, 136
 
 
@@ -53,6 +55,27 @@ def _decode_milliseconds(data: bytes) -> int:
     return min(int(seconds * 1000 + microseconds // 1000), _FOR_EVER_MS)
 
 
+def _encode_limit(value: OptionValue) -> bytes:
+    """Milliseconds, or -1 for no limit, which the kernel does not know: its longest time stands for that."""
+    milliseconds = number(value)
+    return _encode_number(_LONGEST_MS if milliseconds & 0xFFFFFFFF == _FOR_EVER_MS else milliseconds)
+
+
+def _decode_limit(data: bytes) -> int:
+    milliseconds = _decode_int(data)
+    return _FOR_EVER_MS if milliseconds == _LONGEST_MS else milliseconds
+
+
+def _encode_seconds(value: OptionValue) -> bytes:
+    seconds = number(value)
+    return _encode_limit(value if seconds & 0xFFFFFFFF == _FOR_EVER_MS else seconds * 1000)
+
+
+def _decode_seconds(data: bytes) -> int:
+    milliseconds = _decode_limit(data)
+    return milliseconds if milliseconds == _FOR_EVER_MS else -(-milliseconds // 1000)
+
+
 def _sized(size: int, rearrange: Callable[[bytes], bytes] = lambda value: value) -> Codec:
     """A structure given as bytes in Windows' layout."""
 
@@ -64,8 +87,32 @@ def _sized(size: int, rearrange: Callable[[bytes], bytes] = lambda value: value)
     return Codec(size, encode, lambda data: data)
 
 
+def is_index(interface: bytes) -> bool:
+    """Whether four bytes name an IPv4 interface by its index, as those of 0.x.x.x do, and by no address."""
+    return interface[0] == 0 and any(interface)
+
+
+def _by_index(value: bytes) -> bytes:
+    """The interface that ends a structure, the kernel's ip_mreqn where it is an index."""
+    rest, interface = value[:-4], value[-4:]
+    if not is_index(interface):
+        return value
+    return rest.rjust(4, b"\0") + bytes(4) + _INT.pack(int.from_bytes(interface, "big"))
+
+
 def _swap_source_and_interface(value: bytes) -> bytes:
-    return value[:4] + value[8:12] + value[4:8]
+    group, source, interface = value[:4], value[4:8], value[8:12]
+    return group + (_address_at(interface) if is_index(interface) else interface) + source
+
+
+def _address_at(interface: bytes) -> bytes:
+    """An address of the interface with this index, which alone the kernel takes here; the index where it has none."""
+    from winsock.base.inet.interfaces import interfaces
+
+    index = int.from_bytes(interface, "big")
+    found = (one.address.host for one in interfaces(AF_INET) if one.number == index)
+    host = next(found, None)
+    return interface if host is None else socket.inet_aton(host)
 
 
 def _host_family_at(*offsets: int) -> Callable[[bytes], bytes]:
@@ -92,14 +139,11 @@ CODECS: dict[str, Codec] = {
     "error": Codec(4, _encode_number, lambda data: ErrorCode.of_errno(_decode_int(data))),
     "linger": Codec(8, lambda value: _LINGER.pack(*linger(value)), lambda data: Linger(*_LINGER.unpack(data))),
     "timeval_ms": Codec(_TIMEVAL.size, _encode_milliseconds, _decode_milliseconds),
-    "seconds_ms": Codec(
-        4,
-        lambda value: _encode_number(number(value) * 1000),
-        lambda data: -(-_decode_int(data) // 1000),
-    ),
+    "seconds_ms": Codec(4, _encode_seconds, _decode_seconds),
+    "limit_ms": Codec(4, _encode_limit, _decode_limit),
     "ifindex_be": _INDEX,
-    "in_addr": _sized(4),
-    "ip_mreq": _sized(8),
+    "in_addr": _sized(4, _by_index),
+    "ip_mreq": _sized(8, _by_index),
     "ipv6_mreq": _sized(20),
     "ip_mreq_source": _sized(12, _swap_source_and_interface),
     "group_req": _sized(136, _host_family_at(_GROUP_AT)),

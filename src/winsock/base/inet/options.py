@@ -20,6 +20,7 @@ from winsock.abi.constants import (
     IP_DONTFRAGMENT,
     IP_HDRINCL,
     IP_MTU_DISCOVER,
+    IP_MULTICAST_IF,
     IP_TOS,
     IPPROTO_IP,
     IPPROTO_IPV6,
@@ -50,7 +51,7 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, 
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.option_values import CODECS
+from winsock.base.inet.option_values import CODECS, is_index
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import BROKEN, is_bound
 from winsock.base.inet.waiting import has_ended
@@ -60,7 +61,8 @@ from winsock.spi.provider import OptionValue
 
 _LINUX = sys.platform.startswith("linux")
 _LEVELS = frozenset(row.level for row in options.ROWS)
-_NUMBERS = ("int", "dword", "error", "timeval_ms", "seconds_ms", "ifindex_be")
+_NUMBERS = ("int", "dword", "error", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be")
+_GROUPS = ("ip_mreq", "ip_mreq_source", "ipv6_mreq", "group_req", "group_source_req")
 _NOT_CONNECTED = 0xFFFFFFFF
 _STREAMS_ONLY = ((SOL_SOCKET, SO_LINGER), (SOL_SOCKET, SO_DONTLINGER), (SOL_SOCKET, SO_OOBINLINE))
 _DONT, _WANT, _DO, _PROBE = range(4)  # the kernel's IP_PMTUDISC_*
@@ -105,6 +107,8 @@ class Options(Ground):
         row = self.find_option(level, optname, record is None)
         if record is not None:
             _check_length(row, value)
+            if record.stream and row.type in _GROUPS:
+                raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} is for datagrams and raw sockets only")
         special = self.emulated.get((row.level, row.optname))
         if special is not None and special.set is not None and (record is not None or row.host == "emulated"):
             special.set(self, s, record, value)
@@ -151,7 +155,7 @@ class Options(Ground):
 
 def _not_for_this_socket(row: options.Option, error: WinsockError) -> WinsockError:
     """What the kernel said, in the word that is documented."""
-    if error.errno != errno.EOPNOTSUPP:
+    if error.errno not in (errno.EOPNOTSUPP, errno.ENOPROTOOPT):
         return error
     return WinsockError(WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno)
 
@@ -319,17 +323,37 @@ def _set_configuration(provider: Options, s: int, record: OwnSocket | None, valu
 
 
 def _get_max_retransmit(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    _require_tcp(provider)
     return CODECS["seconds_ms"].decode(raw.getsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, 4))
 
 
 def _set_max_retransmit(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _require_tcp(provider)
     raw.setsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, CODECS["seconds_ms"].encode(value))
+
+
+def _require_tcp(provider: Options) -> None:
+    if provider.datagrams:
+        raise WinsockError(WSAENOPROTOOPT, "optname: TCP_MAXRT is for TCP only")
 
 
 def _discover(provider: Options) -> tuple[int, int]:
     if provider.info.iAddressFamily == AF_INET6:
         return IPPROTO_IPV6, _HOST_IPV6_MTU_DISCOVER
     return IPPROTO_IP, _HOST_IP_MTU_DISCOVER
+
+
+def _get_multicast_interface(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+    if record is not None and record.multicast_index:
+        return record.multicast_index
+    return raw.getsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, 4)
+
+
+def _set_multicast_interface(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    data = CODECS["in_addr"].encode(value)
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, data)
+    if record is not None:  # the kernel tells addresses only
+        record.multicast_index = value[:4] if isinstance(value, bytes) and is_index(value[:4]) else b""
 
 
 def _get_discover(provider: Options, s: int, record: OwnSocket | None) -> int:
@@ -388,8 +412,9 @@ def _set_v6_only(provider: Options, s: int, record: OwnSocket | None, value: Opt
     assert record is not None
     if is_bound(record):
         raise WinsockError(WSAEINVAL, "s: IPV6_V6ONLY must be set before bind")
+    data = CODECS["bool"].encode(value)
     if provider.info.iAddressFamily == AF_INET6:
-        raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, CODECS["bool"].encode(value))
+        raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, data)
 
 
 def _get_user_mtu(provider: Options, s: int, record: OwnSocket | None) -> int:
@@ -439,6 +464,7 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_ERROR): Emulated(_get_error, _set_error),
     (SOL_SOCKET, SO_OOBINLINE): Emulated(_get_oob_inline, _set_oob_inline),
     (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
+    (IPPROTO_IP, IP_MULTICAST_IF): Emulated(_get_multicast_interface, _set_multicast_interface),
     (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
     (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),
 }

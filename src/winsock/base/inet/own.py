@@ -77,6 +77,8 @@ class OwnSocket(_HostObject):
     dont_route: bool = False
     linger_seconds: int = 0
     user_mtu: int = 0
+    multicast_index: bytes = b""
+    """IP_MULTICAST_IF, where it is an index."""
     error: int | None = None
     """A code that the application set as SO_ERROR."""
     reports_resets: bool = True
