@@ -30,6 +30,8 @@ from winsock.abi.constants import (
     POLLRDBAND,
     POLLRDNORM,
     POLLWRNORM,
+    SD_BOTH,
+    SD_RECEIVE,
     SD_SEND,
     SO_ERROR,
     SO_LINGER,
@@ -55,6 +57,7 @@ from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, startup, transfer, waiting
 from winsock.base.inet.selection import Selection
 from winsock.core.netevents import NetworkEvents
+from winsock.dispatcher import poll
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.testing import World, through
 
@@ -309,6 +312,27 @@ def test_the_end_is_told_once_after_the_data_ev_30_ev_32(world: World) -> None:
     assert transfer.recv(client, 9) == b""
     sockets.closesocket(server)
     assert selected.is_quiet()
+
+
+@pytest.mark.parametrize("how", [SD_RECEIVE, SD_BOTH])
+def test_an_end_of_our_own_is_none_evt_047(world: World, how: int) -> None:
+    """FD_CLOSE "results from the remote end performing a shutdown on the send side or a closesocket"."""
+    client, server = world.connected()
+    selected = Selected(client, FD_READ | FD_CLOSE)
+    sockets.shutdown(client, how)
+    assert selected.is_quiet()
+    sockets.closesocket(server)
+    assert selected.wait(FD_CLOSE)[5] == 0
+    assert selected.is_quiet()
+
+
+def test_an_end_of_our_own_and_a_reset(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_READ | FD_CLOSE)
+    sockets.shutdown(client, SD_RECEIVE)
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    assert selected.wait(FD_CLOSE)[5] == WSAECONNRESET
 
 
 def test_the_end_was_there_before_ev_33(world: World) -> None:
@@ -585,6 +609,25 @@ def test_poll_of_a_connection_po_07_to_po_11(world: World) -> None:
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLRDNORM | POLLHUP)]
     assert transfer.recv(client, 9) == b"x"
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLHUP)]
+
+
+def test_poll_waits_on_where_a_socket_has_nothing_to_tell(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells of a socket without a connection at once, which Windows does not."""
+    unconnected, sender, receiver = world.stream(), world.datagram(), world.datagram()
+    address = sockets.getsockname(receiver)
+    meaning = poll._meaning
+
+    def meaning_while_more_comes(fd: int, found: int, wanted: int) -> int:
+        if fd == unconnected:
+            transfer.sendto(sender, b"x", 0, address)
+        return meaning(fd, found, wanted)
+
+    monkeypatch.setattr(poll, "_meaning", meaning_while_more_comes)
+    wanted = [(unconnected, POLLIN), (receiver, POLLIN)]
+    assert waiting.WSAPoll(wanted, _WAIT_MS) == [(receiver, POLLRDNORM)]
+    assert transfer.recv(receiver, 1) == b"x"
+    monkeypatch.undo()
+    assert waiting.WSAPoll(wanted, 0) == waiting.WSAPoll(wanted, 1) == []
 
 
 def test_poll_of_a_failed_connect_po_13(world: World) -> None:

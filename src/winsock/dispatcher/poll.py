@@ -8,7 +8,9 @@ Source: nf-winsock2-wsapoll.
 
 from __future__ import annotations
 
+import math
 import select as host
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -79,12 +81,11 @@ def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
 
 
 def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
-    """The answers of a poll object that is filled; what has nothing to tell is not asked again."""
+    """The answers of a poll object that is filled, in time; what has nothing to tell is not asked again."""
     ready: list[Entry] = []
-    while not ready:
-        found = poller.poll(None if timeout_ms < 0 else timeout_ms)
-        if not found:
-            break
+    left = None if timeout_ms < 0 else timeout_ms
+    deadline = time.monotonic() + timeout_ms / 1000 if left else 0.0
+    while found := poller.poll(left):
         wanted = dict(fds)
         for fd, events in found:
             revents = _meaning(fd, events, wanted[fd])
@@ -92,8 +93,10 @@ def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[En
                 ready.append((fd, revents))
             else:
                 poller.unregister(fd)  # it would say so for ever
-        if timeout_ms >= 0:
+        if ready:
             break
+        if left:
+            left = max(0, math.ceil((deadline - time.monotonic()) * 1000))
     return ready
 
 

@@ -29,7 +29,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAECONNRESET, code_of
 from winsock.base.inet import own, urgent
 from winsock.base.inet.own import OwnSocket
-from winsock.base.inet.sockets import BROKEN, has_peer, was_not_reached
+from winsock.base.inet.sockets import BROKEN, has_peer, has_peer_ended, was_not_reached
 from winsock.core.netevents import NetworkEvents, Recorder
 from winsock.overlapped.watches import FAILED, HUNG_UP, PEER_DONE, READABLE, URGENT, WRITABLE, Watch, lock
 
@@ -286,7 +286,7 @@ class Selection:
         if events & WRITABLE and self._wants_room:
             self._wants_room = False
             self._recorder.happened(FD_WRITE)
-        if self._record.stream and events & (PEER_DONE | HUNG_UP | FAILED):
+        if self._record.stream and events & (PEER_DONE | HUNG_UP | FAILED) and has_peer_ended(self._record):
             self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
 
     def _look_for_bytes(self) -> None:

@@ -48,6 +48,8 @@ _MANY_CONNECTIONS = 0x7FFFFFFF
 _UNREACHED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 """How a connect fails, and no connection that there was."""
 _TCP_INFO = getattr(socket, "TCP_INFO", 11)
+_PEER_GOES_ON = (1, 4, 5)
+"""TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2."""
 _PROBES = 3
 _NO_BROADCASTS = ("127.0.0.1", "0.0.0.0")
 _DISCARD = 9
@@ -276,6 +278,15 @@ def was_dropped(record: OwnSocket) -> bool:
         return False
     record.break_by(WSAENOTCONN)
     return True
+
+
+def has_peer_ended(record: OwnSocket) -> bool:
+    """Whether the peer ended a connection, or broke it: of our own end the kernel tells in the same words."""
+    try:
+        state = raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 1)[0]
+    except WinsockError:  # a stream of another protocol
+        return True
+    return state not in _PEER_GOES_ON
 
 
 def retire(record: OwnSocket) -> None:
