@@ -52,6 +52,7 @@ _PEER_GOES_ON = (1, 4, 5)
 """TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2."""
 _PROBES = 3
 _NO_BROADCASTS = ("127.0.0.1", "0.0.0.0")
+_LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 _DISCARD = 9
 BROKEN = (errno.ECONNRESET, errno.EPIPE)
 """How the kernel tells of a connection that there was, and never of one that was not reached."""
@@ -134,7 +135,7 @@ class Sockets(Ground):
         if record is None:
             _check(raw.bind(s, name))
             return
-        address = require_inet(self.info, name)
+        address = _at_its_interface(require_inet(self.info, name))
         if is_bound(record):
             raise WinsockError(WSAEINVAL, f"s: the socket is bound already, {name} cannot be added")
         if address.host == "255.255.255.255":
@@ -148,10 +149,7 @@ class Sockets(Ground):
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
-        error = raw.bind(s, name)
-        if error == errno.ENODEV:
-            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} has a scope that is no interface", errno=error)
-        _check(error, f"name: cannot bind to {name}")
+        _check(raw.bind(s, address), f"name: cannot bind to {name}")
         record.bound = True
         record.claim = claim._replace(port=_port(s))
         record.holds_more = True
@@ -347,6 +345,28 @@ def _apply(record: OwnSocket, option: int) -> None:
         record.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if option == sharing.REUSE:
         record.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
+
+
+def _at_its_interface(address: SockaddrIn | SockaddrIn6) -> SockaddrIn | SockaddrIn6:
+    """The address with the interface that it is of; the kernel asks for that of link-local ones, and of those alone.
+
+    Raises WSAEADDRNOTAVAIL where the scope is no interface.
+    """
+    if not isinstance(address, SockaddrIn6):
+        return address
+    if address.scope_id:
+        try:
+            socket.if_indextoname(address.scope_id)
+        except (OSError, OverflowError):
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {address} has a scope that is no interface") from None
+    elif address.host.lower().startswith(_LINK_LOCAL):
+        from winsock.base.inet.interfaces import interfaces
+
+        host = socket.inet_pton(socket.AF_INET6, address.host)
+        for one in interfaces(AF_INET6):
+            if socket.inet_pton(socket.AF_INET6, one.address.host) == host:
+                return address._replace(scope_id=one.number)
+    return address
 
 
 def _check_broadcast(record: OwnSocket, address: str) -> None:
