@@ -153,11 +153,13 @@ def test_an_error_of_ours_is_translated() -> None:
 def test_an_error_carries_what_was_delivered() -> None:
     address = SockaddrIn("127.0.0.1", 53)
     error = WinsockError(WSAEMSGSIZE, count=4, flags=0x100, address=address)
+    error.data = b"data"
     copy = pickle.loads(pickle.dumps(error))
     for one in (error, copy):
         assert (one.count, one.flags, one.address, one.from_kernel) == (4, 0x100, address, False)
-        assert str(one) == str(error)
+        assert (str(one), one.data) == (str(error), b"data")
     assert WinsockError(WSAEMSGSIZE).count is None
+    assert WinsockError(WSAEMSGSIZE).data is None
 
 
 def test_a_subclass_is_pickled_as_itself() -> None:

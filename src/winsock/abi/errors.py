@@ -481,7 +481,8 @@ class WinsockError(OSError):
 
     `winerror` is the Windows code, `errno` its POSIX number: the kernel's own if the error came from the kernel
     (`from_kernel`), else the twin by the table. A call that delivered data and failed all the same (WSAEMSGSIZE)
-    carries `count`, `flags` and `address`; elsewhere they are None.
+    carries `count`, `flags` and `address`, and `data` where the call has no buffer of the caller's; elsewhere they are
+    None.
     """
 
     winerror: int
@@ -489,6 +490,7 @@ class WinsockError(OSError):
     count: int | None
     flags: int | None
     address: Sockaddr | None
+    data: bytes | None = None
 
     def __init__(
         self,
@@ -517,7 +519,8 @@ class WinsockError(OSError):
 
     def __reduce__(self) -> tuple[object, ...]:
         errno = self.errno if self.from_kernel else None
-        return _restored, (type(self), self.winerror, self.strerror, errno, self.count, self.flags, self.address)
+        told = self.count, self.flags, self.address, self.data
+        return _restored, (type(self), self.winerror, self.strerror, errno, *told)
 
 
 def _restored(
@@ -528,8 +531,11 @@ def _restored(
     count: int | None,
     flags: int | None,
     address: Sockaddr | None,
+    data: bytes | None,
 ) -> WinsockError:
-    return kind(code, message, errno=errno, count=count, flags=flags, address=address)
+    made = kind(code, message, errno=errno, count=count, flags=flags, address=address)
+    made.data = data
+    return made
 
 
 def from_errno(errno: int, message: str | None = None) -> WinsockError:

@@ -63,7 +63,8 @@ def recv(s: int, length: int, flags: int = 0) -> bytes:
     """Receive `length` bytes at the most; no bytes at the end of a stream.
 
     Raises WSAEWOULDBLOCK, WSAETIMEDOUT, WSAENOTCONN, WSAESHUTDOWN, WSAECONNRESET, WSAECONNABORTED, WSAEINVAL for an
-    unbound socket, WSAEMSGSIZE where a datagram was longer, WSAEOPNOTSUPP, WSAEFAULT, WSAENOTSOCK, WSANOTINITIALISED.
+    unbound socket, WSAEMSGSIZE where a datagram was longer, whose beginning is the error's `.data`, WSAEOPNOTSUPP,
+    WSAEFAULT, WSAENOTSOCK, WSANOTINITIALISED.
     Source: nf-winsock2-recv.
     """
     record = _record(s)
@@ -71,6 +72,8 @@ def recv(s: int, length: int, flags: int = 0) -> bytes:
         buffer = _room(length)
         count, _ = record.table.WSPRecv(s, (buffer,), flags)  # type: ignore[misc]
     except FAILURES as error:
+        if isinstance(error, WinsockError) and error.count is not None:
+            error.data = bytes(buffer[: error.count])
         raise told(error, length=length, flags=flags) from error.__cause__
     return bytes(buffer) if count == length else bytes(memoryview(buffer)[:count])
 
@@ -92,13 +95,15 @@ def sendto(s: int, data: ReadBuffer, flags: int, to: Address | None) -> int:
 def recvfrom(s: int, length: int, flags: int = 0) -> tuple[bytes, Sockaddr | None]:
     """Receive a datagram: (bytes, source); of a stream the source is None.
 
-    Raises what `recv` does; its WSAEMSGSIZE carries `.address`. Source: nf-winsock2-recvfrom.
+    Raises what `recv` does; its WSAEMSGSIZE carries `.address`, too. Source: nf-winsock2-recvfrom.
     """
     record = _record(s)
     try:
         buffer = _room(length)
         count, _, source = record.table.WSPRecvFrom(s, (buffer,), flags)  # type: ignore[misc]
     except FAILURES as error:
+        if isinstance(error, WinsockError) and error.count is not None:
+            error.data = bytes(buffer[: error.count])
         raise told(error, length=length, flags=flags) from error.__cause__
     return bytes(memoryview(buffer)[:count]), source
 
