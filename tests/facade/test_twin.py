@@ -228,6 +228,31 @@ def test_descriptors_given_away(start: Callable[..., None]) -> None:
         plain.bind(HERE)
 
 
+def test_a_descriptor_that_another_object_took_keeps_its_chain(start: Callable[..., None]) -> None:
+    """As ssl makes its sockets: of the descriptor first, and then the old object lets go."""
+    start(SameAddress)
+    old = socket.socket()
+    with socket.socket(fileno=old.fileno()) as new:
+        number = old.detach()
+        assert new.fileno() == number
+        assert number in records.records
+        new.bind(HERE)
+    assert number not in records.records
+
+
+class Reserved(socket.socket):
+    """Whose connect does more, as that of ssl's sockets does."""
+
+    def connect(self, address: Any) -> None:
+        raise ValueError("not this one")
+
+
+def test_connect_ex_is_not_what_a_subclass_makes_of_connect(world: str) -> None:
+    with socket.create_server(HERE) as listener, Reserved() as s:
+        assert s.connect_ex(listener.getsockname()) == 0
+        assert s.getpeername() == listener.getsockname()
+
+
 def test_descriptors_taken_in(start: Callable[..., None]) -> None:
     start(Upper)
     one, other = host.socketpair()

@@ -18,6 +18,7 @@ import os
 import socket as host
 import sys
 import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -93,6 +94,7 @@ class socket(host.socket):  # noqa: N801
     def _join(self, record: Record | None) -> None:
         self._record = record
         if record is not None:
+            _newest[record.handle] = self
             self._through = Through(record, self.gettimeout())
             self._taken = self._taken_of(record)
 
@@ -181,7 +183,7 @@ class socket(host.socket):  # noqa: N801
         if self._kind is None:
             super().detach()
         self._closed = True
-        if record is not None and not record.made:
+        if record is not None and not record.made and _newest.get(record.handle) in (self, None):
             handles.release(record.handle)
         return number
 
@@ -198,7 +200,7 @@ class socket(host.socket):  # noqa: N801
         if "WSPConnect" not in self._taken:
             return super().connect_ex(address)
         try:
-            self.connect(address)
+            socket.connect(self, address)  # and not what a class over this one, as ssl's, makes of it
         except TimeoutError as error:
             return error.errno or 11
         except OSError as error:
@@ -359,6 +361,8 @@ class socket(host.socket):  # noqa: N801
         return count, [], told, from_winsock(source)
 
 
+_newest: weakref.WeakValueDictionary[int, socket] = weakref.WeakValueDictionary()
+"""Of each handle the object that was made of it last: who detaches another gives it nothing but the number."""
 _send, _recv = host.socket.send, host.socket.recv
 
 
