@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket as host
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -238,6 +240,23 @@ def test_a_descriptor_that_another_object_took_keeps_its_chain(start: Callable[.
         assert number in records.records
         new.bind(HERE)
     assert number not in records.records
+
+
+def test_an_error_keeps_no_socket_alive(start: Callable[..., None]) -> None:
+    start(CopiedBytes, SameAddress)
+    gc.disable()
+    try:
+        s = socket.socket()
+        s.setblocking(False)
+        for call in (s.recv, s.recvfrom):
+            with pytest.raises(OSError, match="not connected"):
+                call(1)
+        s.close()
+        known = weakref.ref(s)
+        del s, call
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 class Reserved(socket.socket):

@@ -152,10 +152,10 @@ class Through:
         try:
             return receive()
         except OSError as error:
-            cause = error.__cause__
-            if isinstance(cause, WinsockError) and cause.winerror == WSAEMSGSIZE:
-                return cause.count or 0, cause.flags, cause.address
-            raise
+            told = _what_came(error.__cause__)
+            if told is None:
+                raise
+            return told
 
     def _in_time(self, writing: bool, flags: int, call: Callable[[], T]) -> T:
         """Make a call that may find nothing to do, again when there may be, until the time-out."""
@@ -177,6 +177,13 @@ class Through:
         handle = self._record.handle
         wanted = ([], [handle], [handle]) if writing else ([handle], [], [])
         return any(self._record.table.WSPSelect(0, *wanted, limit))
+
+
+def _what_came(cause: BaseException | None) -> tuple[int, int | None, Sockaddr | None] | None:
+    """Of a datagram that was cut; None for another error, which no frame that it goes through may hold: a cycle."""
+    if isinstance(cause, WinsockError) and cause.winerror == WSAEMSGSIZE:
+        return cause.count or 0, cause.flags, cause.address
+    return None
 
 
 def check_control(ancdata: Iterable[Any]) -> None:
