@@ -97,6 +97,29 @@ def test_raw_sockets_are_counted_where_they_are_allowed(build: Build, server: An
     assert ran.truth["layered"] == 0
 
 
+UNUSUAL = """
+import socket
+
+for kind in (17, 3), (40, 1), (2, 3, 255), (2, 2, 136), (2, 2, 1):
+    try:
+        made = socket.socket(*kind)
+    except OSError:
+        continue
+    print(len(kind), flush=True)
+    for call in made.bind, made.connect, made.connect:
+        try:
+            call((1, 9) if made.family == 40 else ("lo", 9) if made.family == 17 else ("127.0.0.1", 0))
+        except OSError:
+            pass
+"""
+
+
+def test_a_socket_that_passes_is_counted_once_whatever_it_calls() -> None:
+    ran = supervised(PYTHON, "-c", UNUSUAL)
+    assert ran.status == 0
+    assert sum(ran.truth["passed"].values()) == len(ran.stdout.splitlines()) == ran.truth["seen"]
+
+
 def test_socket_calls_of_a_32_bit_program_are_refused_with_one_line(build: Build) -> None:
     if platform.machine() != "x86_64":
         missing("32-bit programs of this machine are another matter")

@@ -15,7 +15,7 @@ from winsock.abi.errors import WSAEPROVIDERFAILEDINIT
 from winsock.catalog.entries import Catalog, LayerSpec
 from winsock.dispatcher import handles, process
 from winsock.spi.layer import Layer
-from winsock.supervisor.kinds import Chains
+from winsock.supervisor.kinds import Chains, name_of
 from winsock.supervisor.lease import Kind
 
 TCP, UDP = Kind(socket.AF_INET, socket.SOCK_STREAM, 6), Kind(socket.AF_INET, socket.SOCK_DGRAM, 17)
@@ -54,6 +54,23 @@ def _ended() -> Iterator[None]:
     yield
     while process.is_started():
         process.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Kind(socket.AF_INET, socket.SOCK_DGRAM, 0), "udp"),
+        (Kind(socket.AF_INET6, socket.SOCK_DGRAM, 17), "udp"),
+        (Kind(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP), "datagram of protocol 1"),
+        (Kind(socket.AF_INET, socket.SOCK_RAW, 255), "raw"),
+        (Kind(socket.AF_INET, socket.SOCK_STREAM, 132), "sctp"),
+        (Kind(socket.AF_INET, socket.SOCK_STREAM, 200), "stream of protocol 200"),
+        (Kind(socket.AF_INET, socket.SOCK_SEQPACKET, 132), "socket type 5"),
+        (Kind(40, socket.SOCK_STREAM, 0), "address family 40"),
+    ],
+)
+def test_what_passes_has_a_name(kind: Kind, name: str) -> None:
+    assert name_of(kind) == name
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from winsock.dispatcher.records import Record
 from winsock.spi.provider import ProcTable
 from winsock.supervisor import lease as module
 from winsock.supervisor.callers import Caller, Process
-from winsock.supervisor.lease import SO_COOKIE, Kind, Leases, Socket
+from winsock.supervisor.lease import SO_COOKIE, Kind, Leases, Socket, Stranger
 
 TCP = Kind(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
@@ -267,7 +267,10 @@ def test_a_socket_that_no_chain_is_for_is_told_by_its_kind(lasting: bool, other:
     world.on_adopt = lambda handle, kind, cookie: None
     number = socket_of(other, "socket.AF_UNIX, socket.SOCK_DGRAM")
     with nothing_leaks():
-        assert world.leases.take(caller, number) == Kind(socket.AF_UNIX, socket.SOCK_DGRAM, 0)
+        stranger, again = world.leases.take(caller, number), world.leases.take(caller, number)
+    assert isinstance(stranger, Stranger)
+    assert stranger.kind == Kind(socket.AF_UNIX, socket.SOCK_DGRAM, 0)
+    assert stranger == again  # by its cookie
     assert world.met == []
     world.close()
 

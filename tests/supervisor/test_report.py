@@ -52,6 +52,26 @@ def test_one_socket_is_passed_once_for_a_reason_however_often_it_calls() -> None
     assert truth(report)["passed"] == {"unreadable": 3, "other": 1}
 
 
+def test_a_socket_whose_creation_was_told_of_is_not_counted_again_when_it_calls() -> None:
+    report = Report()
+    report.passed("raw")
+    report.passed("raw")
+    for cookie in (7, 8, 7):
+        report.strange("raw", cookie)
+    record = truth(report)
+    assert record["passed"] == {"raw": 2}
+    assert record["seen"] == 2
+
+
+def test_a_socket_from_outside_is_counted_when_it_calls() -> None:
+    report = Report()
+    report.passed("raw")
+    for cookie in (7, 8, 7):
+        report.strange("raw", cookie)
+    report.strange("sctp", 9)
+    assert truth(report)["passed"] == {"raw": 2, "sctp": 1}
+
+
 def test_the_memory_of_who_was_told_of_is_bounded() -> None:
     report = Report()
     most = module._MOST_TOLD_OF

@@ -21,6 +21,19 @@ _NO_HANDLE = -1
 _TCP, _UDP = (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)
 _USUAL = tuple(Kind(domain, *rest) for domain in (AF_INET, AF_INET6) for rest in (_TCP, _UDP))
 
+_IPPROTO_SCTP = 132
+
+
+def name_of(kind: Kind) -> str:
+    """The kind of a socket that passes, as the truth line says it."""
+    if kind.domain not in (AF_INET, AF_INET6):
+        return f"address family {kind.domain}"
+    if kind.type == SOCK_STREAM:
+        return "sctp" if kind.protocol == _IPPROTO_SCTP else f"stream of protocol {kind.protocol}"
+    if kind.type == SOCK_DGRAM:
+        return "udp" if kind.protocol in (0, IPPROTO_UDP) else f"datagram of protocol {kind.protocol}"
+    return "raw" if kind.type == SOCK_RAW else f"socket type {kind.type}"
+
 
 class Chains:
     """The chains of one run, by kind of socket; each is opened once."""

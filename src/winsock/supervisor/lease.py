@@ -46,6 +46,13 @@ class Kind(NamedTuple):
     protocol: int
 
 
+class Stranger(NamedTuple):
+    """A socket that no chain is for."""
+
+    kind: Kind
+    cookie: int
+
+
 class Listening:
     """What only a socket that accepts needs."""
 
@@ -176,8 +183,8 @@ class Leases:
         self._placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
         self.options = Options()
 
-    def take(self, caller: Caller, descriptor: int) -> Socket | Kind:
-        """Lease the caller's socket; a `Kind` where no chain understands it.
+    def take(self, caller: Caller, descriptor: int) -> Socket | Stranger:
+        """Lease the caller's socket; a `Stranger` where no chain understands it.
 
         `OSError` as the kernel would have answered: EBADF, ENOTSOCK; or EPERM, ESRCH where the caller is out of reach.
         """
@@ -262,7 +269,7 @@ class Leases:
         """Domain, type and protocol of a socket."""
         return Kind(*host.kind(descriptor))
 
-    def _meet(self, fetched: int, cookie: int, process: Process) -> Socket | Kind:
+    def _meet(self, fetched: int, cookie: int, process: Process) -> Socket | Stranger:
         """The first call on a socket: what was fetched is its slot. (The first as far as we know: see `lasting`.)"""
         kind = Kind._make(host.kind(fetched))
         try:
@@ -272,7 +279,7 @@ class Leases:
             raise
         if record is None:
             os.close(fetched)
-            return kind
+            return Stranger(kind, cookie)
         met = Socket(cookie, fetched, kind, record, process, self._clock())
         if not self._lasting:
             if cookie not in self._lately:

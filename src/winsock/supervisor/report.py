@@ -22,7 +22,9 @@ class Report:
         self._layered_datagram = 0
         self._datagrams_created: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
+        self._strange: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._met: set[int] = set()
         self._told_of: set[tuple[str, tuple[int, int]]] = set()
 
     def layered(self, datagram: bool) -> None:
@@ -43,6 +45,16 @@ class Report:
             if socket is not None and len(self._told_of) < _MOST_TOLD_OF:
                 self._told_of.add((reason, socket))
 
+    def strange(self, kind: str, cookie: int) -> None:
+        """A call on a socket of a kind that no chain is for.
+
+        Its creation was told of, by `passed`, unless it came from outside: then it is told of once, here.
+        """
+        with self._lock:
+            if cookie not in self._met and len(self._met) < _MOST_TOLD_OF:
+                self._met.add(cookie)
+                self._strange[kind] += 1
+
     def went_round(self, reason: str) -> None:
         """A socket that was layered turns out not to be."""
         with self._lock:
@@ -58,7 +70,7 @@ class Report:
     def truth(self, still_running: int) -> dict[str, Any]:
         """The record of the truth line."""
         with self._lock:
-            passed = dict(self._passed)
+            passed = dict(self._passed | self._strange)  # of each kind the greater number: some are in both
             unlayered = sum(self._datagrams_created.values()) - self._layered_datagram
             if unlayered > 0:
                 kinds = "/".join(sorted(self._datagrams_created))

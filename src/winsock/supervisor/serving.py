@@ -31,8 +31,8 @@ from winsock.supervisor.calls import ROWS
 from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Special
 from winsock.supervisor.crew import Crew, Worker
 from winsock.supervisor.held import Held
-from winsock.supervisor.kinds import Chains
-from winsock.supervisor.lease import Kind, Leases, Socket
+from winsock.supervisor.kinds import Chains, name_of
+from winsock.supervisor.lease import Leases, Socket, Stranger
 from winsock.supervisor.notify import Listener
 from winsock.supervisor.report import Report
 from winsock.supervisor.rights import Rights
@@ -291,8 +291,8 @@ class Supervisor:
                 return None
             raise
 
-    def _lease(self, call: Call) -> Socket | Kind | None:
-        """The caller's socket; its kind where no chain is for it; None where the kernel does not let us have it."""
+    def _lease(self, call: Call) -> Socket | Stranger | None:
+        """The caller's socket; a stranger where no chain is for it; None where the kernel does not let us have it."""
         caller = call.caller = self._callers.known.get(call.thread) or self._caller(call)
         if caller is None:
             return None
@@ -334,13 +334,12 @@ class Supervisor:
             self._perform(call.worker, following)
         return HELD
 
-    def _strange(self, call: Call, kind: Kind | None) -> Answer:
+    def _strange(self, call: Call, stranger: Stranger | None) -> Answer:
         """A socket that no chain is for: the kernel performs the call, and the report says so unless it is local."""
-        if kind is None:
+        if stranger is None:
             self.report.passed(_UNREADABLE, (call.thread, call.arguments[0]))
-        elif kind.domain not in _UNTOUCHED:
-            reason = f"family {kind.domain}, type {kind.type}, protocol {kind.protocol}"
-            self.report.passed(reason, (call.thread, call.arguments[0]))
+        elif stranger.kind.domain not in _UNTOUCHED:
+            self.report.strange(name_of(stranger.kind), stranger.cookie)
         return PASSED
 
     def _interrupted(self, call: Call, socket: Socket) -> Interrupted:

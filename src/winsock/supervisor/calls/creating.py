@@ -7,21 +7,21 @@ import os
 from typing import TYPE_CHECKING
 
 from winsock.host import pure
-from winsock.host.numbers import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOCK_TYPE_MASK
+from winsock.host.numbers import AF_INET, AF_INET6, SOCK_STREAM, SOCK_TYPE_MASK
 from winsock.supervisor.calls.call import PASSED, Answer, Call, Delivery
+from winsock.supervisor.kinds import name_of
 from winsock.supervisor.lease import Kind
 
 if TYPE_CHECKING:
     from winsock.supervisor.serving import Supervisor
 
-_IPPROTO_MPTCP, _IPPROTO_SCTP, _AF_SMC = 262, 132, 43
+_IPPROTO_MPTCP, _AF_SMC = 262, 43
 _TYPE_BITS = SOCK_TYPE_MASK | os.O_CLOEXEC | os.O_NONBLOCK
 _NO_SUCH_KIND = frozenset(
     {errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EPROTOTYPE, errno.ESOCKTNOSUPPORT, errno.EINVAL}
 )
 _NOT_ALLOWED = frozenset({errno.EPERM, errno.EACCES})
 _make_socket = pure.raw_call("socket", 3)
-_TYPES = {SOCK_DGRAM: "udp", SOCK_RAW: "raw"}
 _REFUSED_KINDS = {_IPPROTO_MPTCP: "MPTCP socket"}
 """Protocols whose programs fall back to TCP, which a chain can carry."""
 
@@ -37,10 +37,10 @@ def socket(run: Supervisor, call: Call) -> Answer:
         raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
     if domain not in (AF_INET, AF_INET6) or run.chains.entry_for(kind) is None:
         if _exists(run, call, kind):
-            run.report.passed(_kind_name(kind))
+            run.report.passed(name_of(kind))
         return PASSED
     if kind.type != SOCK_STREAM:
-        run.report.created(_kind_name(kind))
+        run.report.created(name_of(kind))
     if "WSPSocket" not in run.functions:
         return PASSED
     if not run.same_network(call.thread):
@@ -69,14 +69,6 @@ def _exists(run: Supervisor, call: Call, kind: Kind) -> bool:
             return not run.rights.same_namespace(call.thread)  # where it is root, it may be allowed more
         return error.errno not in _NO_SUCH_KIND
     return True
-
-
-def _kind_name(kind: Kind) -> str:
-    if kind.domain not in (AF_INET, AF_INET6):
-        return f"address family {kind.domain}"
-    if kind.type == SOCK_STREAM:
-        return "sctp" if kind.protocol == _IPPROTO_SCTP else f"stream of protocol {kind.protocol}"
-    return _TYPES.get(kind.type, f"socket type {kind.type}") if kind.protocol != IPPROTO_TCP else "odd kind"
 
 
 def io_uring_setup(run: Supervisor, call: Call) -> Answer:
