@@ -191,6 +191,14 @@ class Mine(Layer):
     assert closed[3:] == expected
 
 
+def test_closed_needs_no_other_hook_beside_it(layer: Write, server: WebServer) -> None:
+    code = "class Mine(Layer):\n    def closed(self, stats):\n        self.log(f'{stats.peer} {stats.received}')"
+    finished = supervised(PYTHON, PROGRAMS / "fetch.py", server.url, options=options((layer(code),)))
+    (exchange,) = server.taken(1)
+    assert logged(finished) == [f"{server.address} {len(exchange.sent)}"]
+    assert finished.truth["layered"] == 1
+
+
 def test_current_call_tells_who_calls(layer: Write, server: WebServer) -> None:
     code = """
 class Mine(Layer):

@@ -39,6 +39,8 @@ RELAYING = {
     *("getpeername", "getsockname", "getsockopt", "setsockopt"),
 }
 
+MEETING = {"connect", "sendto", "sendmsg", "sendmmsg", "accept", "accept4"}
+
 
 class Nothing(Layer):
     """Overrides nothing."""
@@ -73,6 +75,13 @@ class Watches(Layer):
 
     def process_started(self, process: int) -> None:
         pass
+
+    def run_ended(self) -> None:
+        pass
+
+
+class Ends(Layer):
+    """Only the end, which comes without any call."""
 
     def run_ended(self) -> None:
         pass
@@ -180,10 +189,13 @@ def trapped(plan: Plan) -> set[str]:
     ("layers", "calls"),
     [
         ([Nothing], set()),
-        ([Watches], set()),
+        ([Ends], set()),
+        ([Watches], MEETING),
+        ([Adopts], MEETING),
         ([Decides], {"connect", "sendto", "sendmsg", "sendmmsg"}),
         ([Admits], {"accept", "accept4"}),
-        ([Counts], {"shutdown"}),
+        ([Counts], MEETING | {"shutdown"}),
+        ([Counts, Sets], MEETING | {"shutdown", "setsockopt"}),
         ([InVain], {"bind"}),
         ([Reads], {"getsockopt"}),
         ([Sets], {"setsockopt"}),

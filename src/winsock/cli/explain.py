@@ -33,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         if layer.gets_bytes:
             print("  gets the bytes of TCP connections: those that it wants go through a relay")
         else:
-            print(f"  overrides: {', '.join(layer.carried) or 'nothing that a call of the program reaches'}")
+            reached = ", ".join((*layer.carried, *layer.life_hooks))
+            print(f"  overrides: {reached or 'nothing that a call of the program reaches'}")
         if layer.not_called:
             print(f"  not called under run: {layer.not_called_text}")
     print("trapped:")

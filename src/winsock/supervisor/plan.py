@@ -38,6 +38,10 @@ PUMPED = LayerSpec("relay", "winsock.supervisor.relaying.by_table:Everything")
 """What stands above such layers."""
 
 _SEEING_SOCKETS = frozenset({*FUNCTIONS, "closed", "adopted", "accepted"})
+LIFE_HOOKS = ("adopted", "closed", "process_ended", "process_started")
+"""The hooks that no call of the program stands for: they want to be told of every socket that has a connection."""
+_MEETING = frozenset({"WSPConnect", "WSPAccept"})
+"""What is reported so that every such socket is met."""
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
 """The hooks of a `StreamLayer`, which on another class are never called."""
 _INSTEAD = {"WSPCloseSocket": " (use the hook `closed`)"}
@@ -67,6 +71,11 @@ class PlannedLayer(NamedTuple):
     def overrides(self, name: str) -> bool:
         """Whether the layer has a function or hook of a `Layer`."""
         return issubclass(self.kind, Layer) and overrides(self.kind, name)
+
+    @property
+    def life_hooks(self) -> list[str]:
+        """The hooks of the layer's that tell of the life of a socket or a process."""
+        return [hook for hook in LIFE_HOOKS if self.overrides(hook)]
 
     @property
     def counts(self) -> bool:
@@ -171,7 +180,8 @@ def _made(catalog: Catalog, layers: Sequence[PlannedLayer]) -> Plan:
     if any(layer.makes_handles for layer in layers):
         functions = (functions | RELAYING) - {"WSPSocket"}
     get, set = _host_pairs(layers, "WSPGetSockOpt"), _host_pairs(layers, "WSPSetSockOpt")
-    rules = filter.rules_for(functions, get, set, counts=any(layer.counts for layer in layers))
+    reported = functions | _MEETING if any(layer.life_hooks for layer in layers) else functions
+    rules = filter.rules_for(reported, get, set, counts=any(layer.counts for layer in layers))
     wanted = {"getsockopt": frozenset(get), "setsockopt": frozenset(set)}
     return Plan(tuple(layers), catalog, functions, tuple(rules), wanted)
 
