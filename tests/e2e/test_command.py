@@ -68,6 +68,14 @@ def test_a_program_that_cannot_be_executed_is_126(tmp_path: Path) -> None:
     assert winsock("run", "--", plain).status == 126
 
 
+def test_a_script_that_does_not_say_what_runs_it_is_run_by_a_shell(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text('echo "$0" "$1"; exit 3\n')
+    script.chmod(0o755)
+    command = ["env", str(script), "a  b"]  # as a shell does, and everything else that looks for programs by itself
+    assert winsock("run", "--output", os.devnull, "--", *command[1:]) == bare(*command)
+
+
 def test_the_program_starts_as_it_would_without(tmp_path: Path) -> None:
     script = 'echo "$0 $@"; pwd; umask; ulimit -n; env | grep -v -e ^_= -e MARK; cat; ls -l /proc/self/fd | wc -l'
     command = ["sh", "-c", f"umask 027; exec sh -c '{script}' name 'a  b' c"]

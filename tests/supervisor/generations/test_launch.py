@@ -92,9 +92,10 @@ def executable(path: Path, text: str) -> Path:
     return path
 
 
-def test_text_without_an_interpreter_is_126(tmp_path: Path) -> None:
-    done = call([*runner(), str(executable(tmp_path / "text", "echo hello\n"))])
-    assert (done.returncode, done.stderr.decode()) == (126, f"winsock: {tmp_path}/text: Exec format error\n")
+@pytest.mark.parametrize("text", ["\x7fELF of a kind that this machine does not run\n", "two\0three\n"])
+def test_what_is_no_program_and_no_script_is_126(tmp_path: Path, text: str) -> None:
+    done = call([*runner(), str(executable(tmp_path / "data", text))])
+    assert (done.returncode, done.stderr.decode()) == (126, f"winsock: {tmp_path}/data: Exec format error\n")
 
 
 def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:

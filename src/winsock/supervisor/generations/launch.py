@@ -36,6 +36,8 @@ CANNOT_SUPERVISE = 125
 
 _DEFAULT_OPTIONS = RunOptions()
 _LAST_WORDS_MS = 2000
+_SHELL = b"/bin/sh"
+_LOOKED_AT = 128
 _DEFAULT_PATH = b"/bin:/usr/bin"
 _REPORT = struct.Struct("<BI")
 _LISTENING, _INSTALL_FAILED, _EXEC_FAILED = range(3)
@@ -325,6 +327,16 @@ def _exec_error(plan: _Plan, code: int) -> LaunchError:
     return LaunchError(NOT_FOUND if code == errno.ENOENT else NOT_EXECUTABLE, f"{name}: {os.strerror(code)}")
 
 
+def _is_text(path: bytes) -> bool:
+    """Whether the file may be a script, as shells judge it: by its first line."""
+    try:
+        with open(path, "rb", 0) as file:
+            line = file.read(_LOOKED_AT).split(b"\n", 1)[0]
+    except OSError:
+        return False
+    return b"\0" not in line and not line.startswith(b"\x7fELF")
+
+
 def _become(plan: _Plan, report: int, go: int) -> NoReturn:
     """The program's process up to exec. Everything after the filter must be a call that no filter traps."""
     try:
@@ -340,6 +352,9 @@ def _become(plan: _Plan, report: int, go: int) -> NoReturn:
             os.close(listener)
             plan.inheritance.restore_mask()
             code = system.execve(plan.path, plan.argv, plan.inheritance.environment)
+            if code == errno.ENOEXEC and _is_text(plan.path):  # no first line says what runs it: a shell does
+                argv = (_SHELL, plan.path, *plan.argv[1:])
+                code = system.execve(_SHELL, argv, plan.inheritance.environment)
             os.write(report, _REPORT.pack(_EXEC_FAILED, code))
     finally:
         os._exit(CANNOT_SUPERVISE)
