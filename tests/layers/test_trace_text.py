@@ -34,6 +34,13 @@ def closing(**fields: Any) -> dict[str, Any]:
     return record("close", **{**unknown, "final": True, **fields})
 
 
+def test_a_name_cannot_move_the_cursor_or_forge_a_line() -> None:
+    event = record("bind", name="c\x1b[2J\nwinsock", local="127.0.0.1:80", result="bound")
+    assert " c?[2J?winsock[100] " in render(event)
+    row = {"process": 1, "name": "a\nb", "peer": "p", "direction": "connected", "connections": 1, "failed": 0}
+    assert "a?b[1]" in render({"event": "summary", "rows": [{**row, "sent": 0, "received": 0}]})
+
+
 REFUSED = {"result": "failed", "error": "WSAECONNREFUSED", "errno": errno.ECONNREFUSED}
 LINES = [
     (

@@ -59,6 +59,11 @@ class Journal:
         )
 
 
+def printable(name: str) -> str:
+    """A name that a program gave itself, fit for a line of ours: it can hold what moves a terminal's cursor."""
+    return name if name.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def to_json(record: Record) -> str:
     """The record as one line of JSON."""
     import json

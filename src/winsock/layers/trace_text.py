@@ -7,6 +7,8 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from winsock.core.journal import printable
+
 _UNITS = ("kB", "MB", "GB", "TB")
 _ROUNDS_TO_A_SECOND = 0.999995
 _OUTCOMES = {
@@ -76,7 +78,7 @@ def _second(seconds: int) -> str:
 
 def _who(record: Any) -> str:
     thread = "" if record["thread"] == record["process"] else f"/{record['thread']}"
-    return f"{record['name']}[{record['process']}{thread}]"
+    return f"{printable(record['name'])}[{record['process']}{thread}]"
 
 
 def _result(record: Any) -> str:
@@ -118,7 +120,7 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     heads = ("process", "peer", "connections", "failed", "sent", "received")
     table = [heads] + [
         (
-            f"{row['name']}[{row['process']}]",
+            f"{printable(row['name'])}[{row['process']}]",
             row["peer"] if row["direction"] == "connected" else f"{row['peer']} (accepted)",
             str(row["connections"]),
             str(row["failed"]),

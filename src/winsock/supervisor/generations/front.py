@@ -18,6 +18,7 @@ import signal
 import socket
 from collections.abc import Callable, Collection
 
+from winsock.core.journal import printable
 from winsock.supervisor.generations import channel, mirror, signals, system
 from winsock.supervisor.generations.processes import descendants, state_of
 
@@ -240,7 +241,7 @@ class Front:
         _, status = os.waitpid(self._supervisor, 0)
         self._witness.dismiss()
         left = descendants(os.getpid())
-        names = ", ".join(f"{process.name} ({process.pid})" for process in left) or "none"
+        names = ", ".join(f"{printable(process.name)} ({process.pid})" for process in left) or "none"
         self._say_now(
             f"winsock: the supervisor {_manner(status)}. From now on the calls that it answered fail with ENOSYS;"
             f" nothing passes unlayered. Processes left running: {names}\n"
