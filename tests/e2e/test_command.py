@@ -259,9 +259,12 @@ def test_when_the_supervisor_is_killed_trapped_calls_fail(server: WebServer) -> 
     [
         (["run"], "which program?"),
         (["run", "--layer", "trace"], "which program?"),
-        (["run", "--colour", "--", "true"], "--colour"),
+        (["run", "--colour", "--", "true"], "there is no option --colour; there are: --"),
+        (["run", "--outptu=x", "--", "true"], "there is no option --outptu; there are: --output, --"),
+        (["explain", "--leyar", "trace"], "there is no option --leyar; there are: --layer, --"),
         (["run", "--format", "xml", "--", "true"], "'text', 'json'"),
-        (["run", "--drain", "soon", "--", "true"], "--drain"),
+        (["run", "--drain", "soon", "--", "true"], "--drain: 'soon' is no number of seconds"),
+        (["run", "--drain", "-1", "--", "true"], "--drain: '-1' is no number of seconds"),
         (["rnu", "--", "true"], "there is no command 'rnu'; there are: run,"),
     ],
 )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from winsock.catalog.using import routes
 from winsock.cli.run import CANNOT_SUPERVISE, USAGE_STATUS, add_layer_option, make_plan, split
-from winsock.cli.words import UsageError
+from winsock.cli.words import Parser, UsageError
 
 
 def main(arguments: Sequence[str]) -> int:
     """0, 2 where the chain cannot run, 125 where the catalog cannot be read."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="winsock explain",
         usage="winsock explain [--layer NAME]... [-- PROGRAM [ARG]...]",
         description="Print the chain, what each layer overrides, and the system calls that would be trapped.",
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     add_layer_option(parser)
     ours, program = split(arguments)
     try:
-        plan = make_plan(parser.parse_args(ours).layer, program)
+        plan = make_plan(parser.parse_options(ours).layer, program)
     except (UsageError, OSError) as error:
         print(f"winsock: {error}", file=sys.stderr)
         return USAGE_STATUS if isinstance(error, UsageError) else CANNOT_SUPERVISE

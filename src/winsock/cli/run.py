@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, HelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from winsock.cli.words import UsageError
+from winsock.cli.words import Parser, UsageError
 
 if TYPE_CHECKING:
     from winsock.catalog.store import Installed
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     from winsock.supervisor.generations.launch import Inheritance
 
     inheritance = Inheritance.capture()
-    options = _parser().parse_args(split(arguments)[0])
+    options = _parser().parse_options(split(arguments)[0])
     program = split(arguments)[1]
     if not program:
         print("winsock: which program? winsock run [OPTION]... -- PROGRAM [ARG]...", file=sys.stderr)
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"winsock: {error}", file=sys.stderr)
         return USAGE_STATUS
     except OSError as error:
-        print(f"winsock: {error}", file=sys.stderr)
+        text = error if error.filename is None else f"{error.filename}: {error.strerror}"
+        print(f"winsock: {text}", file=sys.stderr)
         return CANNOT_SUPERVISE
 
 
@@ -110,8 +111,8 @@ def add_layer_option(parser: ArgumentParser) -> None:
     )
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="winsock run",
         usage="winsock run [OPTION]... -- PROGRAM [ARG]...",
         description="Run a program, and every process it starts, with its sockets opened through layers.",
@@ -140,7 +141,10 @@ def _formatter(prog: str) -> HelpFormatter:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
     if not 0 <= value < float("inf"):
-        raise ValueError
+        raise ArgumentTypeError(f"{text!r} is no number of seconds, such as 5 or 0.5")
     return value
