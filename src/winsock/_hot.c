@@ -266,7 +266,7 @@ typedef struct {
     PyObject *function, *passing, *refused;
 } Guard;
 
-/* The exception that stands becomes the one that `refused` answers with, which follows from it. */
+/* The exception that stands becomes the one that `refused` answers with, which follows from it, or raises. */
 static void refuse(Guard *guard) {
     PyObject *kind, *error, *traceback, *refusal;
     PyErr_Fetch(&kind, &error, &traceback);
@@ -289,7 +289,7 @@ static void refuse(Guard *guard) {
 static PyObject *guard_call(PyObject *self, PyObject *const *arguments, size_t count, PyObject *names) {
     Guard *guard = (Guard *)self;
     PyObject *result = PyObject_Vectorcall(guard->function, arguments, count, names);
-    if (!result && !PyErr_ExceptionMatches(guard->passing) && PyErr_ExceptionMatches(PyExc_Exception)) refuse(guard);
+    if (!result && !PyErr_ExceptionMatches(guard->passing)) refuse(guard);
     return result;
 }
 

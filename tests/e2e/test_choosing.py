@@ -140,6 +140,8 @@ BROKEN = {
     "x = 1\nx.missing\n": ("AttributeError: 'int' object has no attribute 'missing'", 2),
     "def broken(:\n": ("SyntaxError: ", 1),
     "\n\nraise RuntimeError('told so')\n": ("RuntimeError: told so", 3),
+    "import json\njson.loads('{')\n": ("JSONDecodeError: ", 2),
+    "import sys\nsys.exit(3)\n": ("SystemExit: 3", 2),
 }
 
 

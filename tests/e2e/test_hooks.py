@@ -235,6 +235,22 @@ def test_a_layer_that_raises_fails_the_call_and_a_line_names_the_place(layer: Wr
     assert server.taken(0) == []
 
 
+def test_a_layer_that_ends_itself_fails_the_call_and_ends_nothing_else(layer: Write, server: WebServer) -> None:
+    code = """
+import sys
+
+class Mine(Layer):
+    def connecting(self, address):
+        if address.port == 1:
+            sys.exit("enough")
+"""
+    mine = layer(code)
+    twice = f"{PYTHON} {PROGRAMS / 'dial.py'} {LOCALHOST} 1; {PYTHON} {PROGRAMS / 'dial.py'} {LOCALHOST} {server.port}"
+    finished = supervised("sh", "-c", twice, options=options((mine,)))
+    assert finished.same == (0, b"EIO\n" + server.body)
+    assert raised_line(finished) == f"mine connecting SystemExit: enough {mine}:10"
+
+
 def test_a_layer_that_raises_in_closed_changes_nothing_for_the_program(layer: Write, server: WebServer) -> None:
     code = "class Mine(Layer):\n    def connecting(self, address): pass\n    def closed(self, stats):\n        1 // 0"
     mine = layer(code)

@@ -20,7 +20,7 @@ class Refusal(Answer):
     """What stands for anything else."""
 
 
-def refuse(error: Exception) -> Exception:
+def refuse(error: BaseException) -> Exception:
     return Refusal(repr(error))
 
 
@@ -44,14 +44,37 @@ def test_a_method_gets_its_object(host: Twin) -> None:
     assert host.guarded(layer.send, Answer, refuse)(b"x", flags=2) == (layer, b"x", 2)
 
 
-@pytest.mark.parametrize(
-    "error", [Answer("said"), Refusal("said"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
-)
+@pytest.mark.parametrize("error", [ValueError("a defect"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
+def test_what_is_not_refused_after_all_goes_on_as_it_is(host: Twin, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    def let_go(error: BaseException) -> Exception:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        host.guarded(fail, Answer, let_go)()
+    assert raised.value is error
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
+def test_what_is_no_exception_can_be_refused(host: Twin, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(Refusal) as raised:
+        host.guarded(fail, Answer, refuse)()
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [Answer("said"), Refusal("said")])
 def test_what_may_pass_passes_as_it_is(host: Twin, error: BaseException) -> None:
     def fail() -> None:
         raise error
 
-    def never(error: Exception) -> Exception:
+    def never(error: BaseException) -> Exception:
         raise AssertionError("nothing was to be refused")
 
     with pytest.raises(type(error)) as raised:

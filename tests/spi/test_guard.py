@@ -9,6 +9,7 @@ import pytest
 
 from winsock.abi import errors as e
 from winsock.core.journal import journal
+from winsock.spi import guard
 from winsock.spi.guard import guarded, raised_at
 
 
@@ -51,6 +52,19 @@ def test_any_other_exception_becomes_one(lines: list[str]) -> None:
     assert caught.value.__cause__ is error
     assert not caught.value.from_kernel
     assert "layer mine: WSPBind raised ZeroDivisionError: by nought" in str(caught.value)
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_where_a_layer_alone_can_raise_it_anything_is_a_defect(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(guard._Defects, "kind", Exception)
+    guard.take_all_for_defects()
+    with pytest.raises(e.WinsockError) as caught:
+        raising(error)()
+    assert caught.value.winerror == e.WSASYSCALLFAILURE
+    assert caught.value.__cause__ is error
     assert len(lines) == 1
 
 

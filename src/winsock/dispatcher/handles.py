@@ -11,7 +11,7 @@ from winsock.core import journal
 from winsock.dispatcher import loader
 from winsock.dispatcher.records import Identity, Record, enter, find, forget, forget_this, identity_of, records, serving
 from winsock.host import same
-from winsock.spi.guard import failure
+from winsock.spi.guard import defects, failure
 from winsock.spi.layer import ABORTIVE
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def adopt_into(chain: Chain, descriptor: int, identity: Identity | None = None) 
     for layer in chain.adopters:
         try:
             layer.adopted(descriptor)
-        except Exception as error:
+        except defects() as error:
             forget(descriptor)
             raise error if isinstance(error, WinsockError) else failure(layer, "adopted", error) from error
     return record

@@ -32,6 +32,7 @@ from winsock.catalog.settings import Settings, parse
 from winsock.core import journal
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.upcalls import ChainUpcalls
+from winsock.spi.guard import defects
 from winsock.spi.layer import Layer, is_stream
 from winsock.spi.provider import WSPDATA, ProcTable, Startable
 from winsock.spi.upcalls import StartedProvider, Upcalls
@@ -215,7 +216,7 @@ def _start(provider: Startable, info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tup
         data, table = provider.WSPStartup(WINSOCK_VERSION, info, upcalls)
     except WinsockError:
         raise
-    except Exception as error:
+    except defects() as error:
         raise _failed(name, "did not start", error) from error
     if not isinstance(table, ProcTable) or table.missing():
         missing = ", ".join(table.missing()) if isinstance(table, ProcTable) else "everything"
@@ -249,7 +250,7 @@ def _make(entry: CatalogEntry) -> Startable:
     found = resolve(entry.path, entry.digest)
     try:
         provider = found() if isinstance(found, type) else found
-    except Exception as error:
+    except defects() as error:
         raise _failed(entry.path, "could not be made", error) from error
     if not callable(getattr(provider, "WSPStartup", None)):
         raise WinsockError(WSAEPROVIDERFAILEDINIT, f"{entry.path} has no WSPStartup, so it is no provider")
@@ -263,7 +264,7 @@ def _options(entry: CatalogEntry, layer: Layer) -> Any:
         return entry.options
     try:
         return layer.Options()
-    except Exception as error:
+    except defects() as error:
         raise _failed(entry.path, "has no default for its options", error) from error
 
 
@@ -282,7 +283,7 @@ def _import(path: str, module_path: str, digest: str) -> ModuleType:
         return _import_file(module_path, digest) if module_path.endswith(".py") else import_module(module_path)
     except _Refused:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that was not meant to be imported ends itself
         raise _failed(path, "could not be imported", error) from error
 
 
@@ -346,19 +347,25 @@ def _layers_of(module: ModuleType) -> list[type]:
     return [value for value in own if issubclass(value, Layer) or is_stream(value)]
 
 
-def _failed(path: str, what: str, error: Exception) -> WinsockError:
+def _failed(path: str, what: str, error: BaseException) -> WinsockError:
     """WSAEPROVIDERFAILEDINIT, with the last line of the traceback and where it was raised."""
     file, line = _raised_at(error)
     where = f" ({file}, line {line})" if file else ""
-    return WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} {what}: {type(error).__name__}: {error}{where}")
+    text = error.msg if isinstance(error, SyntaxError) else error  # the others do not tell the place themselves
+    return WinsockError(WSAEPROVIDERFAILEDINIT, f"{path} {what}: {type(error).__name__}: {text}{where}")
 
 
-def _raised_at(error: Exception) -> tuple[str | None, int | None]:
+def _raised_at(error: BaseException) -> tuple[str | None, int | None]:
+    """The innermost place that its author can mend: not in Python's own library, and not here."""
     if isinstance(error, SyntaxError):
         return error.filename, error.lineno
+    library = os.path.dirname(os.__file__) + os.sep
+    found: tuple[str | None, int | None] = None, None
     frame = error.__traceback__
-    if frame is None:
-        return None, None
-    while frame.tb_next is not None:
+    while frame is not None:
+        file = frame.tb_frame.f_code.co_filename
+        packaged = f"{os.sep}site-packages{os.sep}" in file
+        if file != __file__ and not file.startswith("<frozen ") and (packaged or not file.startswith(library)):
+            found = file, frame.tb_lineno
         frame = frame.tb_next
-    return frame.tb_frame.f_code.co_filename, frame.tb_lineno
+    return found

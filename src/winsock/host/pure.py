@@ -213,16 +213,16 @@ def close_each(descriptors: list[int]) -> None:
 
 
 def guarded(
-    function: Callable[..., Any], passing: type[Exception], refused: Callable[[Exception], Exception]
+    function: Callable[..., Any], passing: type[Exception], refused: Callable[[BaseException], Exception]
 ) -> Callable[..., Any]:
-    """The function; for an exception of it that is not `passing`, what `refused` answers is raised instead."""
+    """The function; for what it raises that is not `passing`, what `refused` answers, or raises, is raised instead."""
 
     def slot(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs) if kwargs else function(*args)
         except passing:
             raise
-        except Exception as error:
+        except BaseException as error:
             raise refused(error) from error
 
     return slot

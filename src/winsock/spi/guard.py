@@ -4,6 +4,9 @@ A `WinsockError` is an answer and passes as it is, and so are Python's own `Conn
 refuses by raising one. Anything else is a defect of the layer: the call fails with
 WSASYSCALLFAILURE (a call that should never fail has failed), so that traffic never goes round the layer and a
 program never sees a Python exception that it cannot know.
+
+`sys.exit()` and its kin are no `Exception`. In a program of one's own they may be its own doing, the end of a signal
+handler say, and go on. A supervisor has no such handler: there a layer alone can raise them, and must not end it.
 """
 
 from __future__ import annotations
@@ -27,12 +30,32 @@ _ANSWERS: dict[type[OSError], int] = {
 """What a layer may raise to refuse, beside a `WinsockError`."""
 
 
+class _Defects:
+    kind: type[BaseException] = Exception
+
+
+def defects() -> type[BaseException]:
+    """What to catch where a layer's own code is called."""
+    return _Defects.kind
+
+
+def take_all_for_defects() -> None:
+    """From now on nothing that a layer raises goes on, whatever it is."""
+    _Defects.kind = BaseException
+
+
 def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as a slot: what it raises reaches the caller as a WinsockError."""
-    return host.guarded(function, WinsockError, lambda error: refusal(error) or failure(layer, name, error))
+    return host.guarded(function, WinsockError, lambda error: _answer(layer, name, error))
 
 
-def refusal(error: Exception) -> WinsockError | None:
+def _answer(layer: object, name: str, error: BaseException) -> WinsockError:
+    if not isinstance(error, defects()):
+        raise error
+    return refusal(error) or failure(layer, name, error)
+
+
+def refusal(error: BaseException) -> WinsockError | None:
     """The answer that a layer means by one of Python's own network errors; None for anything else.
 
     A `PermissionError` over a file's name is a defect and no answer.
@@ -43,7 +66,7 @@ def refusal(error: Exception) -> WinsockError | None:
     return None if number is None else WinsockError(code_of(number), str(error) or None, errno=number)
 
 
-def failure(layer: object, function: str, error: Exception) -> WinsockError:
+def failure(layer: object, function: str, error: BaseException) -> WinsockError:
     """Write the audit line; answer with the error that the caller gets."""
     layer_name = str(getattr(layer, "name", type(layer).__name__))
     where = raised_at(layer, error)

@@ -37,7 +37,7 @@ from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEINVAL, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
-from winsock.spi.guard import failure, guarded, refusal
+from winsock.spi.guard import defects, failure, guarded, refusal
 from winsock.spi.provider import (
     FUNCTIONS,
     WSPDATA,
@@ -323,7 +323,7 @@ class Layer(Provider):
             self.accepted(address)
         except WinsockError:
             return False
-        except Exception as error:
+        except defects() as error:
             if refusal(error) is None:
                 failure(self, "accepted", error)
             return False
@@ -338,7 +338,7 @@ class Layer(Provider):
     def _tell_closed(self, stats: Stats) -> None:
         try:
             self.closed(stats)
-        except Exception as error:
+        except defects() as error:
             failure(self, "closed", error)
 
     def _refuse_to_be_bypassed(self, in_buffer: ReadBuffer | None) -> None:

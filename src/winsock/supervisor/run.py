@@ -21,6 +21,7 @@ from winsock.core.journal import Record, Text
 from winsock.core.journal import journal as the_journal
 from winsock.dispatcher import handles, process
 from winsock.host import numbers
+from winsock.spi.guard import take_all_for_defects
 from winsock.spi.stats import Stats
 from winsock.supervisor import filter, outside
 from winsock.supervisor.callers import cookies_held
@@ -133,6 +134,7 @@ class _Run:
 
     def serve(self) -> None:
         """Until the last process of the tree has ended."""
+        take_all_for_defects()
         the_journal.json = self._choices.json
         the_journal.later = self._take_record
         process.startup(WINSOCK_VERSION, self._plan.catalog)

@@ -24,7 +24,7 @@ from winsock.core import journal
 from winsock.dispatcher import handles, records, threads
 from winsock.host import numbers
 from winsock.spi import calling
-from winsock.spi.guard import failure
+from winsock.spi.guard import defects, failure
 from winsock.spi.layer import Layer, overrides
 from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of
 from winsock.supervisor.calls import ROWS
@@ -215,7 +215,7 @@ class Supervisor:
                 self._settle(call, answer)
         except OSError as error:  # a WinsockError is one
             host.answer(self.listener.descriptor, call.id, 0, -(error.errno or errno.EIO), 0)
-        except Exception as error:
+        except BaseException as error:
             journal.audit("(supervisor)", call.row.call, error)
             self.report.refused("an error of winsock's own")
             self.listener.fail(call.id, errno.EIO)
@@ -384,5 +384,5 @@ def tell(layers: Iterable[Layer], hook: str, *arguments: object) -> None:
         if overrides(type(layer), hook):
             try:
                 getattr(layer, hook)(*arguments)
-            except Exception as error:
+            except defects() as error:
                 failure(layer, hook, error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from winsock.abi.constants import AF_UNSPEC
 from winsock.abi.errors import WinsockError
 from winsock.spi.calling import current_call
-from winsock.spi.guard import failure, refusal
+from winsock.spi.guard import defects, failure, refusal
 from winsock.spi.layer import Layer
 from winsock.spi.stream import StreamLayer, overrides_stream
 
@@ -32,13 +32,13 @@ class Asking(Layer):
             return True
         try:
             return bool(self.kind.wants(address))
-        except Exception as error:
+        except defects() as error:
             raise _as_answer(self.kind, "wants", error) from error
 
     def _new_layer(self, role: Literal["connect", "accept"], peer: Sockaddr) -> StreamLayer:
         try:
             layer = self.kind()
-        except Exception as error:
+        except defects() as error:
             raise _as_answer(self.kind, "__init__", error) from error
         layer.options = self.options
         layer.role, layer.peer, layer.caller = role, peer, current_call()
@@ -48,7 +48,7 @@ class Asking(Layer):
         """Where the layer's `connecting` sends a connect."""
         try:
             answer = layer.connecting(name)
-        except Exception as error:
+        except defects() as error:
             raise _as_answer(layer, "connecting", error) from error
         return name if answer is None else self._fitted(answer)
 
@@ -56,10 +56,10 @@ class Asking(Layer):
         """Ask the layer's `accepted`; it raises to refuse."""
         try:
             layer.accepted(address)
-        except Exception as error:
+        except defects() as error:
             raise _as_answer(layer, "accepted", error) from error
 
 
-def _as_answer(layer: object, hook: str, error: Exception) -> WinsockError:
+def _as_answer(layer: object, hook: str, error: BaseException) -> WinsockError:
     """What a hook raised, as the error of the call."""
     return error if isinstance(error, WinsockError) else refusal(error) or failure(layer, hook, error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from winsock.abi.errors import WSAECONNRESET, WSASYSCALLFAILURE, WinsockError, code_of
 from winsock.core import journal
-from winsock.spi.guard import failure, refusal
+from winsock.spi.guard import defects, failure, refusal
 from winsock.spi.stream import Direction, StreamLayer, overrides_stream, reads
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Stage:
             return None
         try:
             answer = self.layer.outgoing(data) if direction == "outgoing" else self.layer.incoming(data)
-        except Exception as error:
+        except defects() as error:
             self._refuse(direction, error)
             return None
         if type(answer) is bytes and answer and not (self.to_network or self.to_application or self.error):
@@ -125,7 +125,7 @@ class Stage:
         """The connection is over."""
         try:
             self.layer.closed(stats)
-        except Exception as error:
+        except defects() as error:
             failure(self.layer, "closed", error)
 
     # The verbs.
@@ -211,11 +211,11 @@ class Stage:
     def _enter(self, hook: str, *args: Any) -> Any:
         try:
             return getattr(self.layer, hook)(*args)
-        except Exception as error:
+        except defects() as error:
             self._refuse(hook, error)
         return None
 
-    def _refuse(self, hook: str, error: Exception) -> None:
+    def _refuse(self, hook: str, error: BaseException) -> None:
         """What a hook raised ends the connection."""
         self.fail(error if isinstance(error, WinsockError) else refusal(error) or failure(self.layer, hook, error))
 
