@@ -251,6 +251,21 @@ def test_when_the_supervisor_is_killed_trapped_calls_fail(server: WebServer) -> 
     assert server.taken(0) == []
 
 
+def test_without_proc_a_run_says_so() -> None:
+    hide = 'mount -t tmpfs none /proc && exec "$@"'
+    finished = bare("unshare", "-rm", "sh", "-c", hide, "sh", *WINSOCK, "run", "--", "echo", "ran")
+    assert finished.same == (125, b"")
+    assert "winsock: /proc is not mounted here" in finished.text
+    assert len(finished.text.splitlines()) == 1
+
+
+def test_too_few_open_files_are_told_before_anything_runs() -> None:
+    finished = bare("sh", "-c", 'ulimit -n 14; exec "$@"', "sh", *WINSOCK, "run", "--", "echo", "ran")
+    assert finished.same == (125, b"")
+    assert "winsock: 14 open files are allowed here" in finished.text
+    assert len(finished.text.splitlines()) == 1
+
+
 # --- wrong use --------------------------------------------------------------------------------------------------------
 
 

@@ -83,6 +83,8 @@ def test_what_was_tried_worked() -> None:
         (GOOD._replace(trial=Trial(0, errno.EBUSY)), "pidfd_getfd", None, "not tried"),
         (GOOD, "PIDFD_THREAD", True, "can be opened"),
         (GOOD._replace(trial=Trial(0, 0, 0, 0, errno.EINVAL)), "PIDFD_THREAD", None, "6.9"),
+        (GOOD, "/proc", True, "mounted"),
+        (GOOD._replace(status=""), "/proc", False, "mount -t proc"),
         (GOOD, "Yama", True, "absent"),
         (GOOD._replace(yama="0"), "Yama", True, "no restriction"),
         (GOOD._replace(yama="1"), "Yama", True, "ancestors"),

@@ -24,9 +24,13 @@ def main(arguments: Sequence[str]) -> int:
     if not sys.platform.startswith("linux"):
         print(f"winsock: run needs Linux (seccomp); this is {sys.platform}", file=sys.stderr)
         return CANNOT_SUPERVISE
-    from winsock.supervisor.generations.launch import Inheritance
+    from winsock.supervisor.generations.launch import Inheritance, LaunchError
 
-    inheritance = Inheritance.capture()
+    try:
+        inheritance = Inheritance.capture()
+    except LaunchError as error:
+        print(f"winsock: {error}", file=sys.stderr)
+        return error.status
     options = _parser().parse_options(split(arguments)[0])
     program = split(arguments)[1]
     if not program:

@@ -302,6 +302,12 @@ def _kernel(facts: Facts) -> Check:
     return Check("kernel", True, facts.release, "; ".join(missing))
 
 
+def _proc(facts: Facts) -> Check:
+    if facts.status:
+        return Check("/proc", True, "mounted")
+    return Check("/proc", False, "not mounted, so what follows may be wrong", "as root: mount -t proc proc /proc")
+
+
 def _version(release: str) -> tuple[int, int]:
     numbers = release.replace("-", ".").split(".")
     try:
@@ -443,6 +449,7 @@ def _reason(number: int) -> str:
 
 _CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _kernel,
+    _proc,
     _listener,
     _getfd,
     _thread,

@@ -57,6 +57,9 @@ _INSTALL_REASONS = {
 _TAKE_REASON = (
     "pidfd_getfd is forbidden here: {error} (Yama's ptrace_scope 3, 2 without CAP_SYS_PTRACE, or a container's policy)"
 )
+_NO_PROC = "/proc is not mounted here, and winsock run looks there at whoever calls: mount -t proc proc /proc"
+_LEAST_FILES = 32
+"""Descriptors that the supervisor needs beside those for the program's sockets, with some to spare."""
 
 
 class LaunchError(Exception):
@@ -86,8 +89,10 @@ class Inheritance(NamedTuple):
     def capture(cls) -> Inheritance:
         """Look, and put /dev/null on standard descriptors that are closed, so that no file of ours gets their number.
 
-        The earlier the better; the program does not see those placeholders.
+        The earlier the better; the program does not see those placeholders. `LaunchError` where /proc is not there.
         """
+        if not os.path.exists("/proc/self/fd"):
+            raise LaunchError(CANNOT_SUPERVISE, _NO_PROC)
         _hold_standard_numbers()
         ignored = {number for number in signals.EVERY if signal.getsignal(number) == signal.SIG_IGN}
         return cls(
@@ -174,8 +179,9 @@ def run(
     up. The status is the program's, or 127, 126, 125 with a line on stderr; where a signal ended the program this
     process dies of that signal, too. Single-threaded callers only: it forks.
     """
-    inheritance = inheritance or Inheritance.capture()
     try:
+        inheritance = inheritance or Inheritance.capture()
+        _check_limit()
         path = resolve(argv[0], inheritance)
         plan = _Plan(path, tuple(os.fsencode(argument) for argument in argv), filter_program, inheritance)
         front = _start(plan, serve, options)
@@ -183,6 +189,16 @@ def run(
         os.write(2, f"winsock: {error}\n".encode(errors="surrogateescape"))
         return error.status
     return front.attend()
+
+
+def _check_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < _LEAST_FILES:
+        raise LaunchError(
+            CANNOT_SUPERVISE,
+            f"{most} open files are allowed here, and the supervisor needs {_LEAST_FILES} and one more for each socket"
+            " of the program: raise the hard limit (ulimit -Hn)",
+        )
 
 
 def _start(plan: _Plan, serve: Callable[[Serving], None], options: RunOptions) -> Front:
