@@ -277,6 +277,36 @@ class {name}(Layer):
 """
 
 
+def test_a_layer_gets_the_ends_of_programs_that_it_starts(layer: Write, server: WebServer) -> None:
+    code = """
+import subprocess
+
+class Mine(Layer):
+    helper = None
+
+    def connecting(self, address):
+        type(self).helper = subprocess.Popen(["sleep", "1000"])
+        asked = subprocess.Popen(["sh", "-c", "exit 3"], stdout=subprocess.PIPE)
+        asked.stdout.read()
+        while open(f"/proc/{asked.pid}/stat").read().rpartition(") ")[2][0] != "Z":
+            pass
+        with subprocess.Popen(["true"]) as other:  # its end is told of, too
+            pass
+        self.log(f"{other.returncode} {asked.wait()}")
+
+    def run_ended(self):
+        if self.helper is not None:
+            self.log(f"{self.helper.poll()}")
+            self.helper.kill()
+            self.helper.wait()
+            type(self).helper = None
+"""
+    finished = dial(server.port, layer(code))
+    assert finished.same == (0, server.body)
+    assert logged(finished) == ["0 3", "None"]
+    assert finished.truth["still_running"] == 0
+
+
 def test_the_first_layer_is_uppermost_and_the_next_sees_its_answer(layer: Write, server: WebServer) -> None:
     upper = layer(SHOW.format(name="Upper", answer=(server.host, server.port)), "one")
     lower = layer(SHOW.format(name="Lower", answer=None), "two")

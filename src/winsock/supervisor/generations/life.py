@@ -15,7 +15,8 @@
     serving.reap_all()                  # the hang-up may come before the last exit is reaped: be told of that, too
 
 The supervisor is a subreaper, so every process of the tree whose parent has ended becomes its child. When no child is
-left, the tree is empty.
+left, the tree is empty. But a layer may start programs of its own and wait for them: those are not under our filter,
+their ends are left to it, and they are no part of the tree.
 
 Because to the user the front *is* the program, it stops and goes on with it (mirror.py), and a front that was killed
 takes the program with it.
@@ -35,10 +36,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from winsock.supervisor.generations import system
 from winsock.supervisor.generations.channel import Finish, Sender
 from winsock.supervisor.generations.mirror import Mirror
-from winsock.supervisor.generations.processes import Process, descendants
+from winsock.supervisor.generations.processes import Process, children, descendants, filters_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+_ANY_CHANGE = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG if sys.platform == "linux" else 0
 
 
 class RunOptions(NamedTuple):
@@ -63,6 +66,7 @@ class Serving:
         """The program's wait status (see os.WIFEXITED), once it has ended."""
         self.alone = False
         """Whether no process of the tree is left."""
+        self._own_filters = filters_of(os.getpid()) or 0
         self._mirror = mirror
         self._finished = False
         self._channel = channel
@@ -130,26 +134,52 @@ class Serving:
 
     def processes(self) -> list[Process]:
         """The processes of the tree that are alive."""
-        return descendants(os.getpid())
+        return descendants(os.getpid(), {pid for pid in children(os.getpid()) if not self._is_of_tree(pid)})
 
     def leave(self) -> None:
         """Send the front what is still queued; called when `serve` has returned."""
         self._channel.drain()
 
     def _reap(self) -> list[tuple[int, int]]:
-        ended = []
+        ended: list[tuple[int, int]] = []
         try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
-                if pid == 0:
-                    break
-                if pid == self.program:
-                    self._program_changed(status)
-                if not os.WIFSTOPPED(status) and not os.WIFCONTINUED(status):
-                    ended.append((pid, status))
+            while (changed := os.waitid(os.P_ALL, 0, _ANY_CHANGE | os.WNOWAIT)) is not None:
+                if not self._is_of_tree(changed.si_pid):
+                    break  # it hides those behind it until the layer has waited for it
+                ended += self._take(changed.si_pid)
+            if changed is not None or self.exited is not None:
+                ended += self._take_one_by_one()
         except ChildProcessError:
             self.alone = True
         return ended
+
+    def _take_one_by_one(self) -> list[tuple[int, int]]:
+        """Reap past a layer's programs. Whoever ends leaves its children to us, so that we look until nobody has."""
+        ended: list[tuple[int, int]] = []
+        while left := [pid for pid in children(os.getpid()) if self._is_of_tree(pid)]:
+            taken = [found for pid in left for found in self._take(pid)]
+            if not taken:
+                break
+            ended += taken
+        self.alone = self.exited is not None and not left
+        return ended
+
+    def _is_of_tree(self, child: int) -> bool:
+        """Whether a child is of the program's tree, and none that a layer has started."""
+        filters = filters_of(child)
+        return child == self.program or filters is None or filters > self._own_filters
+
+    def _take(self, child: int) -> list[tuple[int, int]]:
+        """What became of a child, if that was not asked before; (pid, wait status) where it has ended."""
+        try:
+            pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return []
+        if pid == 0:
+            return []
+        if pid == self.program:
+            self._program_changed(status)
+        return [] if os.WIFSTOPPED(status) or os.WIFCONTINUED(status) else [(pid, status)]
 
     def _program_changed(self, status: int) -> None:
         if os.WIFSTOPPED(status):

@@ -40,6 +40,22 @@ def descendants(root: int, besides: Collection[int] = ()) -> list[Process]:
     return sorted(found)
 
 
+def children(parent: int) -> list[int]:
+    """Its children, those that have ended and are not reaped among them."""
+    rows = ((int(entry), _read(int(entry))) for entry in os.listdir("/proc") if entry.isdigit())
+    return [pid for pid, row in rows if row is not None and row.parent == parent]
+
+
+def filters_of(pid: int) -> int | None:
+    """How many seccomp filters a process is, or was, under; None where that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/status", "rb", 0) as file:
+            _, found, rest = file.read(8192).partition(b"\nSeccomp_filters:")
+    except OSError:
+        return None
+    return int(rest.split(None, 1)[0]) if found else None
+
+
 def state_of(pid: int) -> bytes:
     """The state letter of a process; empty when it is gone."""
     row = _read(pid)
