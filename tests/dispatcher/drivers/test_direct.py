@@ -32,6 +32,7 @@ from winsock.dispatcher.drivers import keeper
 from winsock.dispatcher.drivers.direct import Direct
 from winsock.dispatcher.drivers.machine import PIECE
 from winsock.dispatcher.records import records
+from winsock.spi import calling
 from winsock.spi.layer import Layer
 from winsock.spi.stats import Stats
 from winsock.spi.stream import StreamLayer
@@ -979,3 +980,36 @@ def test_overlapped_calls_are_refused(server: socket.socket) -> None:
             )
         refused(e.WSAEFAULT, lambda: records[s].table.WSPIoctl(s, c.FIONREAD, None, 2))
         refused(e.WSAEFAULT, lambda: records[s].table.WSPIoctl(s, c.FIONBIO, b"\1", 0))
+
+
+def test_the_peer_is_told_of_a_connection_that_it_ended_first(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Stats] = []
+    monkeypatch.setattr(Remembering, "ended", ended, raising=False)
+    with World(through(Remembering)) as world:
+        s, peer = connected(world, server)
+        there = sockets.getpeername(s)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        with pytest.raises(e.WinsockError) as caught:
+            transfer.recv(s, 1)
+        sockets.closesocket(s)
+    assert caught.value.winerror == e.WSAECONNRESET
+    [stats] = ended
+    assert (stats.peer, stats.connected, stats.process) == (there, True, os.getpid())
+
+
+@pytest.mark.parametrize("kinds", [(Remembering,), (Remembering, Wrapping)])
+def test_numbers_are_told_with_whose_connection_it_was(
+    kinds: tuple[type[StreamLayer], ...], server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Stats] = []
+    monkeypatch.setattr(Remembering, "ended", ended, raising=False)
+    monkeypatch.setattr(calling.local, "describe", lambda: calling.Call(7, 8, "WSPConnect", 9, "other"))
+    with World(through(*kinds)) as world:
+        s, _ = connected(world, server)
+        monkeypatch.setattr(calling.local, "describe", None)  # who closes it need not be who connected
+        sockets.closesocket(s)
+    [stats] = ended
+    assert (stats.process, stats.process_name) == (7, "other")

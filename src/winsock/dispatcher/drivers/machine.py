@@ -308,9 +308,19 @@ class Machine:
         """What the layer's `closed` is told, where it has one and hears of the end at all."""
         if not self.pipeline.is_open or not overrides_stream(type(self.layer), "closed"):
             return None
+        layer, caller = self.layer, self.layer.caller
         stats = collect(self.table, self.lower, "tcp", time.monotonic() - self._began)
-        # The kernel counts the peer's end as a byte.
-        return stats._replace(socket=self.handle, handle=self.handle, sent=self._sent, received=self._received)
+        return stats._replace(
+            socket=self.handle,
+            process=caller.process,
+            process_name=caller.process_name,
+            local=stats.local or layer.local,
+            peer=stats.peer or layer.peer,  # which the kernel forgets when both ends are over
+            connected=True,
+            handle=self.handle,
+            sent=self._sent,  # the kernel counts the peer's end as a byte
+            received=self._received,
+        )
 
     def _moved(self) -> None:
         self.moves += 1
