@@ -264,6 +264,8 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     PyObject *function, *passing, *refused;
+    PyObject *kind, *check; /* NULL where any answer will do */
+    Py_ssize_t size;
 } Guard;
 
 /* The exception that stands becomes the one that `refused` answers with, which follows from it, or raises. */
@@ -286,9 +288,37 @@ static void refuse(Guard *guard) {
     Py_XDECREF(traceback);
 }
 
+/* Whether an answer is what is expected, as far as that is seen at a glance; else `check` looks at it. */
+static int is_usual(Guard *guard, PyObject *answer) {
+    PyObject *number = answer;
+    if ((PyObject *)Py_TYPE(answer) != guard->kind) return 0;
+    if (PyTuple_CheckExact(answer)) {
+        if (PyTuple_GET_SIZE(answer) != guard->size || guard->size == 0) return 0;
+        number = PyTuple_GET_ITEM(answer, 0);
+        if (!PyLong_CheckExact(number)) return 0;
+    }
+    if (PyLong_CheckExact(number) && PyLong_AsLongLong(number) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    return 1;
+}
+
+static PyObject *checked(Guard *guard, PyObject *answer, Py_ssize_t count) {
+    PyObject *fine = PyObject_CallFunction(guard->check, "On", answer, count);
+    if (fine) {
+        Py_DECREF(fine);
+        return answer;
+    }
+    Py_DECREF(answer);
+    return NULL;
+}
+
 static PyObject *guard_call(PyObject *self, PyObject *const *arguments, size_t count, PyObject *names) {
     Guard *guard = (Guard *)self;
     PyObject *result = PyObject_Vectorcall(guard->function, arguments, count, names);
+    if (result && guard->kind && !is_usual(guard, result))
+        result = checked(guard, result, PyVectorcall_NARGS(count) + (names ? PyTuple_GET_SIZE(names) : 0));
     if (!result && !PyErr_ExceptionMatches(guard->passing)) refuse(guard);
     return result;
 }
@@ -297,6 +327,8 @@ static int guard_traverse(Guard *guard, visitproc visit, void *arg) {
     Py_VISIT(guard->function);
     Py_VISIT(guard->passing);
     Py_VISIT(guard->refused);
+    Py_VISIT(guard->kind);
+    Py_VISIT(guard->check);
     return 0;
 }
 
@@ -304,6 +336,8 @@ static int guard_clear(Guard *guard) {
     Py_CLEAR(guard->function);
     Py_CLEAR(guard->passing);
     Py_CLEAR(guard->refused);
+    Py_CLEAR(guard->kind);
+    Py_CLEAR(guard->check);
     return 0;
 }
 
@@ -327,13 +361,19 @@ static PyTypeObject guard_type = {
 
 static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     Guard *guard;
-    if (count != 3) return PyErr_Format(PyExc_TypeError, "guarded takes function, passing, refused");
+    Py_ssize_t size = 0;
+    if (count != 3 && count != 6)
+        return PyErr_Format(PyExc_TypeError, "guarded takes function, passing, refused, and maybe kind, size, check");
+    if (count == 6 && (size = PyLong_AsSsize_t(arguments[4])) == -1 && PyErr_Occurred()) return NULL;
     guard = PyObject_GC_New(Guard, &guard_type);
     if (!guard) return NULL;
     guard->call = guard_call;
     guard->function = Py_NewRef(arguments[0]);
     guard->passing = Py_NewRef(arguments[1]);
     guard->refused = Py_NewRef(arguments[2]);
+    guard->kind = count == 6 ? Py_NewRef(arguments[3]) : NULL;
+    guard->size = size;
+    guard->check = count == 6 ? Py_NewRef(arguments[5]) : NULL;
     PyObject_GC_Track(guard);
     return (PyObject *)guard;
 }

@@ -36,7 +36,7 @@ class Twin(Protocol):
     identity: Callable[[int], tuple[int, int]]
     same: Callable[[int, tuple[int, int]], bool]
     make: Callable[[tuple[int, int, int], bool], int]
-    guarded: Callable[[Callable[..., Any], type[Exception], Callable[[Exception], Exception]], Callable[..., Any]]
+    guarded: Callable[..., Any]
 
 
 def is_compiled(host: Twin) -> bool:

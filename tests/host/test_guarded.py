@@ -139,3 +139,35 @@ def test_a_circle_of_slot_and_object_is_freed(host: Twin) -> None:
     del layer
     gc.collect()
     assert gone() is None
+
+
+def reject(answer: object, arguments: int) -> None:
+    raise ValueError(f"{answer!r} will not do")
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "answer", "seen"),
+    [
+        (int, 0, 0, False),
+        (int, 0, 2**40, False),
+        (int, 0, -1, True),
+        (int, 0, 2**70, True),
+        (int, 0, None, True),
+        (int, 0, "3", True),
+        (tuple, 2, (1, "two"), False),
+        (tuple, 2, (1, 2, 3), True),
+        (tuple, 2, ("one", 2), True),
+        (tuple, 2, (-1, 2), True),
+        (tuple, 2, (), True),
+        (str, 0, "text", False),
+        (str, 0, b"text", True),
+    ],
+)
+def test_an_unusual_answer_is_looked_at(host: Twin, kind: type, size: int, answer: object, seen: bool) -> None:
+    looked: list[tuple[object, int]] = []
+    slot = host.guarded(lambda a, b: answer, Answer, refuse, kind, size, lambda *told: looked.append(told))
+    assert slot(1, b=2) == answer
+    if seen:
+        assert looked == [(answer, 2)]
+        with pytest.raises(Refusal, match="will not do"):
+            host.guarded(lambda: answer, Answer, refuse, kind, size, reject)()

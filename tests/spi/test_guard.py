@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from winsock.abi import errors as e
+from winsock.abi.sockaddr import SockaddrIn
 from winsock.core.journal import journal
 from winsock.spi import guard
 from winsock.spi.guard import guarded, raised_at
@@ -89,3 +90,41 @@ def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
     with pytest.raises(ValueError, match="Expecting") as caught:
         parse("{")
     assert raised_at(object(), caught.value).startswith(json.decoder.__file__)
+
+
+@pytest.mark.parametrize(
+    ("function", "fine", "senseless"),
+    [
+        ("WSPAccept", (3, None), [(3, None, 4), None, ("3", None)]),
+        ("WSPAddressToString", "1.2.3.4:5", [b"1.2.3.4:5", None]),
+        ("WSPGetPeerName", SockaddrIn("1.2.3.4", 5), [("1.2.3.4", 5), None]),
+        ("WSPGetSockOpt", -1, [None, "on", 10**30]),
+        ("WSPGetSockOpt", (1, 0), [[1, 0]]),
+        ("WSPIoctl", None, ["four", 4]),
+        ("WSPIoctl", bytearray(4), [(4,)]),
+        ("WSPRecv", (5, 0), [(5, 0, 0), 5, None, (-5, 0)]),
+        ("WSPSend", 5, ["5", -5, None, 10**30]),
+        ("WSPSocket", 3, [None, "3", -1]),
+    ],
+)
+def test_a_senseless_answer_becomes_an_error(
+    function: str, fine: object, senseless: list[object], lines: list[str]
+) -> None:
+    def answering(answer: object) -> Callable[[], object]:
+        kind = type("Mine", (Layer,), {function: lambda self: answer})
+        return guarded(kind(), function, getattr(kind(), function))
+
+    assert answering(fine)() == fine
+    assert lines == []
+    for answer in senseless:
+        with pytest.raises(e.WinsockError, match="is wanted, not") as caught:
+            answering(answer)()
+        assert caught.value.winerror == e.WSASYSCALLFAILURE
+        assert "test_guard.py:" in lines.pop()
+
+
+def test_a_call_that_may_be_pending_may_answer_none(lines: list[str]) -> None:
+    slot = guarded(Layer(), "WSPRecv", lambda *given: None)
+    assert slot(3, [bytearray(1)], 0, object()) is None
+    with pytest.raises(e.WinsockError):
+        slot(3, [bytearray(1)], 0)

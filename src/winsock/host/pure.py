@@ -213,13 +213,25 @@ def close_each(descriptors: list[int]) -> None:
 
 
 def guarded(
-    function: Callable[..., Any], passing: type[Exception], refused: Callable[[BaseException], Exception]
+    function: Callable[..., Any],
+    passing: type[Exception],
+    refused: Callable[[BaseException], Exception],
+    kind: type = object,
+    size: int = 0,
+    check: Callable[[Any, int], None] | None = None,
 ) -> Callable[..., Any]:
-    """The function; for what it raises that is not `passing`, what `refused` answers, or raises, is raised instead."""
+    """The function; for what it raises that is not `passing`, what `refused` answers, or raises, is raised instead.
+
+    `check(answer, count of arguments)` is asked to raise for an answer that will not do. It lets through, and need not
+    see, an answer of that very kind: a number from 0 on, a tuple of that size which begins with one, anything else.
+    """
 
     def slot(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs) if kwargs else function(*args)
+            answer = function(*args, **kwargs) if kwargs else function(*args)
+            if check is not None:
+                check(answer, len(args) + len(kwargs))
+            return answer
         except passing:
             raise
         except BaseException as error:

@@ -3,7 +3,8 @@
 A `WinsockError` is an answer and passes as it is, and so are Python's own `ConnectionRefusedError` and its kin: a layer
 refuses by raising one. Anything else is a defect of the layer: the call fails with
 WSASYSCALLFAILURE (a call that should never fail has failed), so that traffic never goes round the layer and a
-program never sees a Python exception that it cannot know.
+program never sees a Python exception that it cannot know. So is an answer that the function cannot have: text for a
+count, say.
 
 `sys.exit()` and its kin are no `Exception`. In a program of one's own they may be its own doing, the end of a signal
 handler say, and go on. A supervisor has no such handler: there a layer alone can raise them, and must not end it.
@@ -12,15 +13,18 @@ handler say, and go on. A supervisor has no such handler: there a layer alone ca
 from __future__ import annotations
 
 import errno
+import reprlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from winsock import host
 from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError, code_of
+from winsock.abi.protocol_info import WSAPROTOCOL_INFO
+from winsock.abi.sockaddr import SockaddrHv, SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.core import journal
 
-_ANSWERS: dict[type[OSError], int] = {
+_REFUSALS: dict[type[OSError], int] = {
     ConnectionRefusedError: errno.ECONNREFUSED,
     ConnectionResetError: errno.ECONNRESET,
     ConnectionAbortedError: errno.ECONNABORTED,
@@ -44,15 +48,72 @@ def take_all_for_defects() -> None:
     _Defects.kind = BaseException
 
 
+class Answer(NamedTuple):
+    """What a function answers with: a kind; of a tuple, which begins with a number, also its size."""
+
+    wanted: str
+    kind: type
+    size: int = 0
+    others: tuple[type, ...] = ()
+    """Further kinds that will do."""
+
+    least: int = 0
+    """Of a number."""
+    pending_above: int = 99
+    """None will do in a call of more arguments than that: it is overlapped, and may be pending."""
+
+    def check(self, answer: object, arguments: int) -> None:
+        """Raises WrongAnswer."""
+        if answer is None and arguments > self.pending_above:
+            return
+        fits = isinstance(answer, (self.kind, *self.others))
+        number = answer
+        if fits and self.size and isinstance(answer, tuple):
+            fits = len(answer) == self.size and isinstance(answer[0], int)
+            number = answer[0] if fits else None
+        if not fits or (isinstance(number, int) and not self.least <= number <= _MOST):
+            raise WrongAnswer(f"{self.wanted} is wanted, not {reprlib.repr(answer)}")
+
+
+class WrongAnswer(TypeError):
+    """A layer's function answered with what it cannot."""
+
+
+_MOST = 2**63 - 1
+_HANDLE = Answer("a handle", int)
+_ADDRESS = Answer("an address", SockaddrIn, others=(SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther))
+_ANSWERS_OF = {
+    "WSPAccept": Answer("(handle, address)", tuple, 2),
+    "WSPAddressToString": Answer("a text", str),
+    "WSPDuplicateSocket": Answer("a WSAPROTOCOL_INFO", WSAPROTOCOL_INFO),
+    "WSPGetPeerName": _ADDRESS,
+    "WSPGetSockName": _ADDRESS,
+    "WSPGetSockOpt": Answer("an option's value", int, others=(bytes, bytearray, memoryview, tuple), least=-_MOST),
+    "WSPIoctl": Answer("bytes or None", bytes, others=(bytearray, memoryview, type(None))),
+    "WSPJoinLeaf": _HANDLE,
+    "WSPRecv": Answer("(count, flags)", tuple, 2, pending_above=3),
+    "WSPRecvFrom": Answer("(count, flags, address)", tuple, 3, pending_above=3),
+    "WSPSend": Answer("a count", int, pending_above=3),
+    "WSPSendTo": Answer("a count", int, pending_above=4),
+    "WSPSocket": _HANDLE,
+    "WSPStringToAddress": _ADDRESS,
+}
+"""Of the functions that answer with something their callers use."""
+
+
 def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a slot: what it raises reaches the caller as a WinsockError."""
-    return host.guarded(function, WinsockError, lambda error: _answer(layer, name, error))
+    """The function as a slot: what it raises reaches the caller as a WinsockError, and so does a senseless answer."""
 
+    def refused(error: BaseException) -> WinsockError:
+        if not isinstance(error, defects()):
+            raise error
+        where = defined_at(layer, name) if isinstance(error, WrongAnswer) else None
+        return refusal(error) or failure(layer, name, error, where)
 
-def _answer(layer: object, name: str, error: BaseException) -> WinsockError:
-    if not isinstance(error, defects()):
-        raise error
-    return refusal(error) or failure(layer, name, error)
+    answer = _ANSWERS_OF.get(name)
+    if answer is None:
+        return host.guarded(function, WinsockError, refused)
+    return host.guarded(function, WinsockError, refused, answer.kind, answer.size, answer.check)
 
 
 def refusal(error: BaseException) -> WinsockError | None:
@@ -62,14 +123,14 @@ def refusal(error: BaseException) -> WinsockError | None:
     """
     if not isinstance(error, OSError) or error.filename is not None:
         return None
-    number = next((number for kind, number in _ANSWERS.items() if isinstance(error, kind)), None)
+    number = next((number for kind, number in _REFUSALS.items() if isinstance(error, kind)), None)
     return None if number is None else WinsockError(code_of(number), str(error) or None, errno=number)
 
 
-def failure(layer: object, function: str, error: BaseException) -> WinsockError:
-    """Write the audit line; answer with the error that the caller gets."""
+def failure(layer: object, function: str, error: BaseException, where: str | None = None) -> WinsockError:
+    """Write the audit line; answer with the error that the caller gets. `where` is the place, if it was not raised."""
     layer_name = str(getattr(layer, "name", type(layer).__name__))
-    where = raised_at(layer, error)
+    where = where or raised_at(layer, error)
     journal.audit(layer_name, function, error, where)
     return WinsockError(
         WSASYSCALLFAILURE, f"layer {layer_name}: {function} raised {type(error).__name__}: {error} ({where})"
@@ -89,3 +150,9 @@ def raised_at(layer: object, error: BaseException) -> str:
             in_own_file = file == own
         frame = frame.tb_next
     return place
+
+
+def defined_at(layer: object, function: str) -> str | None:
+    """File and line where the layer's function begins, which answered with something senseless."""
+    code = getattr(getattr(type(layer), function, None), "__code__", None)
+    return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"

@@ -286,6 +286,7 @@ def test_an_answer_that_is_no_bytes_fails_the_connection(way: str, answer: objec
     assert stage.error is not None
     assert stage.error.winerror == WSASYSCALLFAILURE
     assert "outgoing raised TypeError: bytes are wanted, not " in lines[0]
+    assert "test_stage.py:" in lines[0]
 
 
 @pytest.mark.parametrize("answer", [b"the rest", 1, "yes"])

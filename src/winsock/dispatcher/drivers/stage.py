@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from winsock.abi.errors import WSAECONNRESET, WSASYSCALLFAILURE, WinsockError, code_of
 from winsock.core import journal
-from winsock.spi.guard import defects, failure, refusal
+from winsock.spi.guard import defects, defined_at, failure, refusal
 from winsock.spi.stream import Direction, StreamLayer, overrides_stream, reads
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ class Stage:
         """Pass the end on, unless the layer holds it back."""
         answer = self._enter(hook)
         if answer is not None and not isinstance(answer, bool):
-            self.fail(failure(self.layer, hook, TypeError(f"True or None is wanted, not {type(answer).__name__}")))
+            error = TypeError(f"True or None is wanted, not {type(answer).__name__}")
+            self.fail(failure(self.layer, hook, error, defined_at(self.layer, hook)))
         if self.error is None and not answer:
             self._end(direction)
 
@@ -188,7 +189,7 @@ class Stage:
         try:
             self._give(direction, answer)
         except TypeError as error:
-            self.fail(failure(self.layer, direction, error))
+            self.fail(failure(self.layer, direction, error, defined_at(self.layer, direction)))
 
     def _give(self, direction: Direction, data: Any) -> None:
         if not isinstance(data, _BYTES):
