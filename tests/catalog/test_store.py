@@ -353,9 +353,24 @@ def test_what_is_no_catalog_of_ours_is_left_alone(statements: tuple[str, ...], w
     assert catalog_file.read_bytes() == before
 
 
-def test_an_empty_file_is_one_that_was_about_to_be_written(catalog_file: Path) -> None:
-    catalog_file.parent.mkdir(mode=0o700)
-    catalog_file.touch(0o600)
+def test_an_empty_file_is_one_that_has_lost_what_it_held(catalog_file: Path) -> None:
+    """As a file system leaves it after a power cut: what was installed must not be gone without a word."""
+    put(1)
+    os.truncate(catalog_file, 0)
+    with refused(WSANO_RECOVERY, r"is damaged \(it is empty\)"):
+        layers()
+    with refused(WSANO_RECOVERY, r"is damaged \(it is empty\)"):
+        put(2)
+    assert catalog_file.stat().st_size == 0
+
+
+def test_a_catalog_that_was_begun_and_not_written_is_built_in(catalog_file: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        store.change(lambda all: store.built_in() if all.generation else 1 / 0)  # type: ignore[arg-type, return-value]
+    assert not catalog_file.exists()
+    store._create(str(catalog_file))
+    store._create(str(catalog_file))  # two were first
+    assert os.listdir(catalog_file.parent) == [catalog_file.name]
     assert layers() == []
     put(1)
     assert layers() == ["l1"]

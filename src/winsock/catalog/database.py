@@ -22,17 +22,24 @@ _MOST = (1 << 63) - 1
 PATIENCE_S = 10.0
 """How long a change waits for another one."""
 
+_SIGNATURE = f"PRAGMA application_id = {APPLICATION_ID}"
 _TABLES = (
     "CREATE TABLE entry (view INTEGER, place INTEGER, info BLOB NOT NULL, path TEXT NOT NULL, options TEXT, "
     "digest TEXT NOT NULL, categories INTEGER NOT NULL, PRIMARY KEY (view, place))",
     "CREATE TABLE application (path TEXT NOT NULL, extra TEXT, categories INTEGER NOT NULL)",
     "CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
+    _SIGNATURE,
     f"PRAGMA user_version = {VERSION}",
 )
 _VIEWS = ("native", "twin")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def begin(path: str) -> None:
+    """Make an empty file a catalog in which nothing was ever changed."""
+    with _opened(path) as connection:
+        connection.execute(_SIGNATURE)
 
 
 def read(path: str) -> Installed:
@@ -72,8 +79,11 @@ def _next(generation: int) -> int:
 def _contents(connection: sqlite3.Connection, path: str) -> Installed:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application_id == version == 0 and not connection.execute("SELECT * FROM sqlite_master").fetchall():
-        return built_in()
+    if version == 0 and not connection.execute("SELECT * FROM sqlite_master").fetchall():
+        if application_id == 0:
+            raise _damaged(path, "it is empty")
+        if application_id == APPLICATION_ID:
+            return built_in()
     if application_id != APPLICATION_ID:
         raise WinsockError(WSANO_RECOVERY, f"{path} is a database of something else, no catalog of winsock")
     if version > VERSION:

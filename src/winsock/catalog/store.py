@@ -102,10 +102,26 @@ def reset() -> str | None:
 
 
 def _create(path: str) -> None:
-    """An empty file, which only its owner can write, where there is none."""
+    """A catalog of nothing yet, which only its owner can write, where there is no file.
+
+    It is made under another name, so that it is whole when it comes: an empty file is one that has lost what it held.
+    """
+    import tempfile
+
+    from winsock.catalog import database
+
+    folder, name = os.path.split(path)
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        descriptor, unfinished = tempfile.mkstemp(prefix=f"{name}~", dir=folder)
+        os.close(descriptor)
+        try:
+            database.begin(unfinished)
+            os.link(unfinished, path)
+        except FileExistsError:
+            pass  # somebody else was first
+        finally:
+            os.unlink(unfinished)
     except OSError as error:
         raise WinsockError(WSANO_RECOVERY, f"the catalog {path} cannot be written: {error.strerror}") from error
 
