@@ -8,6 +8,7 @@ of the tree lives, so that daemons stay covered.
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections import deque
@@ -29,7 +30,7 @@ from winsock.supervisor.generations import launch
 from winsock.supervisor.generations.life import RunOptions, Serving
 from winsock.supervisor.notices.closing import Closing, Past
 from winsock.supervisor.notices.destroyed import Destroyed, still_counting
-from winsock.supervisor.notices.unnoticed import Unnoticed
+from winsock.supervisor.notices.unnoticed import MANY_NEW, Unnoticed
 from winsock.supervisor.report import Report, miss, truth_text
 from winsock.supervisor.serving import Supervisor, tell
 
@@ -173,6 +174,9 @@ class _Run:
     def _process_ids(self) -> set[int]:
         return {process.pid for process in self._serving.processes()}
 
+    def _cookies_held(self) -> set[int]:
+        return cookies_held(self._process_ids())
+
     def _take_record(self, record: Record, text: Text) -> None:
         self._lines.add(record, text)
         self._supervisor.crew.rouse()
@@ -193,8 +197,10 @@ class _Run:
             network = self._notices.network
         except OSError as error:
             journal.log(f"winsock: no notices of closed sockets here ({error.strerror}); winsock doctor says more")
-        self._unnoticed = Unnoticed(network, lambda: cookies_held(self._process_ids()), self._gone)
-        self._supervisor.on_met.append(self._unnoticed.meet)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        many_new = MANY_NEW if limit == resource.RLIM_INFINITY else min(MANY_NEW, limit // 4)
+        self._unnoticed = Unnoticed(network, self._cookies_held, self._gone, many_new=many_new)
+        self._supervisor.on_met.append(self._meet)
         self._supervisor.on_look.append(self._unnoticed.look)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -287,6 +293,17 @@ class _Run:
             self._end_of(socket, socket.record.chain.layers, closing, final)
         elif not self._is_relayed_on(socket):
             self._relay_over(socket.relayed)
+
+    def _meet(self, cookie: int, descriptor: int) -> None:
+        assert self._unnoticed is not None
+        if self._unnoticed.meet(cookie, descriptor):
+            self._supervisor.make_room = self._make_room
+
+    def _make_room(self) -> None:
+        """Between two calls: so that no number is missing for those that are closed already."""
+        assert self._unnoticed is not None
+        if self._unnoticed.make_room():
+            self._supervisor.leases.close_spent()
 
     def _gone(self, cookie: int) -> bool:
         """No process has it any more, as far as we can see; unless a call is about it, which may be giving it one."""

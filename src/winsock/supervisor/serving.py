@@ -88,6 +88,8 @@ class Supervisor:
         """Told of a relayed connection that is over and whose socket the program has closed."""
         self.on_met: list[Callable[[int, int], None]] = []
         """Told of each socket that is met for the first time: its cookie, and its descriptor while it is leased."""
+        self.make_room: Callable[[], None] | None = None
+        """Called before each call, where there may be numbers of ours that nobody needs any more."""
         self.on_look: list[Callable[[], None]] = []
         """Called now and then, while anything happens."""
         self.on_stopped: list[Callable[[], None]] = []
@@ -208,6 +210,8 @@ class Supervisor:
     def _perform(self, worker: Worker[Call], call: Call) -> None:
         call.worker = worker
         try:
+            if self.make_room is not None:
+                self.make_room()
             answer = self._on_socket(call) if call.row.on_socket is not None else self._alone(call)
             if type(answer) is int:
                 host.answer(self.listener.descriptor, call.id, answer, 0, 0)

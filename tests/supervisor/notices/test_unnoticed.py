@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from winsock import host
-from winsock.supervisor.notices.unnoticed import LOOK_EVERY_S, MANY, Unnoticed
+from winsock.supervisor.notices.unnoticed import LOOK_EVERY_S, MANY_NEW, Unnoticed
 
 
 class Watch:
@@ -91,24 +91,23 @@ def test_it_looks_now_and_then() -> None:
     assert watch.looks == 1
 
 
-def test_it_looks_at_once_when_there_are_many() -> None:
+def test_it_looks_at_once_when_there_are_many_new_ones() -> None:
     watch = Watch()
-    watch.meet(*range(MANY))
+    watch.meet(*range(MANY_NEW - 1))
+    assert not watch.unnoticed.make_room()
+    watch.meet(MANY_NEW)
     watch.held.clear()
-    watch.unnoticed.look()
-    watch.unnoticed.look()
-    assert sorted(watch.closed) == list(range(MANY))
+    assert watch.unnoticed.make_room()
+    assert len(watch.closed) == MANY_NEW
+    assert not watch.unnoticed.make_room()
 
 
 def test_many_that_are_open_are_not_looked_for_all_the_time() -> None:
     watch = Watch()
-    watch.meet(*range(MANY))
-    for _ in range(3):
-        watch.unnoticed.look()
-    assert watch.looks == 1
-    watch.meet(*range(MANY, 2 * MANY))
-    watch.unnoticed.look()
-    assert watch.looks == 2
+    watch.meet(*range(MANY_NEW))
+    assert [watch.unnoticed.make_room() for _ in range(3)] == [True, False, False]
+    watch.meet(*range(MANY_NEW, 2 * MANY_NEW))
+    assert [watch.unnoticed.make_room() for _ in range(3)] == [True, False, False]
 
 
 def test_where_there_is_nobody_the_processes_are_left_alone() -> None:
