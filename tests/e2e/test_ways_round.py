@@ -165,6 +165,7 @@ for _ in range(700):
 """
 
 
+@pytest.mark.root
 def test_a_program_in_a_network_of_its_own_may_open_as_many_sockets_as_it_likes(tmp_path: Path) -> None:
     """The kernel tells us nothing of their ends: who kept a number for each would have none left."""
     lines = tmp_path / "lines"
