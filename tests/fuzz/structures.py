@@ -21,7 +21,7 @@ from winsock.abi.protocol_info import WSAPROTOCOL_INFO, WSAPROTOCOLCHAIN
 from winsock.abi.sockaddr import Sockaddr, SockaddrHv, SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.base.hyperv import addresses as hyperv
 from winsock.base.inet import addresses, multicast, tcp_info
-from winsock.base.inet.option_values import CODECS
+from winsock.base.inet.option_values import CODECS, is_index
 from winsock.catalog.entries import BUILTIN
 from winsock.core.option_numbers import linger, number
 from winsock.supervisor.calls.call import decode_address
@@ -191,9 +191,14 @@ def _encoders() -> list[Parser]:
         codec = CODECS[kind]
 
         def holds(data: bytes, found: Any) -> None:
-            if not isinstance(found, Refused):
+            if isinstance(found, Refused):
+                return
+            codec.decode(found)
+            group, interface = data[: codec.size - 4], data[codec.size - 4 : codec.size]
+            if kind in ("in_addr", "ip_mreq") and is_index(interface):  # the kernel's ip_mreqn
+                assert found == group.rjust(4, b"\0") + bytes(4) + struct.pack("=i", int.from_bytes(interface, "big"))
+            else:
                 assert len(found) == codec.size
-                codec.decode(found)
 
         valid = [one.ljust(codec.size, b"\0") for one in (b"", b"\1", b"\1\0\5\0")]
         return Parser(f"value of type {kind}", valid, codec.encode, frozenset({WSAEFAULT, WSAEINVAL}), holds)
