@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select as host_select
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.api.test_sockets import is_asleep
 from tests.conformance.layers import PassThrough
 from tests.refusals import code_of, refused
 from winsock.abi.constants import (
@@ -57,7 +59,7 @@ from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, startup, transfer, waiting
 from winsock.base.inet.selection import Selection
 from winsock.core.netevents import NetworkEvents
-from winsock.dispatcher import poll
+from winsock.dispatcher import poll, process, waits
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.testing import World, through
 
@@ -609,6 +611,32 @@ def test_poll_of_a_connection_po_07_to_po_11(world: World) -> None:
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLRDNORM | POLLHUP)]
     assert transfer.recv(client, 9) == b"x"
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLHUP)]
+
+
+def test_closing_what_is_polled(world: World) -> None:
+    client, _ = world.connected()
+    answers: list[list[tuple[int, int]]] = []
+    wanted = [(world.datagram(), POLLIN), (client, POLLIN)]
+    poller = threading.Thread(target=lambda: answers.append(waiting.WSAPoll(wanted, -1)), daemon=True)
+    poller.start()
+    while client not in waits.waiting or not is_asleep(poller):
+        host_select.select([], [], [], 0.001)
+    sockets.closesocket(client)
+    poller.join(20)
+    assert answers == [[(client, POLLNVAL)]]
+
+
+def test_what_is_polled_ends_with_the_last_cleanup(world: World) -> None:
+    s = world.datagram()
+    answers: list[list[tuple[int, int]]] = []
+    poller = threading.Thread(target=lambda: answers.append(waiting.WSAPoll([(s, POLLIN)], -1)), daemon=True)
+    poller.start()
+    while s not in waits.waiting or not is_asleep(poller):
+        host_select.select([], [], [], 0.001)
+    startup.WSACleanup()
+    poller.join(20)
+    assert answers == [[(s, POLLNVAL)]]
+    process.startup(catalog=world.catalog)
 
 
 def test_poll_waits_on_where_a_socket_has_nothing_to_tell(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

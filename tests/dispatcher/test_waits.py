@@ -77,8 +77,8 @@ class TestWaiter:
     def test_who_waits_no_more_is_forgotten(self, pair: tuple[socket.socket, socket.socket]) -> None:
         base = pair[0].fileno()
         with Waiter([base, base]):
-            assert base in waits._waiting
-        assert base not in waits._waiting
+            assert base in waits.waiting
+        assert base not in waits.waiting
         wake(base)
 
     def test_alarms_are_used_again_and_silent(self, pair: tuple[socket.socket, socket.socket]) -> None:
@@ -180,7 +180,7 @@ def test_a_child_has_alarms_of_its_own() -> None:
         child = os.fork()
         if child == 0:
             wake(base)
-            os._exit(bool(waits._waiting) + 2 * bool(waits._alarms))
+            os._exit(bool(waits.waiting) + 2 * bool(waits._alarms))
         left = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert left == 0, "1: the child knows the parent's waiters, 2: it has alarms"
         assert not poll({waiter._alarm.reader: IN}, 0), "the child has rung the parent's alarm"

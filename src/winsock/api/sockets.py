@@ -15,6 +15,7 @@ from winsock.dispatcher.arguments import MISTAKES, check_protocols
 from winsock.dispatcher.loader import first_matches
 from winsock.dispatcher.records import records, senders
 from winsock.dispatcher.route import find, function, note, refusal, require_started, told
+from winsock.dispatcher.waits import waiting, wake
 from winsock.host import same
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -179,6 +180,8 @@ def closesocket(s: int) -> None:
         handles.put_back(record)
         note(error)
         raise
+    if s in waiting:
+        wake(s)
 
 
 @function

@@ -66,6 +66,9 @@ def close(handle: int) -> None:
     except WinsockError:
         put_back(record)
         raise
+    from winsock.dispatcher.waits import wake  # who only lends descriptors needs none of it
+
+    wake(handle)
 
 
 def put_back(record: Record) -> None:

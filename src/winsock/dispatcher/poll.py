@@ -31,6 +31,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import select
 from winsock.dispatcher.records import records
+from winsock.dispatcher.waits import Waiter
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable
@@ -82,21 +83,35 @@ def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
 
 def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
     """The answers of a poll object that is filled, in time; what has nothing to tell is not asked again."""
+    until = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
+    wanted = dict(fds)
+    ready = _told(poller, poller.poll(0), wanted)
+    if ready or timeout_ms == 0:
+        return ready
+    with Waiter(wanted) as waiter:  # who closes one of them rings, for the kernel would not tell
+        asked = [(fd, records.get(fd)) for fd in wanted]
+        poller.register(waiter.bell, _HOST_IN)
+        while True:
+            found = poller.poll(None if until is None else max(0, math.ceil((until - time.monotonic()) * 1000)))
+            waiter.silence()
+            closed = {fd for fd, record in asked if record is None or records.get(fd) is not record}
+            ready = _told(poller, [one for one in found if one[0] != waiter.bell and one[0] not in closed], wanted)
+            if closed:
+                told = dict(ready) | dict.fromkeys(closed, POLLNVAL)
+                return [(fd, told[fd]) for fd in wanted if fd in told]
+            if ready or not found:
+                return ready
+
+
+def _told(poller: host.poll, found: list[Entry], wanted: dict[int, int]) -> list[Entry]:
+    """What the host's answers are in Windows; where that is nothing, it would be the same for ever."""
     ready: list[Entry] = []
-    left = None if timeout_ms < 0 else timeout_ms
-    deadline = time.monotonic() + timeout_ms / 1000 if left else 0.0
-    while found := poller.poll(left):
-        wanted = dict(fds)
-        for fd, events in found:
-            revents = _meaning(fd, events, wanted[fd])
-            if revents:
-                ready.append((fd, revents))
-            else:
-                poller.unregister(fd)  # it would say so for ever
-        if ready:
-            break
-        if left:
-            left = max(0, math.ceil((deadline - time.monotonic()) * 1000))
+    for fd, events in found:
+        revents = _meaning(fd, events, wanted[fd])
+        if revents:
+            ready.append((fd, revents))
+        else:
+            poller.unregister(fd)
     return ready
 
 

@@ -29,7 +29,8 @@ _PATIENCE = 4
 _FIRST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
 
-_waiting: dict[int, list[Waiter]] = {}
+waiting: dict[int, list[Waiter]] = {}
+"""Who waits, by base."""
 _lock = threading.Lock()
 _alarms: list[Alarm] = []
 """Alarms that nobody uses now."""
@@ -91,7 +92,7 @@ class Waiter:
             self._alarm = Alarm()
         with _lock:
             for base in self._bases:
-                _waiting.setdefault(base, []).append(self)
+                waiting.setdefault(base, []).append(self)
         return self
 
     def __exit__(
@@ -99,11 +100,11 @@ class Waiter:
     ) -> None:
         with _lock:
             for base in self._bases:
-                waiters = _waiting.get(base, [])
+                waiters = waiting.get(base, [])
                 if self in waiters:
                     waiters.remove(self)
                 if not waiters:
-                    _waiting.pop(base, None)
+                    waiting.pop(base, None)
         self._alarm.silence()
         _alarms.append(self._alarm)
 
@@ -119,11 +120,20 @@ class Waiter:
         if len(quiet) < len(events):
             until = earliest(until, time.monotonic() + self._pause)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
-        found = poll({**quiet, self._alarm.reader: IN}, until)
-        if self._alarm.reader in found:
-            self._alarm.silence()
+        found = poll({**quiet, self.bell: IN}, until)
+        if self.bell in found:
+            self.silence()
         for base in found & quiet.keys():
             self._wakes[base] = self._wakes.get(base, 0) + 1
+
+    @property
+    def bell(self) -> int:
+        """The descriptor that has something to read while it rings, for who waits by means of his own."""
+        return self._alarm.reader
+
+    def silence(self) -> None:
+        """The bell was heard."""
+        self._alarm.silence()
 
     def ring(self) -> None:
         """Wake this waiter."""
@@ -148,9 +158,9 @@ def poll(events: Mapping[int, int], until: float | None) -> set[int]:
 
 def wake(base: int) -> None:
     """Tell those who wait for that base that something happened which it does not show."""
-    if base in _waiting:
+    if base in waiting:
         with _lock:
-            for waiter in _waiting.get(base, ()):
+            for waiter in waiting.get(base, ()):
                 waiter.ring()
 
 
@@ -163,7 +173,7 @@ def after_fork() -> None:
     """In a child the waiting threads are gone, and alarms would ring in the parent."""
     global _lock
     _lock = threading.Lock()
-    _waiting.clear()
+    waiting.clear()
     while _alarms:
         _alarms.pop().close()
 
