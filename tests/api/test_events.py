@@ -613,6 +613,16 @@ def test_poll_of_a_connection_po_07_to_po_11(world: World) -> None:
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLHUP)]
 
 
+def polling(s: int) -> tuple[threading.Thread, list[list[tuple[int, int]]]]:
+    """A thread that waits for something to read, which has been put to sleep, and what it finds."""
+    answers: list[list[tuple[int, int]]] = []
+    poller = threading.Thread(target=lambda: answers.append(waiting.WSAPoll([(s, POLLIN)], _WAIT_MS)), daemon=True)
+    poller.start()
+    while s not in waits.waiting or not is_asleep(poller):
+        host_select.select([], [], [], 0.001)
+    return poller, answers
+
+
 def test_closing_what_is_polled(world: World) -> None:
     client, _ = world.connected()
     answers: list[list[tuple[int, int]]] = []
@@ -628,11 +638,7 @@ def test_closing_what_is_polled(world: World) -> None:
 
 def test_what_is_polled_ends_with_the_last_cleanup(world: World) -> None:
     s = world.datagram()
-    answers: list[list[tuple[int, int]]] = []
-    poller = threading.Thread(target=lambda: answers.append(waiting.WSAPoll([(s, POLLIN)], -1)), daemon=True)
-    poller.start()
-    while s not in waits.waiting or not is_asleep(poller):
-        host_select.select([], [], [], 0.001)
+    poller, answers = polling(s)
     startup.WSACleanup()
     poller.join(20)
     assert answers == [[(s, POLLNVAL)]]
@@ -644,10 +650,11 @@ def test_poll_waits_on_where_a_socket_has_nothing_to_tell(world: World, monkeypa
     unconnected, sender, receiver = world.stream(), world.datagram(), world.datagram()
     address = sockets.getsockname(receiver)
     meaning = poll._meaning
+    sent: list[int] = []
 
     def meaning_while_more_comes(fd: int, found: int, wanted: int) -> int:
-        if fd == unconnected:
-            transfer.sendto(sender, b"x", 0, address)
+        if fd == unconnected and not sent:
+            sent.append(transfer.sendto(sender, b"x", 0, address))
         return meaning(fd, found, wanted)
 
     monkeypatch.setattr(poll, "_meaning", meaning_while_more_comes)
@@ -665,6 +672,28 @@ def test_poll_of_a_failed_connect_po_13(world: World) -> None:
         sockets.connect(s, world.closed_port())
     expected = POLLWRNORM | POLLHUP | POLLERR
     assert waiting.WSAPoll([(s, POLLIN | POLLOUT)], _WAIT_MS) == [(s, expected)]
+
+
+def test_poll_of_a_failed_connect_that_was_waited_for_po_13(world: World) -> None:
+    s, never = world.stream(), world.stream()
+    with refused(WSAECONNREFUSED):
+        sockets.connect(s, world.closed_port())
+    expected = POLLWRNORM | POLLHUP | POLLERR
+    everything = POLLIN | POLLOUT
+    assert waiting.WSAPoll([(s, everything)], _WAIT_MS) == [(s, expected)]
+    assert waiting.WSAPoll([(s, 0), (never, 0)], _WAIT_MS) == [(s, POLLHUP | POLLERR)]
+    sockets.connect(s, world.listener()[1])
+    assert waiting.WSAPoll([(s, everything)], _WAIT_MS) == [(s, POLLWRNORM)]
+
+
+def test_poll_of_a_failed_connect_whose_error_was_asked_for_po_13(world: World) -> None:
+    s = world.stream()
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(s, world.closed_port())
+    waiting.select(0, None, None, [s], 20)
+    assert options.getsockopt(s, SOL_SOCKET, SO_ERROR) == WSAECONNREFUSED
+    assert waiting.WSAPoll([(s, POLLOUT)], 0) == [(s, POLLWRNORM | POLLHUP | POLLERR)]
 
 
 def test_poll_of_a_reset_connection_po_14(world: World) -> None:

@@ -44,6 +44,7 @@ _HOST_PRI = getattr(host, "POLLPRI", 2)
 _HOST_OUT = getattr(host, "POLLOUT", 4)
 _HOST_ERR = getattr(host, "POLLERR", 8)
 _DWORD_SIZE = 4
+_HOST_HUP = getattr(host, "POLLHUP", 16)
 _HOST_NVAL = getattr(host, "POLLNVAL", 32)
 _HOST_RDHUP = getattr(host, "POLLRDHUP", 0x2000)
 
@@ -143,19 +144,29 @@ def _meaning(fd: int, events: int, wanted: int) -> int:
     """What the host's events are in Windows."""
     if events & _HOST_NVAL:
         return POLLNVAL
-    meaning = 0
     ended = events & _HOST_RDHUP
-    if ended:
-        meaning |= POLLHUP
+    meaning = _how_ended(fd, events) if events & (_HOST_RDHUP | _HOST_HUP) else 0
     if events & _HOST_IN and wanted & POLLRDNORM and not (ended and not _has_bytes(fd)):
         meaning |= POLLRDNORM
     if events & _HOST_PRI and wanted & POLLRDBAND:
         meaning |= POLLRDBAND
     if events & _HOST_OUT and wanted & POLLWRNORM:
         meaning |= POLLWRNORM
-    if events & _HOST_ERR and ended:
-        meaning |= POLLERR
     return meaning
+
+
+def _how_ended(fd: int, events: int) -> int:
+    """POLLHUP, and POLLERR. The base provider may know more (`winsock.spi.provider.TellsEnds`)."""
+    record = records.get(fd)
+    if record is not None:
+        table = record.chain.tables.get(record.chain.ids[-1], record.table)
+        ask = getattr(getattr(table.WSPSelect, "__self__", None), "how_ended", None)
+        known: int | None = None if ask is None else ask(fd)
+        if known is not None:
+            return known
+    if not events & _HOST_RDHUP:
+        return 0
+    return POLLHUP | POLLERR if events & _HOST_ERR else POLLHUP
 
 
 def _has_bytes(fd: int) -> bool:

@@ -155,6 +155,17 @@ class SendsDirectly(Protocol):
         ...
 
 
+class TellsEnds(Protocol):
+    """What a base provider may offer beside its table: what it knows of a handle that the kernel calls hung up."""
+
+    def how_ended(self, s: int) -> int | None:
+        """POLLHUP, with POLLERR where it failed.
+
+        None where nothing is known of the handle, or the kernel's word is as good.
+        """
+        ...
+
+
 class Provider:
     """The 30 functions with their signatures, each answering WSAEOPNOTSUPP: the ground a base provider stands on."""
 

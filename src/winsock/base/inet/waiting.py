@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 
+from winsock.abi.constants import POLLERR, POLLHUP
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
@@ -66,6 +67,11 @@ class Waiting(Ground):
             for record in records.values():
                 record.waiters.pop()
         return _chosen(ready, readfds, READ), _chosen(ready, writefds, WRITE), _chosen(ready, exceptfds, EXCEPT)
+
+    def how_ended(self, s: int) -> int | None:
+        """See `winsock.spi.provider.TellsEnds`."""
+        record = SOCKETS.get(s)
+        return POLLHUP | POLLERR if record is not None and record.stream and record.phase == own.FAILED else None
 
     def _ask_while_waiting(self, ready: Callable[[float], bool], timeout: float | None) -> None:
         from winsock.base.inet import hooks
