@@ -613,6 +613,37 @@ def test_poll_of_a_connection_po_07_to_po_11(world: World) -> None:
     assert waiting.WSAPoll([(client, everything)], 0) == [(client, POLLWRNORM | POLLHUP)]
 
 
+@pytest.mark.parametrize("how", [SD_RECEIVE, SD_BOTH])
+@pytest.mark.parametrize("resets", [False, True], ids=["ends", "resets"])
+def test_poll_tells_of_the_peers_end_only(world: World, how: int, resets: bool) -> None:
+    client, server = world.connected()
+    sockets.shutdown(client, how)
+    assert waiting.WSAPoll([(client, POLLIN | POLLOUT)], 0) == [(client, POLLWRNORM)]
+    assert waiting.WSAPoll([(client, POLLIN)], 1) == []
+    if resets:
+        options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    poller, answers = polling(client)
+    sockets.closesocket(server)
+    poller.join(20)
+    assert answers == [[(client, POLLHUP | POLLERR if resets else POLLHUP)]]
+
+
+def test_poll_of_datagrams_that_are_not_received(world: World) -> None:
+    one, _ = world.datagrams()
+    sockets.shutdown(one, SD_RECEIVE)
+    assert waiting.WSAPoll([(one, POLLIN | POLLOUT)], 0) == [(one, POLLWRNORM)]
+
+
+def test_poll_of_a_socket_that_connects_meanwhile(world: World) -> None:
+    s = world.stream()
+    listener, address = world.listener()
+    poller, answers = polling(s)
+    sockets.connect(s, address)
+    transfer.send(sockets.accept(listener)[0], b"x")
+    poller.join(20)
+    assert answers == [[(s, POLLRDNORM)]]
+
+
 def polling(s: int) -> tuple[threading.Thread, list[list[tuple[int, int]]]]:
     """A thread that waits for something to read, which has been put to sleep, and what it finds."""
     answers: list[list[tuple[int, int]]] = []

@@ -8,11 +8,13 @@ Source: nf-winsock2-wsapoll.
 
 from __future__ import annotations
 
+import errno
 import math
 import select as host
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from winsock.abi.constants import (
     FIONREAD,
@@ -83,37 +85,83 @@ def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
 
 
 def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
-    """The answers of a poll object that is filled, in time; what has nothing to tell is not asked again."""
+    """The answers of a poll object that is filled, in time."""
     until = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
     wanted = dict(fds)
-    ready = _told(poller, poller.poll(0), wanted)
+    found = poller.poll(0)
+    ready = _told(found, wanted)
     if ready or timeout_ms == 0:
         return ready
-    with Waiter(wanted) as waiter:  # who closes one of them rings, for the kernel would not tell
+    with Waiter(wanted) as waiter, _Edges(poller, wanted) as edges:  # who closes one of them rings
         asked = [(fd, records.get(fd)) for fd in wanted]
         poller.register(waiter.bell, _HOST_IN)
         while True:
+            edges.take(found)
             found = poller.poll(None if until is None else max(0, math.ceil((until - time.monotonic()) * 1000)))
+            is_late = not found
             waiter.silence()
             closed = {fd for fd, record in asked if record is None or records.get(fd) is not record}
-            ready = _told(poller, [one for one in found if one[0] != waiter.bell and one[0] not in closed], wanted)
+            found = [one for one in edges.told(found) if one[0] != waiter.bell and one[0] not in closed]
+            ready = _told(found, wanted)
             if closed:
                 told = dict(ready) | dict.fromkeys(closed, POLLNVAL)
                 return [(fd, told[fd]) for fd in wanted if fd in told]
-            if ready or not found:
+            if ready or is_late:
                 return ready
 
 
-def _told(poller: host.poll, found: list[Entry], wanted: dict[int, int]) -> list[Entry]:
-    """What the host's answers are in Windows; where that is nothing, it would be the same for ever."""
-    ready: list[Entry] = []
-    for fd, events in found:
-        revents = _meaning(fd, events, wanted[fd])
-        if revents:
-            ready.append((fd, revents))
-        else:
-            poller.unregister(fd)
-    return ready
+def _told(found: list[Entry], wanted: dict[int, int]) -> list[Entry]:
+    """What the host's answers are in Windows."""
+    return [(fd, revents) for fd, events in found if (revents := _meaning(fd, events, wanted[fd]))]
+
+
+class _Edges:
+    """Sockets of which the host tells what is nothing in Windows, and would for ever: they are heard when it changes.
+
+    So a socket that we have shut down ourselves waits for its peer's end, and a new one to be connected.
+    """
+
+    def __init__(self, poller: host.poll, wanted: dict[int, int]) -> None:
+        self._poller = poller
+        self._wanted = wanted
+        self._taken: set[int] = set()
+        self._epoll: host.epoll | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._epoll is not None:
+            self._epoll.close()
+
+    def take(self, found: list[Entry]) -> None:
+        """These had nothing to tell."""
+        for fd, _ in found:
+            if fd not in self._taken:
+                self._taken.add(fd)
+                self._poller.unregister(fd)
+                self._watch(fd)
+
+    def _watch(self, fd: int) -> None:
+        if not hasattr(host, "epoll"):
+            return
+        if self._epoll is None:
+            self._epoll = host.epoll()
+            self._poller.register(self._epoll, _HOST_IN)
+        try:
+            self._epoll.register(fd, _MASKS[self._wanted[fd]] | host.EPOLLET)
+        except OSError as error:
+            if error.errno != errno.EBADF:  # closed meanwhile
+                raise
+
+    def told(self, found: list[Entry]) -> list[Entry]:
+        """What the host has found, with what has changed."""
+        if self._epoll is None:
+            return found
+        number = self._epoll.fileno()
+        return [one for one in found if one[0] != number] + self._epoll.poll(0)
 
 
 def _poll_oddly(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:

@@ -159,7 +159,7 @@ class TellsEnds(Protocol):
     """What a base provider may offer beside its table: what it knows of a handle that the kernel calls hung up."""
 
     def how_ended(self, s: int) -> int | None:
-        """POLLHUP, with POLLERR where it failed.
+        """POLLHUP, with POLLERR where it failed; 0 where nothing ended but by the application's own shutdown.
 
         None where nothing is known of the handle, or the kernel's word is as good.
         """

@@ -20,7 +20,7 @@ from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import has_peer
+from winsock.base.inet.sockets import has_peer, has_peer_ended
 from winsock.host.numbers import LONGEST_POLL_MS
 from winsock.spi.blocking import HOOKED
 
@@ -71,7 +71,13 @@ class Waiting(Ground):
     def how_ended(self, s: int) -> int | None:
         """See `winsock.spi.provider.TellsEnds`."""
         record = SOCKETS.get(s)
-        return POLLHUP | POLLERR if record is not None and record.stream and record.phase == own.FAILED else None
+        if record is None:
+            return None
+        if not record.stream:  # which has no end
+            return 0
+        if record.phase == own.FAILED:
+            return POLLHUP | POLLERR
+        return 0 if record.receiving_ended and not has_peer_ended(record) else None
 
     def _ask_while_waiting(self, ready: Callable[[float], bool], timeout: float | None) -> None:
         from winsock.base.inet import hooks
