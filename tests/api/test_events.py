@@ -364,6 +364,38 @@ def test_urgent_data_ev_29(world: World) -> None:
     assert selected.is_quiet()
 
 
+@pytest.mark.parametrize("between", [b"", b"abc"])
+def test_urgent_data_that_is_overtaken_ev_29(world: World, between: bytes) -> None:
+    """Another urgent byte, before a receive, is news; other data is none."""
+    client, server = world.connected()
+    selected = Selected(client, FD_OOB)
+    transfer.send(server, b"!", MSG_OOB)
+    selected.wait(FD_OOB)
+    for _ in range(3):
+        if between:
+            transfer.send(server, between)
+            assert selected.is_quiet()
+        transfer.send(server, b"!", MSG_OOB)
+        selected.wait(FD_OOB)
+        assert selected.is_quiet()
+    transfer.send(server, b"more")
+    assert selected.is_quiet()
+    assert transfer.recv(client, 1, MSG_OOB) == b"!"
+    assert selected.is_quiet()
+    transfer.send(server, b"!", MSG_OOB)
+    selected.wait(FD_OOB)
+
+
+def test_the_end_is_no_urgent_data_ev_29(world: World) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_OOB)
+    transfer.send(server, b"!", MSG_OOB)
+    selected.wait(FD_OOB)
+    sockets.shutdown(server, SD_SEND)
+    assert waiting.WSAPoll([(client, 0)], _WAIT_MS) == [(client, POLLHUP)]
+    assert selected.is_quiet()
+
+
 def test_datagrams_ev_17(world: World) -> None:
     one, other = world.datagram(), world.datagram()
     selected = Selected(one, FD_ALL_EVENTS)

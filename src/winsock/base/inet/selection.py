@@ -55,6 +55,8 @@ class Selection:
         """How many receives had been made of a shared socket by then."""
         self._urgent_receives = 0
         """The same of those that took urgent bytes."""
+        self._mark: urgent.Mark | None = None
+        """Where the urgent byte was at the last look, if nothing was received since."""
         self._wants_room = False
         record.holds_more = True
         for name in _RECEIVES:
@@ -205,6 +207,7 @@ class Selection:
         with lock:
             self._recorder.called(kind)
             self._readable = 0
+            self._mark = None
             if self._watch is not None:
                 self._attach()  # what still holds is an edge once more
                 self._watch.look()
@@ -230,6 +233,7 @@ class Selection:
             return
         with lock:
             self._recorder.called("receive")
+            self._mark = None
             self._note_receives()
             self._readable = self._bytes_to_read()
             if self._readable:
@@ -280,14 +284,21 @@ class Selection:
         if events & READABLE:
             self._look_for_bytes()
         if events & URGENT and not self._record.oob_inline:
-            if self._note_urgent_receives():
-                self._recorder.renew(FD_OOB)
-            self._recorder.holds(FD_OOB)
+            self._look_for_mark()
         if events & WRITABLE and self._wants_room:
             self._wants_room = False
             self._recorder.happened(FD_WRITE)
         if self._record.stream and events & (PEER_DONE | HUNG_UP | FAILED) and has_peer_ended(self._record):
             self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
+
+    def _look_for_mark(self) -> None:
+        if self._note_urgent_receives():
+            self._recorder.renew(FD_OOB)
+            self._mark = None
+        before, self._mark = self._mark, urgent.mark(self._record.handle)
+        if before is not None and self._mark.is_behind(before):
+            self._recorder.happened(FD_OOB)
+        self._recorder.holds(FD_OOB)
 
     def _look_for_bytes(self) -> None:
         if not self._record.stream:

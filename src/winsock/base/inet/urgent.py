@@ -10,9 +10,11 @@ Source: "Protocol-independent out-of-band data in the SPI".
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from winsock.abi.errors import WinsockError
 from winsock.base.inet import raw
 from winsock.base.inet.own import OwnSocket
 from winsock.host.queues import AT_MARK, UNREAD, ask, ask_or_0
@@ -20,6 +22,9 @@ from winsock.spi.provider import WriteBuffer
 from winsock.spi.urgent import first_byte
 
 _ENOUGH = 65536
+_TCP_INFO = getattr(socket, "TCP_INFO", 11)
+_RECEIVED_AT = 128
+"""Where tcpi_bytes_received is."""
 
 
 def keep_in_line(record: OwnSocket, in_line: bool) -> None:
@@ -59,6 +64,32 @@ def _receiving_many(record: OwnSocket, receive: Callable[..., Any]) -> Callable[
         return receive(buffers, room, flags)
 
     return recvmsg_into
+
+
+class Mark(NamedTuple):
+    """Where the urgent byte of a stream is that nobody received from meanwhile, as far as the kernel tells."""
+
+    ahead: int
+    """Bytes before it."""
+    is_last: bool
+    """Whether nothing came behind it, and no end, which counts as a byte."""
+    received: int
+    """Bytes that have come in all."""
+
+    def is_behind(self, other: Mark) -> bool:
+        """Whether it is that of another urgent byte, which came later."""
+        return self.ahead > other.ahead or (not self.ahead and self.is_last and self.received > other.received)
+
+
+def mark(handle: int) -> Mark:
+    """Where it is now, not in line."""
+    try:
+        info = raw.getsockopt(handle, socket.IPPROTO_TCP, _TCP_INFO, _RECEIVED_AT + 8)
+    except WinsockError:  # closed meanwhile
+        info = b""
+    ahead = ask_or_0(handle, UNREAD)
+    peeked = 1 if ahead else raw.recvmsg(handle, (bytearray(1),), socket.MSG_PEEK | socket.MSG_DONTWAIT)[0]
+    return Mark(ahead, peeked < 0, int.from_bytes(info[_RECEIVED_AT:], sys.byteorder))
 
 
 def bytes_to_read(handle: int) -> int:
