@@ -441,6 +441,26 @@ def test_the_last_selection_counts_evt_007_evt_011(world: World) -> None:
     assert window.get(0) is None
 
 
+@pytest.mark.parametrize("receive", [transfer.recv, transfer.recvfrom])
+def test_a_length_that_is_none_as_07_ev_25(world: World, receive: Callable[[int, int], object]) -> None:
+    """FD_READ is posted again after a receive that failed so; an event object is not signalled again."""
+    client, server = world.connected()
+    window = MessageQueue()
+    events.WSAAsyncSelect(client, window, 1024, FD_READ)
+    transfer.send(server, b"x")
+    for _ in range(2):
+        assert window.get(20) == Message(1024, client, FD_READ)
+        assert window.get(0) is None
+        with refused(WSAEFAULT, "length"):
+            receive(client, -1)
+    selected = Selected(client, FD_READ)
+    transfer.send(server, b"y")
+    selected.wait(FD_READ)
+    with refused(WSAEFAULT, "length"):
+        receive(client, -1)
+    assert selected.is_quiet()
+
+
 def test_messages_as_02_evt_013(world: World) -> None:
     client, server = world.connected()
     window = MessageQueue()

@@ -69,7 +69,7 @@ def recv(s: int, length: int, flags: int = 0) -> bytes:
     """
     record = _record(s)
     try:
-        buffer = _room(length)
+        buffer = _room(record, length)
         count, _ = record.table.WSPRecv(s, (buffer,), flags)  # type: ignore[misc]
     except FAILURES as error:
         if isinstance(error, WinsockError) and error.count is not None:
@@ -99,7 +99,7 @@ def recvfrom(s: int, length: int, flags: int = 0) -> tuple[bytes, Sockaddr | Non
     """
     record = _record(s)
     try:
-        buffer = _room(length)
+        buffer = _room(record, length)
         count, _, source = record.table.WSPRecvFrom(s, (buffer,), flags)  # type: ignore[misc]
     except FAILURES as error:
         if isinstance(error, WinsockError) and error.count is not None:
@@ -184,7 +184,10 @@ def _record(s: int) -> Record:
         raise refusal(s) from None
 
 
-def _room(length: int) -> bytearray:
+def _room(record: Record, length: int) -> bytearray:
     if not isinstance(length, int) or not 0 <= length <= _MOST_BYTES:
+        hears = getattr(record.base, "refused_receive", None)
+        if hears is not None:
+            hears(record.handle)
         raise WinsockError(WSAEFAULT, f"length: {length!r} is no number of bytes")
     return bytearray(length)

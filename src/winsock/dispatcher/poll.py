@@ -207,8 +207,7 @@ def _how_ended(fd: int, events: int) -> int:
     """POLLHUP, and POLLERR. The base provider may know more (`winsock.spi.provider.TellsEnds`)."""
     record = records.get(fd)
     if record is not None:
-        table = record.chain.tables.get(record.chain.ids[-1], record.table)
-        ask = getattr(getattr(table.WSPSelect, "__self__", None), "how_ended", None)
+        ask = getattr(record.base, "how_ended", None)
         known: int | None = None if ask is None else ask(fd)
         if known is not None:
             return known

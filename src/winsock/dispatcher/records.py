@@ -72,6 +72,12 @@ class Record:
         """The catalog entry that the application opened."""
         return self.chain.entry
 
+    @property
+    def base(self) -> object:
+        """The provider of its base protocol, for what it may offer beside its table."""
+        table = self.chain.tables.get(self.chain.ids[-1], self.table)
+        return getattr(table.WSPSelect, "__self__", None)
+
     def is_current(self) -> bool:
         """Whether the number still stands for the file of the record."""
         try:

@@ -113,8 +113,7 @@ def _common_simulation(records: Iterable[Record]) -> Simulation | None:
 
 def _simulation(record: Record) -> Simulation | None:
     """Asked of the base protocol's own function."""
-    table = record.chain.tables.get(record.chain.ids[-1], record.table)
-    found: Simulation | None = getattr(getattr(table.WSPSelect, "__self__", None), "simulation", None)
+    found: Simulation | None = getattr(record.base, "simulation", None)
     return found
 
 

@@ -166,6 +166,14 @@ class TellsEnds(Protocol):
         ...
 
 
+class HearsOfRefusals(Protocol):
+    """What a base provider may offer beside its table, where a call counts though it was refused before it came."""
+
+    def refused_receive(self, s: int) -> None:
+        """A receive was called with a length that is none."""
+        ...
+
+
 class Provider:
     """The 30 functions with their signatures, each answering WSAEOPNOTSUPP: the ground a base provider stands on."""
 

@@ -76,6 +76,12 @@ class Events(Ground):
 
         selection.select(watch, events, post)
 
+    def refused_receive(self, s: int) -> None:
+        """See `winsock.spi.provider.HearsOfRefusals`."""
+        record = SOCKETS.get(s)
+        if record is not None and record.selection is not None:
+            record.selection.refused_receive()
+
     def _selection(self, s: int, events: int) -> Selection:
         record = SOCKETS.get(s)
         if record is None:

@@ -226,6 +226,13 @@ class Selection:
 
         return slot
 
+    def refused_receive(self) -> None:
+        """It is none, and yet messages are posted again after it; event objects are not signalled."""
+        from winsock.overlapped.messages import MessageQueue
+
+        if isinstance(self._watch, MessageQueue):
+            self._received()
+
     def _received(self) -> None:
         """What is left of a stream can be counted; of datagrams only the kernel can tell whether there are any."""
         if not self._record.stream or self._recorder.mask & FD_OOB:
