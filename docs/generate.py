@@ -92,8 +92,6 @@ LEVELS = {
 }
 
 HOST_LEVELS = {0: "IPPROTO_IP", 1: "SOL_SOCKET", 6: "IPPROTO_TCP", 17: "IPPROTO_UDP", 41: "IPPROTO_IPV6"}
-
-
 FAMILIES = {
     constants.AF_INET: "AF_INET",
     constants.AF_INET6: "AF_INET6",
@@ -103,7 +101,10 @@ FAMILIES = {
 TYPES = {constants.SOCK_STREAM: "SOCK_STREAM", constants.SOCK_DGRAM: "SOCK_DGRAM", constants.SOCK_RAW: "SOCK_RAW"}
 
 _RAW_NOTE = "hidden; needs CAP_NET_RAW, without it WSAEACCES; a protocol must be named"
+_TCP_NOTE = "a full backlog is *host*: who connects waits, where Windows answers WSAECONNREFUSED"
 PROTOCOL_NOTES = {
+    (constants.AF_INET, constants.SOCK_STREAM): _TCP_NOTE,
+    (constants.AF_INET6, constants.SOCK_STREAM): _TCP_NOTE,
     (constants.AF_INET, constants.SOCK_RAW): _RAW_NOTE,
     (constants.AF_INET6, constants.SOCK_RAW): _RAW_NOTE,
     (constants.AF_UNIX, constants.SOCK_STREAM): "a close with SO_LINGER 0 resets only where data is unread",
@@ -113,7 +114,6 @@ PROTOCOL_NOTES = {
     ),
 }
 """What is to be known of a protocol, by family and type."""
-
 
 NO_ENGINE = """
 There are no overlapped operations yet: a function that is given an overlapped structure answers WSAEOPNOTSUPP.

@@ -820,6 +820,18 @@ def test_a_reset_is_all_that_the_peer_of_a_wait_sees(world: World) -> None:
     assert answers == [10053]
 
 
+def test_a_full_backlog_makes_who_connects_wait(world: World) -> None:
+    """Where Windows refuses (CONN-036): the kernel lets one more in than was asked for, and no other."""
+    _, address = world.listener(backlog=1)
+    for _ in range(2):
+        sockets.connect(world.stream(), address)
+    s = world.stream()
+    options.ioctlsocket(s, FIONBIO, 1)
+    with refused(WSAEWOULDBLOCK):
+        sockets.connect(s, address)
+    assert waiting.select(0, None, [s], [s], 0) == ([], [], [])
+
+
 def wait_until_blocked(s: int, thread: threading.Thread) -> None:
     """Until the thread is in a call on the socket, and the kernel has put it to sleep."""
     while not own.SOCKETS[s].waiters or not is_asleep(thread):
