@@ -809,6 +809,20 @@ def test_poll_of_a_closed_socket_evt_052(world: World) -> None:
     assert waiting.WSAPoll([(closed, POLLIN), (s, POLLOUT)], -1) == [(closed, POLLNVAL), (s, POLLWRNORM)]
 
 
+def test_poll_beside_a_closed_socket_po_13_evt_052(world: World) -> None:
+    """The others are told as ever."""
+    failed, closed = world.stream(), world.stream()
+    shut, _ = world.connected()
+    sockets.shutdown(shut, SD_RECEIVE)
+    with refused(WSAECONNREFUSED):
+        sockets.connect(failed, world.closed_port())
+    sockets.closesocket(closed)
+    assert waiting.WSAPoll([(shut, POLLIN), (failed, POLLIN), (closed, POLLIN)], -1) == [
+        (failed, POLLHUP | POLLERR),
+        (closed, POLLNVAL),
+    ]
+
+
 @pytest.mark.parametrize("flags", [POLLPRI, POLLERR, POLLHUP, POLLNVAL, 0x8000])
 def test_poll_for_what_cannot_be_asked_evt_054(world: World, flags: int) -> None:
     with refused(WSAEINVAL, "fds"):

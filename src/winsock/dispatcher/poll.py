@@ -175,9 +175,12 @@ def _poll_oddly(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
     if not wanted:
         raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
     sockets = {fd: record for fd in wanted if (record := records.get(fd)) is not None}
-    if len(sockets) < len(wanted) or any(record.made for record in sockets.values()):
+    if any(record.made for record in sockets.values()):
         return _by_select({fd: wanted[fd] if fd in sockets else -1 for fd in wanted}, timeout_ms)
-    return poll(list(wanted.items()), timeout_ms)
+    if len(sockets) == len(wanted):
+        return poll(list(wanted.items()), timeout_ms)
+    told = dict(poll([(fd, wanted[fd]) for fd in sockets], 0)) if sockets else {}
+    return [(fd, told.get(fd, POLLNVAL)) for fd in wanted if fd in told or fd not in sockets]
 
 
 def _why_not(events: object) -> str:
