@@ -180,7 +180,7 @@ def closesocket(s: int) -> None:
         handles.put_back(record)
         note(error)
         raise
-    if s in waiting:
+    if waiting and s in waiting:
         wake(s)
 
 
