@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -374,6 +375,17 @@ def test_a_catalog_that_was_begun_and_not_written_is_built_in(catalog_file: Path
     assert layers() == []
     put(1)
     assert layers() == ["l1"]
+
+
+def test_a_file_system_without_links_will_do(catalog_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(file: str, path: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    put(1)
+    store._create(str(catalog_file))
+    assert layers() == ["l1"]
+    assert os.listdir(catalog_file.parent) == [catalog_file.name]
 
 
 def test_the_whole_file_is_checked_on_demand(catalog_file: Path) -> None:

@@ -9,9 +9,11 @@ Nothing stays open: each reading and each change opens the file and closes it, s
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from winsock.abi.errors import WSANO_RECOVERY, WinsockError
@@ -19,6 +21,8 @@ from winsock.catalog.entries import Catalog
 
 VARIABLE = "WINSOCK_CATALOG"
 """The environment variable that names another file."""
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""How file systems say that they have no second names for a file."""
 
 
 class Application(NamedTuple):
@@ -117,13 +121,25 @@ def _create(path: str) -> None:
         os.close(descriptor)
         try:
             database.begin(unfinished)
-            os.link(unfinished, path)
-        except FileExistsError:
-            pass  # somebody else was first
+            _put_in_place(unfinished, path)
         finally:
-            os.unlink(unfinished)
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished)
     except OSError as error:
         raise WinsockError(WSANO_RECOVERY, f"the catalog {path} cannot be written: {error.strerror}") from error
+
+
+def _put_in_place(file: str, path: str) -> None:
+    """Give the file its name, unless there is one of that name already, which somebody else has made."""
+    try:
+        os.link(file, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not os.path.lexists(path):
+            os.rename(file, path)
 
 
 # Whom to believe.
