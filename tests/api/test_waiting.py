@@ -12,10 +12,12 @@ import pytest
 from tests.api.test_sockets import wait_until_blocked
 from tests.conformance.layers import PassThrough
 from tests.refusals import refused
+from tests.waiting import wait_until
 from winsock.abi.constants import AF_INET, AF_INET6, FIONBIO, SO_LINGER, SOCK_DGRAM, SOL_SOCKET
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WSAEWOULDBLOCK, WinsockError
 from winsock.abi.options import Linger
 from winsock.api import options, sockets, transfer, waiting
+from winsock.dispatcher import waits
 from winsock.dispatcher.records import records
 from winsock.spi.layer import Layer
 from winsock.testing import World, through
@@ -96,6 +98,35 @@ def test_closing_what_is_selected_se_16(world: World) -> None:
     sockets.closesocket(client)
     thread.join(20)
     assert answers == [([client], [], [])]
+
+
+def test_closing_one_of_what_is_selected_of_several_providers_se_16(world: World) -> None:
+    client, _ = world.connected()
+    other = world.datagram()
+    answers: list[tuple[list[int], list[int], list[int]]] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(waiting.select(0, [other, client], None, [client], None)), daemon=True
+    )
+    thread.start()
+    wait_until(lambda: client in waits.waiting, "the wait")
+    sockets.closesocket(client)
+    thread.join(20)
+    assert answers == [([client], [], [])]
+
+
+def test_closing_what_nobody_reads_leaves_the_others_waited_for(world: World) -> None:
+    client, _ = world.connected()
+    other = world.datagram()
+    answers: list[tuple[list[int], list[int], list[int]]] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(waiting.select(0, [other], None, [client], None)), daemon=True
+    )
+    thread.start()
+    wait_until(lambda: client in waits.waiting, "the wait")
+    sockets.closesocket(client)
+    transfer.sendto(other, b"x", 0, sockets.getsockname(other))
+    thread.join(20)
+    assert answers == [([other], [], [])]
 
 
 def test_a_reset_connection_se_18(world: World) -> None:

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from winsock.abi.errors import WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.records import Record
+from winsock.dispatcher.records import records as tables
 from winsock.dispatcher.route import find
 from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
 from winsock.spi.handles import base_handle
@@ -53,7 +54,7 @@ def select(
     simulation = _common_simulation(records.values())
     if simulation is not None:
         return _select_simulated(nfds, shares, sets, simulation, timeout)
-    return _select_across(nfds, shares, sets, {handle: _base(record) for handle, record in records.items()}, timeout)
+    return _select_across(nfds, shares, sets, records, timeout)
 
 
 def _found(sets: Iterable[Sequence[int]]) -> dict[int, Record]:
@@ -72,20 +73,45 @@ def _select_across(
     nfds: int,
     shares: list[tuple[_Select, list[list[int]]]],
     sets: tuple[Sequence[int], ...],
-    bases: dict[int, int],
+    records: dict[int, Record],
     timeout: float | None,
 ) -> Ready:
     until = None if timeout is None else time.monotonic() + timeout
+    bases = {handle: _base(record) for handle, record in records.items()}
     events: dict[int, int] = {}
     for handles, event in zip(sets, (IN, OUT, PRI), strict=True):
         for handle in handles:
             events[bases[handle]] = events.get(bases[handle], 0) | event
+    closed: set[int] = set()
     with Waiter(events) as waiter:
         while True:
-            ready = _ask(nfds, shares, sets)
-            if any(ready) or (until is not None and time.monotonic() >= until):
-                return ready
-            waiter.wait(events, until)
+            try:
+                reads, writes, exceptions = _ask(nfds, _without(shares, closed), sets)
+            except WinsockError:
+                if closed == (closed := _closed(records)):
+                    raise
+                continue
+            reads += [handle for handle in dict.fromkeys(sets[0]) if handle in closed]
+            if reads or writes or exceptions or (until is not None and time.monotonic() >= until):
+                return reads, writes, exceptions
+            if len(closed) == len(records):
+                raise WinsockError(WSAENOTSOCK, "writefds, exceptfds: all of the sockets were closed meanwhile")
+            gone = {bases[handle] for handle in closed}
+            waiter.wait({base: event for base, event in events.items() if base not in gone}, until)
+            closed = _closed(records)
+
+
+def _closed(records: dict[int, Record]) -> set[int]:
+    """Those that another thread has closed meanwhile."""
+    return {handle for handle, record in records.items() if tables.get(handle) is not record}
+
+
+def _without(shares: list[tuple[_Select, list[list[int]]]], closed: set[int]) -> list[tuple[_Select, list[list[int]]]]:
+    """What is asked of the providers where other threads have closed some of the sockets, which can be read then."""
+    if not closed:
+        return shares
+    left = [(slot, [[h for h in handles if h not in closed] for handles in share]) for slot, share in shares]
+    return [(slot, share) for slot, share in left if any(share)]
 
 
 def _select_simulated(
