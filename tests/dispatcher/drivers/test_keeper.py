@@ -6,12 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.drivers import layers as ours
 from tests.drivers.world import PATIENCE_S
+from tests.waiting import wait_until
 from winsock.abi.constants import FIONBIO
 from winsock.abi.errors import WinsockError
 from winsock.api import options, sockets, transfer
@@ -93,6 +95,10 @@ def test_a_defect_of_ours_is_told_and_ends_nothing_else(server: socket.socket, m
     assert "ZeroDivisionError: tripped" in lines[0]
 
 
+def _has_nothing_to_do(connection: Connection) -> bool:
+    return connection.tend() is None
+
+
 def test_who_comes_too_late_does_nothing(server: socket.socket) -> None:
     """The socket below is closed, and its number may be another's."""
     with World(through(ours.Patient, ours.Late)) as world:
@@ -111,7 +117,7 @@ def test_who_comes_too_late_does_nothing(server: socket.socket) -> None:
             for connection in connections:
                 assert connection.over
                 connection.table = ProcTable()  # which has no function to be called
-                assert connection.tend() is None
+                wait_until(partial(_has_nothing_to_do, connection), "the keeper to let go of it")
                 assert not connection.read()
             server.accept()[0].close()
 
