@@ -59,7 +59,6 @@ _HOST_FLAGS = {
 _SEND_FLAGS = MSG_OOB | MSG_DONTROUTE | MSG_PARTIAL
 _RECEIVE_FLAGS = MSG_OOB | MSG_PEEK | MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE
 _NOT_WITH_WAITALL = MSG_OOB | MSG_PEEK | MSG_PARTIAL
-_NO_BUFFER = (TypeError, BufferError, ValueError)
 
 
 class Data(Sockets):
@@ -112,7 +111,7 @@ class Data(Sockets):
             raise failures.closed()
         if isinstance(outcome, OSError):
             return self.after_send_error(record, (buffer,), _NOSIGNAL, None, outcome)
-        if isinstance(outcome, _NO_BUFFER):
+        if isinstance(outcome, failures.NO_BUFFER):
             raise failures.no_buffer(outcome) from None
         if isinstance(outcome, Exception):
             raise outcome
@@ -210,7 +209,7 @@ class Data(Sockets):
             count = record.sendmsg(buffers, control, host_flags, to and tuple(to))
         except OSError as error:
             return self.after_send_error(record, buffers, host_flags, to, error, control)
-        except _NO_BUFFER as error:
+        except failures.NO_BUFFER as error:
             raise failures.no_buffer(error) from None
         return self._send_rest(record, buffers, host_flags, count) if record.stream and record.blocking else count
 
@@ -281,7 +280,7 @@ class Data(Sockets):
             count = receive(buffers[0])
         except OSError as error:
             raise failures.receive_error(record, error) from None
-        except _NO_BUFFER as error:
+        except failures.NO_BUFFER as error:
             raise failures.no_buffer(error) from None
         finally:
             waiters.pop()
@@ -321,7 +320,7 @@ class Data(Sockets):
                 count, message_flags, source = self._receive_adopted(s, buffers, host_flags, function)
             else:
                 count, message_flags, source = self.receive_own(record, buffers, host_flags)
-        except _NO_BUFFER as error:
+        except failures.NO_BUFFER as error:
             raise failures.no_buffer(error) from None
         if message_flags & _TRUNC and self.datagrams:
             if flags & MSG_PARTIAL:
@@ -348,7 +347,7 @@ class Data(Sockets):
             return self._receive(s, buffers, 0, overlapped, "WSPRecv")[:2]
         try:
             one = first_byte(buffers)
-        except _NO_BUFFER as error:
+        except failures.NO_BUFFER as error:
             raise failures.no_buffer(error) from None
         return self._receive(s, (one,), 0, overlapped, "WSPRecv")[0], MSG_OOB
 

@@ -82,6 +82,10 @@ def closed() -> WinsockError:
     return WinsockError(WSAECONNABORTED, "s: the socket was closed while it waited")
 
 
+NO_BUFFER = (TypeError, BufferError, ValueError)
+"""What Python raises for what is no buffer."""
+
+
 def no_buffer(error: Exception) -> WinsockError:
     """The error for what is no buffer, by what Python says of it."""
     return WinsockError(WSAEFAULT, f"buffers: {error}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from winsock.abi.errors import WSAEFAULT, WinsockError
+from winsock.base.inet.failures import NO_BUFFER, no_buffer
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 MOST = 1024
@@ -24,8 +25,8 @@ def joined(buffers: Sequence[ReadBuffer]) -> Sequence[ReadBuffer]:
         return buffers
     try:
         return (b"".join(memoryview(buffer).cast("B") for buffer in buffers),)
-    except (TypeError, ValueError, BufferError) as error:
-        raise WinsockError(WSAEFAULT, f"buffers: {error}") from None
+    except NO_BUFFER as error:
+        raise no_buffer(error) from None
 
 
 def filled(buffers: Sequence[WriteBuffer], receive: Callable[[bytearray], T]) -> T:
@@ -35,8 +36,8 @@ def filled(buffers: Sequence[WriteBuffer], receive: Callable[[bytearray], T]) ->
     """
     try:
         views = [memoryview(buffer).cast("B") for buffer in buffers]
-    except (TypeError, ValueError, BufferError) as error:
-        raise WinsockError(WSAEFAULT, f"buffers: {error}") from None
+    except NO_BUFFER as error:
+        raise no_buffer(error) from None
     if any(view.readonly for view in views):
         raise WinsockError(WSAEFAULT, "buffers: one of them is read-only")
     room = bytearray(sum(view.nbytes for view in views))
