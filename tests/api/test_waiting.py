@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 import pytest
@@ -100,32 +101,33 @@ def test_closing_what_is_selected_se_16(world: World) -> None:
     assert answers == [([client], [], [])]
 
 
-def test_closing_one_of_what_is_selected_of_several_providers_se_16(world: World) -> None:
-    client, _ = world.connected()
-    other = world.datagram()
+@contextmanager
+def selecting(reads: list[int], exceptions: list[int]) -> Iterator[list[tuple[list[int], list[int], list[int]]]]:
+    """Another thread waits for these; its answer, once the body has done what it waits for."""
     answers: list[tuple[list[int], list[int], list[int]]] = []
     thread = threading.Thread(
-        target=lambda: answers.append(waiting.select(0, [other, client], None, [client], None)), daemon=True
+        target=lambda: answers.append(waiting.select(0, reads, None, exceptions, None)), daemon=True
     )
     thread.start()
-    wait_until(lambda: client in waits.waiting, "the wait")
-    sockets.closesocket(client)
+    yield answers
     thread.join(20)
+
+
+def test_closing_one_of_what_is_selected_of_several_providers_se_16(world: World) -> None:
+    client, _ = world.connected()
+    with selecting([world.datagram(), client], [client]) as answers:
+        wait_until(lambda: client in waits.waiting, "the wait")
+        sockets.closesocket(client)
     assert answers == [([client], [], [])]
 
 
 def test_closing_what_nobody_reads_leaves_the_others_waited_for(world: World) -> None:
     client, _ = world.connected()
     other = world.datagram()
-    answers: list[tuple[list[int], list[int], list[int]]] = []
-    thread = threading.Thread(
-        target=lambda: answers.append(waiting.select(0, [other], None, [client], None)), daemon=True
-    )
-    thread.start()
-    wait_until(lambda: client in waits.waiting, "the wait")
-    sockets.closesocket(client)
-    transfer.sendto(other, b"x", 0, sockets.getsockname(other))
-    thread.join(20)
+    with selecting([other], [client]) as answers:
+        wait_until(lambda: client in waits.waiting, "the wait")
+        sockets.closesocket(client)
+        transfer.sendto(other, b"x", 0, sockets.getsockname(other))
     assert answers == [([other], [], [])]
 
 

@@ -32,7 +32,7 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import select
-from winsock.dispatcher.records import records
+from winsock.dispatcher.records import closed_since, records
 from winsock.dispatcher.waits import Waiter
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[En
     if ready or timeout_ms == 0:
         return ready
     with Waiter(wanted) as waiter, _Edges(poller, wanted) as edges:  # who closes one of them rings
-        asked = [(fd, records.get(fd)) for fd in wanted]
+        asked = {fd: records.get(fd) for fd in wanted}
         poller.register(waiter.bell, _HOST_IN)
         while True:
             edges.take(found)
             found = poller.poll(None if until is None else max(0, math.ceil((until - time.monotonic()) * 1000)))
             is_late = not found
             waiter.silence()
-            closed = {fd for fd, record in asked if record is None or records.get(fd) is not record}
+            closed = closed_since(asked)
             found = [one for one in edges.told(found) if one[0] != waiter.bell and one[0] not in closed]
             ready = _told(found, wanted)
             if closed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAENOTSOCK, WinsockError, from_errno
@@ -173,6 +173,11 @@ def find(handle: int) -> Record:
     if forget_this(record):
         record.lost()
     raise WinsockError(WSAENOTSOCK, f"the descriptor {handle} was closed and is another file now, no socket of ours")
+
+
+def closed_since(known: Mapping[int, Record | None]) -> set[int]:
+    """The handles that are not what they were known as any more, because another thread has closed them."""
+    return {handle for handle, record in known.items() if record is None or records.get(handle) is not record}
 
 
 def not_a_socket(handle: object) -> WinsockError:

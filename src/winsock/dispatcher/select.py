@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.dispatcher.made import Made
-from winsock.dispatcher.records import Record
-from winsock.dispatcher.records import records as tables
+from winsock.dispatcher.records import Record, closed_since
 from winsock.dispatcher.route import find
 from winsock.dispatcher.waits import IN, OUT, PRI, Waiter
 from winsock.spi.handles import base_handle
@@ -88,7 +87,7 @@ def _select_across(
             try:
                 reads, writes, exceptions = _ask(nfds, _without(shares, closed), sets)
             except WinsockError:
-                if closed == (closed := _closed(records)):
+                if closed == (closed := closed_since(records)):
                     raise
                 continue
             reads += [handle for handle in dict.fromkeys(sets[0]) if handle in closed]
@@ -98,12 +97,7 @@ def _select_across(
                 raise WinsockError(WSAENOTSOCK, "writefds, exceptfds: all of the sockets were closed meanwhile")
             gone = {bases[handle] for handle in closed}
             waiter.wait({base: event for base, event in events.items() if base not in gone}, until)
-            closed = _closed(records)
-
-
-def _closed(records: dict[int, Record]) -> set[int]:
-    """Those that another thread has closed meanwhile."""
-    return {handle for handle, record in records.items() if tables.get(handle) is not record}
+            closed = closed_since(records)
 
 
 def _without(shares: list[tuple[_Select, list[list[int]]]], closed: set[int]) -> list[tuple[_Select, list[list[int]]]]:
