@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import WINSOCK_VERSION
@@ -200,7 +201,7 @@ class _Run:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         many_new = MANY_NEW if limit == resource.RLIM_INFINITY else min(MANY_NEW, limit // 4)
         self._unnoticed = Unnoticed(network, self._cookies_held, self._gone, many_new=many_new)
-        self._supervisor.on_met.append(self._meet)
+        self._supervisor.on_met.append(partial(self._meet, self._unnoticed))
         self._supervisor.on_look.append(self._unnoticed.look)
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ class _Run:
         """Wait for relays: they carry to its peer what a program sent that has ended."""
         relays = self._supervisor.relays
         if relays is not None:
-            relays.drain(seconds, set() if self._serving.alone else cookies_held(self._process_ids()))
+            relays.drain(seconds, set() if self._serving.alone else self._cookies_held())
 
     def _wait_for_notices(self) -> None:
         unnoticed: AbstractSet[int] = frozenset()
@@ -253,7 +254,7 @@ class _Run:
         }
         streams -= unnoticed
         if streams and not self._serving.alone:
-            streams -= cookies_held(self._process_ids())
+            streams -= self._cookies_held()
         if not streams:
             return
         left = self._notices.flush(streams, CLOSING_WAIT_S)
@@ -280,7 +281,7 @@ class _Run:
         """After lost notices: whether a process still has that socket. Looked up once for all that are asked about."""
         now = time.monotonic()
         if now - self._held_at > _HELD_KEPT_S:
-            self._held, self._held_at = cookies_held(self._process_ids()), now
+            self._held, self._held_at = self._cookies_held(), now
         return cookie in self._held
 
     # --- sockets that closed -----------------------------------------------------------------------------------------
@@ -294,15 +295,13 @@ class _Run:
         elif not self._is_relayed_on(socket):
             self._relay_over(socket.relayed)
 
-    def _meet(self, cookie: int, descriptor: int) -> None:
-        assert self._unnoticed is not None
-        if self._unnoticed.meet(cookie, descriptor):
-            self._supervisor.make_room = self._make_room
+    def _meet(self, unnoticed: Unnoticed, cookie: int, descriptor: int) -> None:
+        if unnoticed.meet(cookie, descriptor):
+            self._supervisor.make_room = partial(self._make_room, unnoticed)
 
-    def _make_room(self) -> None:
+    def _make_room(self, unnoticed: Unnoticed) -> None:
         """Between two calls: so that no number is missing for those that are closed already."""
-        assert self._unnoticed is not None
-        if self._unnoticed.make_room():
+        if unnoticed.make_room():
             self._supervisor.leases.close_spent()
 
     def _gone(self, cookie: int) -> bool:

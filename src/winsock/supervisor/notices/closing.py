@@ -67,7 +67,7 @@ def at_end(message: Message, past: Callable[[int], Past], state: Callable[[Messa
     if not message.has_peer and message.unacknowledged > NEVER_HAD_A_WINDOW:
         return Closing(connected=True, wiped=True, message=message)
     # Where no segment of data came there was nothing but a FIN, and no need to ask.
-    received = info.data_segments_in and info.bytes_received - _fin_came(message, info, past, state)
+    received = info.bytes_received - _fin_came(message, info, past, state) if info.data_segments_in else 0
     return _counted(message, info, received)
 
 
