@@ -1,11 +1,12 @@
-/* The calls that every trapped system call costs, made from C, and the guard that every function of a layer's has: see
-   winsock/host, which has a Python twin of each.
+/* The calls that every trapped system call costs, made from C, the guard that every function of a layer's has, and the
+   record of a handle: see winsock/host, which has a Python twin of each.
 
    Nothing is decided here. A function makes one or two calls of the kernel and hands on what it said; errors are
    OSError with the kernel's errno. The lock of the interpreter is given up only where the kernel may wait. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <structmember.h>
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -218,32 +219,33 @@ static PyObject *hot_make(PyObject *self, PyObject *const *arguments, Py_ssize_t
     return descriptor < 0 ? os_error() : PyLong_FromLong(descriptor);
 }
 
-static PyObject *hot_same(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+/* Device and inode of what a descriptor stands for; 0, or -1 with errno. */
+static int file_of(long descriptor, uint64_t file[2]) {
     struct stat status;
+    if (descriptor != (int)descriptor) return errno = EBADF, -1;
+    if (fstat((int)descriptor, &status)) return -1;
+    file[0] = status.st_dev;
+    file[1] = status.st_ino;
+    return 0;
+}
+
+static PyObject *hot_same(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    uint64_t file[2];
     long descriptor;
-    if (count != 2 || !PyTuple_Check(arguments[1]) || PyTuple_GET_SIZE(arguments[1]) != 2)
+    if (count != 2 || !PyBytes_Check(arguments[1]))
         return PyErr_Format(PyExc_TypeError, "same takes descriptor and identity");
     descriptor = PyLong_AsLong(arguments[0]);
     if (descriptor == -1 && PyErr_Occurred()) return NULL;
-    if (descriptor != (int)descriptor || fstat((int)descriptor, &status)) Py_RETURN_FALSE;
-    if (status.st_dev != PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(arguments[1], 0))) Py_RETURN_FALSE;
-    return PyBool_FromLong(status.st_ino == PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(arguments[1], 1)));
+    if (PyBytes_GET_SIZE(arguments[1]) != sizeof file || file_of(descriptor, file)) Py_RETURN_FALSE;
+    return PyBool_FromLong(!memcmp(file, PyBytes_AS_STRING(arguments[1]), sizeof file));
 }
 
 static PyObject *hot_identity(PyObject *self, PyObject *argument) {
-    struct stat status;
+    uint64_t file[2];
     long descriptor = PyLong_AsLong(argument);
     if (descriptor == -1 && PyErr_Occurred()) return NULL;
-    if (descriptor != (int)descriptor) errno = EBADF;
-    else if (!fstat((int)descriptor, &status)) {
-        PyObject *device = PyLong_FromUnsignedLongLong(status.st_dev);
-        PyObject *inode = PyLong_FromUnsignedLongLong(status.st_ino);
-        PyObject *both = device && inode ? PyTuple_Pack(2, device, inode) : NULL;
-        Py_XDECREF(device);
-        Py_XDECREF(inode);
-        return both;
-    }
-    return os_error();
+    if (file_of(descriptor, file)) return os_error();
+    return PyBytes_FromStringAndSize((const char *)file, sizeof file);
 }
 
 static PyObject *hot_close_each(PyObject *self, PyObject *descriptors) {
@@ -378,6 +380,85 @@ static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssiz
     return (PyObject *)guard;
 }
 
+/* What is known of a handle: see `pure.Association`. Its fields are the arguments of its constructor, and two more. */
+
+enum { HANDLE, CHAIN, TABLE, IDENTITY, CONTEXT, MADE, ADOPTED, HIDDEN, SHARED, FIELDS };
+enum { NEEDED = CONTEXT, MOST_GIVEN = HIDDEN };
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *field[FIELDS];
+} Association;
+
+#define FIELD(name, at) {name, T_OBJECT_EX, offsetof(Association, field) + (at) * sizeof(PyObject *), 0, NULL}
+
+static PyMemberDef association_fields[] = {
+    FIELD("handle", HANDLE), FIELD("chain", CHAIN), FIELD("table", TABLE), FIELD("identity", IDENTITY),
+    FIELD("context", CONTEXT), FIELD("made", MADE), FIELD("adopted", ADOPTED), FIELD("hidden", HIDDEN),
+    FIELD("shared", SHARED), {NULL, 0, 0, 0, NULL},
+};
+
+/* The field that an argument by name is for; -1, with an exception, where there is none or it is given twice. */
+static int field_of(PyObject *name, PyObject *const *given) {
+    for (int at = 0; at < MOST_GIVEN; at++)
+        if (PyUnicode_CompareWithASCIIString(name, association_fields[at].name) == 0) {
+            if (!given[at]) return at;
+            break;
+        }
+    PyErr_Format(PyExc_TypeError, "a record has no argument %R, or has it already", name);
+    return -1;
+}
+
+static int association_init(PyObject *self, PyObject *arguments, PyObject *names) {
+    PyObject *given[FIELDS] = {NULL}, *name, *value;
+    PyObject **field = ((Association *)self)->field;
+    Py_ssize_t count = PyTuple_GET_SIZE(arguments), at = 0;
+    if (count > MOST_GIVEN) return PyErr_Format(PyExc_TypeError, "too many arguments for a record"), -1;
+    for (int i = 0; i < count; i++) given[i] = PyTuple_GET_ITEM(arguments, i);
+    while (names && PyDict_Next(names, &at, &name, &value)) {
+        int found = field_of(name, given);
+        if (found < 0) return -1;
+        given[found] = value;
+    }
+    for (int i = 0; i < FIELDS; i++) {
+        if (!given[i] && i < NEEDED)
+            return PyErr_Format(PyExc_TypeError, "a record needs its %s", association_fields[i].name), -1;
+        value = given[i] ? given[i] : i == CONTEXT ? Py_None : Py_False;
+        Py_INCREF(value);
+        Py_XSETREF(field[i], value);
+    }
+    return 0;
+}
+
+static int association_traverse(PyObject *self, visitproc visit, void *arg) {
+    for (int i = 0; i < FIELDS; i++) Py_VISIT(((Association *)self)->field[i]);
+    return 0;
+}
+
+static int association_clear(PyObject *self) {
+    for (int i = 0; i < FIELDS; i++) Py_CLEAR(((Association *)self)->field[i]);
+    return 0;
+}
+
+static void association_free(PyObject *self) {
+    PyObject_GC_UnTrack(self);
+    association_clear(self);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyTypeObject association_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "winsock._hot.Association",
+    .tp_basicsize = sizeof(Association),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .tp_members = association_fields,
+    .tp_new = PyType_GenericNew,
+    .tp_init = association_init,
+    .tp_traverse = association_traverse,
+    .tp_clear = association_clear,
+    .tp_dealloc = association_free,
+};
+
 #define FAST(name) {#name, (PyCFunction)(void (*)(void))hot_##name, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
@@ -390,4 +471,10 @@ static PyMethodDef methods[] = {
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "winsock._hot", NULL, -1, methods};
 
-PyMODINIT_FUNC PyInit__hot(void) { return PyType_Ready(&guard_type) ? NULL : PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__hot(void) {
+    PyObject *made;
+    if (PyType_Ready(&guard_type) || PyType_Ready(&association_type) || !(made = PyModule_Create(&module))) return NULL;
+    if (!PyModule_AddObjectRef(made, "Association", (PyObject *)&association_type)) return made;
+    Py_DECREF(made);
+    return NULL;
+}

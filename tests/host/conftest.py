@@ -33,10 +33,11 @@ class Twin(Protocol):
     connect: Callable[[int, bytes], int]
     name: Callable[[int, bool], bytes]
     close_each: Callable[[list[int]], None]
-    identity: Callable[[int], tuple[int, int]]
-    same: Callable[[int, tuple[int, int]], bool]
+    identity: Callable[[int], bytes]
+    same: Callable[[int, bytes], bool]
     make: Callable[[tuple[int, int, int], bool], int]
     guarded: Callable[..., Any]
+    Association: type[Any]
 
 
 def is_compiled(host: Twin) -> bool:

@@ -41,6 +41,7 @@ def test_the_twins_have_the_same_functions(host: Twin, function: str) -> None:
 def test_nothing_is_handed_out_that_is_not_tested_here() -> None:
     offered = {name for name, value in vars(chosen).items() if inspect.isroutine(value)}
     assert offered == set(FUNCTIONS)
+    assert [name for name, value in vars(chosen).items() if inspect.isclass(value)] == ["Association"]
 
 
 def test_python_is_chosen_on_request(host: Twin) -> None:

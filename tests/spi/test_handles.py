@@ -153,7 +153,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         process.cleanup()
 
 
-def stands_for(descriptor: int, file: tuple[int, int]) -> bool:
+def stands_for(descriptor: int, file: bytes) -> bool:
     try:
         return identity_of(descriptor) == file
     except OSError:

@@ -113,7 +113,7 @@ def test_a_socket_of_the_program_is_put_under_its_chain() -> None:
         record = chains.adopt(held.fileno(), TCP, cookie_of(held))
         assert record is not None
         assert repr(record.chain) == "notes > tcp/ipv4"
-        assert (record.handle, record.adopted, record.identity) == (held.fileno(), True, (0, cookie_of(held)))
+        assert (record.handle, record.adopted, record.is_current()) == (held.fileno(), True, False)
         (layer,) = chains.layers()
         assert isinstance(layer, Notes)
         assert layer.handles == [held.fileno()]

@@ -46,7 +46,7 @@ class World:
     def record(self, handle: int, kind: Kind, cookie: int) -> Record:
         self.adopted.append((handle, kind, cookie))
         chain: Any = SimpleNamespace(layers=())
-        return Record(handle, chain, ProcTable(), (0, cookie), adopted=True)
+        return Record(handle, chain, ProcTable(), b"", adopted=True)
 
     def take(self, caller: Caller, descriptor: int) -> Socket:
         leased = self.leases.take(caller, descriptor)

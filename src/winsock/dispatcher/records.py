@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAENOTSOCK, WinsockError, from_errno
-from winsock.host import identity
+from winsock.host import Association, identity
 
 if TYPE_CHECKING:
     from winsock.catalog.entries import CatalogEntry
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from winsock.dispatcher.made import Made
     from winsock.spi.provider import ProcTable, ReadBuffer
 
-Identity: TypeAlias = tuple[int, int]
+Identity: TypeAlias = bytes
 
 identity_of = identity
 """Which file the number stands for now; raises `OSError` where it stands for none."""
 
 
-class Record:
-    """What is known of one handle."""
+class Record(Association):
+    """What is known of one handle: Record(handle, chain, table, identity, context=None, made=False, adopted=False)."""
 
-    __slots__ = ("adopted", "chain", "context", "handle", "hidden", "identity", "made", "shared", "table")
+    __slots__ = ()
 
     handle: int
     chain: Chain
     table: ProcTable
     """Where calls for this handle enter."""
+    identity: Identity
     context: object
     """What its provider gave to WPUCreateSocketHandle."""
-    identity: Identity
     made: bool
     """Whether WPUCreateSocketHandle made it, for a provider that is no IFS provider."""
     adopted: bool
@@ -47,25 +47,6 @@ class Record:
     """Whether a layer made another handle over this one, so that it is no application's to close."""
     shared: bool
     """Whether another process may have the socket (WSADuplicateSocket), which it would notice if we reset it."""
-
-    def __init__(
-        self,
-        handle: int,
-        chain: Chain,
-        table: ProcTable,
-        identity: Identity,
-        context: object = None,
-        made: bool = False,
-        adopted: bool = False,
-    ) -> None:
-        self.handle = handle
-        self.chain = chain
-        self.table = table
-        self.identity = identity
-        self.context = context
-        self.made = made
-        self.adopted = adopted
-        self.hidden = self.shared = False
 
     @property
     def entry(self) -> CatalogEntry:

@@ -21,6 +21,7 @@ from winsock.host import numbers
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _RESPONSE = struct.Struct("=QqiI")
 _ID = struct.Struct("=Q")
+_FILE = struct.Struct("=QQ")
 _EMPTY = bytes(_NOTIFICATION.size)
 _LATE = frozenset({errno.ENOENT, errno.EINPROGRESS, errno.ESRCH})
 _AGAIN = frozenset({errno.ENOENT, errno.EINTR})
@@ -176,19 +177,19 @@ def name(descriptor: int, peer: bool) -> bytes:
     return address.raw[: length.value]
 
 
-def identity(descriptor: int) -> tuple[int, int]:
-    """Which file a number stands for: device and inode; EBADF, `OverflowError`."""
+def identity(descriptor: int) -> bytes:
+    """Which file a number stands for: device and inode, as 16 bytes; EBADF, `OverflowError`."""
     status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
+    return _FILE.pack(status.st_dev, status.st_ino)
 
 
-def same(descriptor: int, identity: tuple[int, int]) -> bool:
+def same(descriptor: int, identity: bytes) -> bool:
     """Whether a number stands for that file still."""
     try:
         status = os.fstat(descriptor)
     except (OSError, OverflowError):
         return False
-    return (status.st_dev, status.st_ino) == identity
+    return _FILE.pack(status.st_dev, status.st_ino) == identity
 
 
 def make(kind: tuple[int, int, int], inheritable: bool) -> int:
@@ -210,6 +211,31 @@ def close_each(descriptors: list[int]) -> None:
             os.close(descriptor)
         except OSError:
             pass
+
+
+class Association:
+    """What is known of a handle; its constructor is what every new socket pays (`winsock.dispatcher.records`)."""
+
+    __slots__ = ("adopted", "chain", "context", "handle", "hidden", "identity", "made", "shared", "table")
+
+    def __init__(
+        self,
+        handle: int,
+        chain: Any,
+        table: Any,
+        identity: bytes,
+        context: object = None,
+        made: bool = False,
+        adopted: bool = False,
+    ) -> None:
+        self.handle = handle
+        self.chain = chain
+        self.table = table
+        self.identity = identity
+        self.context = context
+        self.made = made
+        self.adopted = adopted
+        self.hidden = self.shared = False
 
 
 def guarded(

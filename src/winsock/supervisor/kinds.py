@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from winsock.dispatcher.chains import Chain
     from winsock.spi.layer import Layer
 
-_NO_HANDLE = -1
+_NO_HANDLE, _NO_FILE = -1, b""
 _TCP, _UDP = (SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)
 _USUAL = tuple(Kind(domain, *rest) for domain in (AF_INET, AF_INET6) for rest in (_TCP, _UDP))
 
@@ -67,7 +67,7 @@ class Chains:
             chain = self._opened[kind]
         except KeyError:
             chain = self._open(kind)
-        return None if chain is None else handles.adopt_into(chain, descriptor, (0, cookie))
+        return None if chain is None else handles.adopt_into(chain, descriptor, _NO_FILE)
 
     def enter(self, descriptor: int, kind: Kind, cookie: int) -> Record | None:
         """The same for a chain that sees no handles and remembers no socket: one record for all, and no association."""
@@ -75,7 +75,7 @@ class Chains:
             return self._entrances[kind]
         except KeyError:
             chain = self._open(kind)
-            entrance = None if chain is None else Record(_NO_HANDLE, chain, chain.table, (0, 0), adopted=True)
+            entrance = None if chain is None else Record(_NO_HANDLE, chain, chain.table, _NO_FILE, adopted=True)
             self._entrances[kind] = entrance
             return entrance
 
