@@ -64,9 +64,6 @@ ALWAYS = {
     "WSAGetOverlappedResult": errors.WSA_INVALID_PARAMETER,
     "WSPGetOverlappedResult": errors.WSAEINVAL,
     "WPUCompleteOverlappedRequest": errors.WSAEINVAL,
-    "WPUQueueApc": errors.WSAEFAULT,
-    "WPUOpenCurrentThread": errors.WSAEOPNOTSUPP,
-    "WPUCloseThread": errors.WSAEOPNOTSUPP,
 }
 """What those functions of overlapped I/O answer that reach, or are, one of a built-in provider or the dispatcher."""
 
@@ -116,7 +113,9 @@ PROTOCOL_NOTES = {
 """What is to be known of a protocol, by family and type."""
 
 NO_ENGINE = """
-There are no overlapped operations yet: a function that is given an overlapped structure answers WSAEOPNOTSUPP.
+There are no overlapped operations yet: a built-in provider that is given an overlapped structure answers WSAEOPNOTSUPP.
+A provider of one's own may have some: it is told the calling thread, and what it queues to that by WPUQueueApc runs
+when the thread waits alertably.
 """
 
 

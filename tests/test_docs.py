@@ -107,9 +107,6 @@ def test_the_map_names_the_error_of_what_is_overlapped(sockets: list[int]) -> No
         "WSAGetOverlappedResult": lambda: WSAGetOverlappedResult(s, overlapped, False),
         "WSPGetOverlappedResult": lambda: find(s).table.WSPGetOverlappedResult(s, overlapped, False),
         "WPUCompleteOverlappedRequest": lambda: upcalls.WPUCompleteOverlappedRequest(s, overlapped, 0, 0),
-        "WPUQueueApc": lambda: upcalls.WPUQueueApc(1, print, None),
-        "WPUOpenCurrentThread": upcalls.WPUOpenCurrentThread,
-        "WPUCloseThread": lambda: upcalls.WPUCloseThread(1),
     }
     assert {name: code_of(answer) for name, answer in answers.items()} == generator().ALWAYS
 

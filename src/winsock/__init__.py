@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from winsock.spi.provider import Provider as Provider
     from winsock.spi.stats import Stats as Stats
     from winsock.spi.stream import StreamLayer as StreamLayer
+    from winsock.spi.upcalls import WSATHREADID as WSATHREADID
     from winsock.spi.upcalls import Upcalls as Upcalls
 
 __version__ = "0.1.0"
@@ -191,6 +192,7 @@ _NAMES = {
     "WSASocket": "winsock.api.sockets",
     "WSAStartup": "winsock.api.startup",
     "WSAStringToAddress": "winsock.api.names",
+    "WSATHREADID": "winsock.spi.upcalls",
     "WSAUnadvertiseProvider": "winsock.api.namespaces",
     "WSAUnhookBlockingHook": "winsock.api.blocking",
     "WSAWaitForMultipleEvents": "winsock.api.events",

@@ -12,13 +12,14 @@ from tests.fakes import RECORDING, catalog
 from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import GUID_NULL
+from winsock.api.events import WSAWaitForMultipleEvents
 from winsock.dispatcher import handles, loader, process, threads
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import find, records
-from winsock.overlapped import events
+from winsock.overlapped import apcs, events
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.layer import Layer
-from winsock.spi.upcalls import Upcalls
+from winsock.spi.upcalls import WSATHREADID, Upcalls
 
 
 class Upper(Layer):
@@ -182,17 +183,57 @@ def test_the_blocking_callback_is_the_threads(chain: Chain, upcalls: Upcalls) ->
     assert code_of(caught) == "WSAEINVAL"
 
 
-def test_overlapped_upcalls_have_nothing_to_act_on(upcalls: Upcalls) -> None:
-    calls: list[tuple[Callable[[], object], str]] = [
-        (upcalls.WPUOpenCurrentThread, "WSAEOPNOTSUPP"),
-        (lambda: upcalls.WPUCloseThread(1), "WSAEOPNOTSUPP"),
-        (lambda: upcalls.WPUQueueApc(1, print, None), "WSAEFAULT"),
-        (lambda: upcalls.WPUCompleteOverlappedRequest(3, object(), 0, 0), "WSAEINVAL"),
-    ]
-    for call, name in calls:
+def test_there_is_no_overlapped_request_to_complete(upcalls: Upcalls) -> None:
+    with pytest.raises(e.WinsockError) as caught:
+        upcalls.WPUCompleteOverlappedRequest(3, object(), 0, 0)
+    assert code_of(caught) == "WSAEINVAL"
+
+
+class TestThreads:
+    """WPUOpenCurrentThread, WPUCloseThread, WPUQueueApc."""
+
+    def test_a_call_is_queued_to_the_thread_that_was_opened(self, upcalls: Upcalls) -> None:
+        thread = upcalls.WPUOpenCurrentThread()
+        event = upcalls.WPUCreateEvent()
+        assert isinstance(event, int)
+        ran: list[object] = []
+        upcalls.WPUQueueApc(thread, ran.append, "context")
+        assert WSAWaitForMultipleEvents([event], False, 0, False) == c.WSA_WAIT_TIMEOUT
+        assert WSAWaitForMultipleEvents([event], False, 0, True) == c.WSA_WAIT_IO_COMPLETION
+        assert ran == ["context"]
+        upcalls.WPUCloseThread(thread)
+        upcalls.WPUCloseEvent(event)
+
+    def test_what_is_no_thread_wsaefault(self, upcalls: Upcalls) -> None:
+        """OVL-039: nor one that was closed; and what cannot be called is nothing to queue."""
+        thread = upcalls.WPUOpenCurrentThread()
+        wrong: list[Callable[[], object]] = [
+            lambda: upcalls.WPUQueueApc(thread, None, 1),  # type: ignore[arg-type]
+            lambda: upcalls.WPUQueueApc(WSATHREADID(0), print, 1),
+            lambda: upcalls.WPUCloseThread(WSATHREADID(0)),
+        ]
+        for call in wrong:
+            with pytest.raises(e.WinsockError) as caught:
+                call()
+            assert code_of(caught) == "WSAEFAULT"
+        upcalls.WPUCloseThread(thread)
+        for call in (lambda: upcalls.WPUQueueApc(thread, print, 1), lambda: upcalls.WPUCloseThread(thread)):
+            with pytest.raises(e.WinsockError) as caught:
+                call()
+            assert code_of(caught) == "WSAEFAULT"
+
+    def test_no_thread_is_opened_after_the_cleanup_wsanotinitialised(self, upcalls: Upcalls) -> None:
+        thread = upcalls.WPUOpenCurrentThread()
+        process.cleanup()
+        for call in (upcalls.WPUOpenCurrentThread, lambda: upcalls.WPUCloseThread(thread)):
+            with pytest.raises(e.WinsockError) as caught:
+                call()
+            assert code_of(caught) == "WSANOTINITIALISED"
+        process.startup()  # that is another start
         with pytest.raises(e.WinsockError) as caught:
-            call()
-        assert code_of(caught) == name
+            upcalls.WPUOpenCurrentThread()
+        assert code_of(caught) == "WSANOTINITIALISED"
+        apcs.close(thread)
 
 
 def test_events_of_providers_are_those_of_programs_evt_033_evt_034(upcalls: Upcalls) -> None:

@@ -24,8 +24,8 @@ PARTS = ("api", "spi-transport", "spi-upcall", "spi-config")
 OVERLAPPED, NAMES = "overlapped completion", "name spaces and name resolution"
 
 _OVERLAPPED = """
-    WSAGetOverlappedResult WSPGetOverlappedResult WPUCompleteOverlappedRequest WPUQueueApc WPUOpenCurrentThread
-    WPUCloseThread LPWSAUSERAPC LPWSAOVERLAPPED_COMPLETION_ROUTINE ProcessSocketNotifications
+    WSAGetOverlappedResult WSPGetOverlappedResult WPUCompleteOverlappedRequest LPWSAOVERLAPPED_COMPLETION_ROUTINE
+    ProcessSocketNotifications
 """
 _NAMES = """
     gethostbyaddr gethostbyname getservbyport getservbyname getprotobynumber getprotobyname WSAAsyncGetServByName

@@ -8,6 +8,7 @@ from winsock.abi.constants import WSA_INFINITE, WSA_MAXIMUM_WAIT_EVENTS
 from winsock.abi.errors import WSA_INVALID_PARAMETER, WinsockError
 from winsock.core.netevents import NetworkEvents
 from winsock.dispatcher.route import find, function, require_started
+from winsock.overlapped import apcs
 from winsock.overlapped import events as event_objects
 from winsock.overlapped.messages import MessageQueue
 
@@ -47,8 +48,9 @@ def WSAResetEvent(event: int) -> None:
 def WSAWaitForMultipleEvents(events: Sequence[int], wait_all: bool, timeout_ms: int, alertable: bool = False) -> int:
     """Wait for one event, or for all: WSA_WAIT_EVENT_0 + the lowest index that is set, or WSA_WAIT_TIMEOUT.
 
-    `timeout_ms` is in milliseconds, WSA_INFINITE waits without limit. Raises WSA_INVALID_PARAMETER for no event or
-    more than WSA_MAXIMUM_WAIT_EVENTS (64), WSA_INVALID_HANDLE, WSANOTINITIALISED. Source:
+    `timeout_ms` is in milliseconds, WSA_INFINITE waits without limit. `alertable`: what providers queue to this thread
+    runs meanwhile (WPUQueueApc) and ends the wait, which answers WSA_WAIT_IO_COMPLETION. Raises WSA_INVALID_PARAMETER
+    for no event or more than WSA_MAXIMUM_WAIT_EVENTS (64), WSA_INVALID_HANDLE, WSANOTINITIALISED. Source:
     nf-winsock2-wsawaitformultipleevents.
     """
     require_started()
@@ -61,7 +63,8 @@ def WSAWaitForMultipleEvents(events: Sequence[int], wait_all: bool, timeout_ms: 
     if timeout_ms < 0:
         raise WinsockError(WSA_INVALID_PARAMETER, f"timeout_ms: {timeout_ms} is less than nothing")
     found = [event_objects.find(event) for event in events]
-    return event_objects.wait(found, wait_all, None if timeout_ms == WSA_INFINITE else timeout_ms / 1000)
+    queue = apcs.of_this_thread() if alertable else None
+    return event_objects.wait(found, wait_all, None if timeout_ms == WSA_INFINITE else timeout_ms / 1000, queue)
 
 
 @function

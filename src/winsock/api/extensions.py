@@ -11,6 +11,7 @@ from winsock.abi.message import WSAMSG
 from winsock.api.addresses import address_for
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
+from winsock.dispatcher.threads import id_for
 from winsock.spi.extensions import SIZE, ExtensionFunction
 from winsock.spi.provider import WriteBuffer, unsupported
 
@@ -41,9 +42,10 @@ def WSASendMsg(
     if message.control != b"":
         send: Callable[..., int | None] = _extension(record, WSAID_WSASENDMSG)
         return send(s, message, flags, overlapped, completion_routine)
+    thread = id_for(overlapped)
     if message.name is None:
-        return record.table.WSPSend(s, message.buffers, flags, overlapped, completion_routine)
-    return record.table.WSPSendTo(s, message.buffers, flags, message.name, overlapped, completion_routine)
+        return record.table.WSPSend(s, message.buffers, flags, overlapped, completion_routine, thread)
+    return record.table.WSPSendTo(s, message.buffers, flags, message.name, overlapped, completion_routine, thread)
 
 
 def _extension(record: Record, guid: GUID) -> ExtensionFunction:

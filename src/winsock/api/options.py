@@ -105,7 +105,8 @@ def WSAIoctl(
     WSAEFAULT, WSAEINVAL, WSAEOPNOTSUPP, WSAENOPROTOOPT, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-wsaioctl.
     """
     record = find(s)
-    out: bytes | None = record.table.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine)
+    thread = threads.id_for(overlapped)
+    out: bytes | None = record.table.WSPIoctl(s, code, in_buffer, out_size, overlapped, completion_routine, thread)
     if code == FIONBIO:
         record.note_mode(blocking=not any(bytes(in_buffer or b"")[: _DWORD.size]))
     return _with_last_error(out) if code == SIO_GET_EXTENSION_FUNCTION_POINTER else out

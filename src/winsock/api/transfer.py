@@ -22,6 +22,7 @@ from winsock.dispatcher.route import (
     refusal,
     told,
 )
+from winsock.dispatcher.threads import id_for
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
 _MOST_BYTES = 0x7FFFFFFF
@@ -117,7 +118,7 @@ def WSASend(
     completion_routine: Callable[..., None] | None = None,
 ) -> int | None:
     """Send several buffers in order; how many bytes went. Raises what `send` does. Source: nf-winsock2-wsasend."""
-    return find(s).table.WSPSend(s, buffers, flags, overlapped, completion_routine)
+    return find(s).table.WSPSend(s, buffers, flags, overlapped, completion_routine, id_for(overlapped))
 
 
 @function
@@ -132,7 +133,7 @@ def WSARecv(
 
     Source: nf-winsock2-wsarecv.
     """
-    return find(s).table.WSPRecv(s, buffers, flags, overlapped, completion_routine)
+    return find(s).table.WSPRecv(s, buffers, flags, overlapped, completion_routine, id_for(overlapped))
 
 
 @function
@@ -147,7 +148,7 @@ def WSASendTo(
     """Send several buffers as one datagram. Raises what `sendto` does. Source: nf-winsock2-wsasendto."""
     record = find(s)
     address = None if to is None else address_for(record, to, "to")
-    return record.table.WSPSendTo(s, buffers, flags, address, overlapped, completion_routine)
+    return record.table.WSPSendTo(s, buffers, flags, address, overlapped, completion_routine, id_for(overlapped))
 
 
 @function
@@ -162,7 +163,7 @@ def WSARecvFrom(
 
     Source: nf-winsock2-wsarecvfrom.
     """
-    return find(s).table.WSPRecvFrom(s, buffers, flags, overlapped, completion_routine)
+    return find(s).table.WSPRecvFrom(s, buffers, flags, overlapped, completion_routine, id_for(overlapped))
 
 
 @function

@@ -25,7 +25,7 @@ class Adopter(Protocol):
 class Chain:
     """One per catalog entry. `layers` holds the `Layer` objects, the uppermost first; foreign providers are unseen."""
 
-    __slots__ = ("adopters", "catalog", "entry", "ids", "info", "layers", "table", "tables")
+    __slots__ = ("adopters", "catalog", "entry", "ids", "info", "is_over", "layers", "table", "tables")
 
     entry: CatalogEntry
     info: WSAPROTOCOL_INFO
@@ -40,6 +40,8 @@ class Chain:
     layers: tuple[Layer, ...]
     adopters: tuple[Adopter, ...]
     """Who wants to hear of adopted handles, from the top down to the base."""
+    is_over: bool
+    """Whether its providers were cleaned up."""
 
     def __init__(self, entry: CatalogEntry, catalog: Catalog) -> None:
         self.entry = entry
@@ -49,6 +51,7 @@ class Chain:
         self.tables = {}
         self.layers = ()
         self.adopters = ()
+        self.is_over = False
 
     def table_of(self, entry_id: int) -> ProcTable | None:
         """Where calls for a handle of that provider enter; None where it was not started for this chain.

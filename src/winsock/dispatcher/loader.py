@@ -101,6 +101,7 @@ def close_chains() -> None:
         while opened:
             _, chain = opened.popitem()
             _undo(chain)
+            chain.is_over = True
         _bases.clear()
 
 

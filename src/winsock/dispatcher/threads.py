@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable
-    from winsock.spi.upcalls import BlockingCallback
+    from winsock.spi.upcalls import WSATHREADID, BlockingCallback
 
 
 class ThreadState(threading.local):
@@ -30,3 +30,12 @@ _state = ThreadState()
 def current() -> ThreadState:
     """The state of this thread. It works before WSAStartup, as WSAGetLastError does."""
     return _state
+
+
+def id_for(overlapped: object) -> WSATHREADID | None:
+    """The id of this thread that a provider is given with an overlapped call, for WPUQueueApc; None with any other."""
+    if overlapped is None:
+        return None
+    from winsock.overlapped import apcs
+
+    return apcs.id_of_this_thread()

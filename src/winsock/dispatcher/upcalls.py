@@ -5,8 +5,8 @@ object that it was given last: its handles are its own chain's. A provider that 
 all of its chains, or stand in the middle of a chain under the id of an entry of its own: one that is not among those
 that were started for the object's chain is the one at the top of its entry's own chain, which is opened if need be.
 
-Upcalls of overlapped I/O (APCs, completions) have nothing to act on yet: no thread is ever opened, and no request is
-under way.
+Of overlapped I/O there are the calls that a provider queues to a thread (`winsock.overlapped.apcs`). A request is never
+under way, so there is none to complete.
 
 Source: nf-ws2spi-wpu* of the Windows SDK documentation.
 """
@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winsock.abi.constants import LAYERED_PROTOCOL
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSANOTINITIALISED, WinsockError
 from winsock.dispatcher import records as tables
 from winsock.dispatcher import threads
 from winsock.dispatcher.records import Record, change, forget, forget_lost, records
 from winsock.host import identity as identity_of
-from winsock.spi.upcalls import BlockingCallback, StartedProvider, Upcalls
+from winsock.spi.upcalls import WSATHREADID, BlockingCallback, StartedProvider, Upcalls
 
 if TYPE_CHECKING:
     from winsock.abi.guids import GUID
@@ -135,8 +135,24 @@ class ChainUpcalls(Upcalls):
         state.blocking_table = self._chain.table
         return state.blocking_callback, state.blocking_context
 
-    def WPUQueueApc(self, thread_id: object, apc: Callable[[object], None], context: object) -> None:
-        raise WinsockError(WSAEFAULT, f"thread_id: {thread_id!r} is no thread that was opened")
+    def WPUQueueApc(self, thread_id: WSATHREADID, apc: Callable[[Any], object], context: object) -> None:
+        from winsock.overlapped import apcs
+
+        if not callable(apc):
+            raise WinsockError(WSAEFAULT, f"apc: {apc!r} cannot be called")
+        apcs.find(thread_id).post(apc, context)
+
+    def WPUOpenCurrentThread(self) -> WSATHREADID:
+        from winsock.overlapped import apcs
+
+        self._require_start()
+        return apcs.open_this_thread()
+
+    def WPUCloseThread(self, thread_id: WSATHREADID) -> None:
+        from winsock.overlapped import apcs
+
+        self._require_start()
+        apcs.close(thread_id)
 
     def WPUCompleteOverlappedRequest(self, s: int, overlapped: object, error: int, transferred: int) -> None:
         raise WinsockError(WSAEINVAL, "overlapped: no request of this socket goes by it")
@@ -160,6 +176,11 @@ class ChainUpcalls(Upcalls):
             record = records.get(handle)
             if record is not None:
                 record.identity = identity_of(handle)
+
+    def _require_start(self) -> None:
+        """Raises WSANOTINITIALISED after the WSPCleanup of the chain."""
+        if self._chain.is_over:
+            raise WinsockError(WSANOTINITIALISED, f"{self._chain!r} was cleaned up")
 
     def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
         """Whose handles those of an entry are; raises WSAEINVAL."""

@@ -13,11 +13,12 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import WSA_WAIT_EVENT_0, WSA_WAIT_TIMEOUT
+from winsock.abi.constants import WSA_WAIT_EVENT_0, WSA_WAIT_IO_COMPLETION, WSA_WAIT_TIMEOUT
 from winsock.abi.errors import WSA_INVALID_HANDLE, WinsockError
 from winsock.overlapped.watches import Watch, wait_for_any
 
 if TYPE_CHECKING:
+    from winsock.overlapped.apcs import ApcQueue
     from winsock.overlapped.simulation import Simulation
 
 
@@ -58,19 +59,20 @@ def close(handle: object) -> None:
     event.close()
 
 
-def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> int:
+def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None, apcs: ApcQueue | None = None) -> int:
     """Wait for one event, or for all: WSA_WAIT_EVENT_0 + the lowest index that is set, or WSA_WAIT_TIMEOUT.
 
-    Where simulated sockets signal one of them, that is a wait on simulated time.
+    With a queue of calls to this thread those run meanwhile, and end the wait: WSA_WAIT_IO_COMPLETION. Where simulated
+    sockets signal one of the events, that is a wait on simulated time.
     """
     for event in events:
         if event.simulation is not None:
-            return _wait_simulated(event.simulation, events, wait_all, timeout_s)
+            return _wait_simulated(event.simulation, events, wait_all, timeout_s, apcs)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    if len(events) == 1:
+    if len(events) == 1 and apcs is None:
         return _wait_for(events[0], deadline)
     while True:
-        unset = []
+        unset: list[Watch] = []
         for index, event in enumerate(events):
             if not event.is_set():
                 unset.append(event)
@@ -78,10 +80,12 @@ def wait(events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> in
                 return WSA_WAIT_EVENT_0 + index
         if not unset:
             return WSA_WAIT_EVENT_0
+        if apcs is not None and apcs.run():
+            return WSA_WAIT_IO_COMPLETION
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             return WSA_WAIT_TIMEOUT
-        wait_for_any(unset, left)
+        wait_for_any(unset if apcs is None else [*unset, apcs.bell], left)
 
 
 def _wait_for(event: Event, deadline: float | None) -> int:
@@ -94,15 +98,30 @@ def _wait_for(event: Event, deadline: float | None) -> int:
     return WSA_WAIT_EVENT_0
 
 
-def _wait_simulated(simulation: Simulation, events: Sequence[Event], wait_all: bool, timeout_s: float | None) -> int:
-    def is_over() -> bool:
+def _wait_simulated(
+    simulation: Simulation, events: Sequence[Event], wait_all: bool, timeout_s: float | None, apcs: ApcQueue | None
+) -> int:
+    def is_set() -> bool:
         return (all if wait_all else any)(event.is_set() for event in events)
 
-    with simulation.lock:
-        until = None if timeout_s is None else simulation.clock.time + timeout_s
-        if not simulation.wait(is_over, until, "WSAWaitForMultipleEvents"):
-            return WSA_WAIT_TIMEOUT
-        return WSA_WAIT_EVENT_0 + (0 if wait_all else next(i for i, event in enumerate(events) if event.is_set()))
+    def is_over() -> bool:
+        return is_set() or (apcs is not None and apcs.has_calls)
+
+    if apcs is not None:
+        apcs.bell.simulation = simulation  # what is queued from now on wakes this wait
+    try:
+        with simulation.lock:
+            until = None if timeout_s is None else simulation.clock.time + timeout_s
+            if not simulation.wait(is_over, until, "WSAWaitForMultipleEvents"):
+                return WSA_WAIT_TIMEOUT
+            if is_set():
+                return WSA_WAIT_EVENT_0 + (0 if wait_all else [event.is_set() for event in events].index(True))
+    finally:
+        if apcs is not None:
+            apcs.bell.simulation = None
+    assert apcs is not None
+    apcs.run()
+    return WSA_WAIT_IO_COMPLETION
 
 
 def _after_fork() -> None:

@@ -14,7 +14,7 @@ Source: ns-ws2spi-wspupcalltable and nf-ws2spi-wpu* of the Windows SDK documenta
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from winsock.spi.provider import WSPDATA, ProcTable, unsupported
 
@@ -33,6 +33,13 @@ class StartedProvider(NamedTuple):
     """What to pass to it: the chain's own entry unmodified, or the base's where the next provider is the base."""
     data: WSPDATA
     table: ProcTable
+
+
+class WSATHREADID(NamedTuple):
+    """A thread, for WPUQueueApc. A provider keeps it as it is for as long as it needs it."""
+
+    ThreadHandle: int
+    Reserved: int = 0
 
 
 class Upcalls:
@@ -83,8 +90,11 @@ class Upcalls:
         """The context given to WPUCreateSocketHandle; raises WSAENOTSOCK for any other handle."""
         raise unsupported("WPUQuerySocketHandleContext")
 
-    def WPUQueueApc(self, thread_id: object, apc: Callable[[object], None], context: object) -> None:
-        """Queue a call to a thread, which runs it when it waits alertably."""
+    def WPUQueueApc(self, thread_id: WSATHREADID, apc: Callable[[Any], object], context: object) -> None:
+        """Queue `apc(context)` to a thread, which runs it when it waits alertably; raises WSAEFAULT.
+
+        The thread is one that WPUOpenCurrentThread named, or one whose id came with an overlapped call.
+        """
         raise unsupported("WPUQueueApc")
 
     def WPUResetEvent(self, event: object) -> None:
@@ -95,12 +105,12 @@ class Upcalls:
         """Set an event object; raises ERROR_INVALID_HANDLE."""
         raise unsupported("WPUSetEvent")
 
-    def WPUOpenCurrentThread(self) -> object:
-        """An id of this thread for WPUQueueApc."""
+    def WPUOpenCurrentThread(self) -> WSATHREADID:
+        """An id of this thread for overlapped calls and WPUQueueApc, to be closed; raises WSANOTINITIALISED."""
         raise unsupported("WPUOpenCurrentThread")
 
-    def WPUCloseThread(self, thread_id: object) -> None:
-        """Close an id that WPUOpenCurrentThread gave."""
+    def WPUCloseThread(self, thread_id: WSATHREADID) -> None:
+        """Close an id that WPUOpenCurrentThread gave; raises WSANOTINITIALISED, WSAEFAULT for any other."""
         raise unsupported("WPUCloseThread")
 
     def WPUCompleteOverlappedRequest(self, s: int, overlapped: object, error: int, transferred: int) -> None:
