@@ -407,7 +407,7 @@ ROWS: tuple[Call, ...] = (
         ("WPUFDIsSet", UPCALL, "", "s, fdset", "is_set"),
         ("WPUGetProviderPath", UPCALL, "", "provider_id", "path"),
         ("WPUModifyIFSHandle", UPCALL, "", "catalog_entry_id, proposed_handle", "handle"),
-        ("WPUPostMessage", UPCALL, "", "window, message, wparam, lparam", ""),
+        ("WPUPostMessage", UPCALL, "", "window, message, wparam, lparam", "is_posted"),
         ("WPUQueryBlockingCallback", UPCALL, "", "catalog_entry_id", "callback, context"),
         ("WPUQuerySocketHandleContext", UPCALL, "", "s", "context"),
         ("WPUQueueApc", UPCALL, "", "thread_id, apc, context", ""),

@@ -110,12 +110,14 @@ class ChainUpcalls(Upcalls):
     def WPUResetEvent(self, event: object) -> None:
         _find_event()(event).silence()
 
-    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
-        from winsock.overlapped.selecting import the_window
+    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> bool:
+        from winsock.overlapped.messages import MessageQueue
 
-        queue = the_window(window)
+        if not isinstance(window, MessageQueue):
+            return False
         if not silent:
-            queue.post(message, wparam, lparam)
+            window.post(message, wparam, lparam)
+        return True
 
     def WPUFDIsSet(self, s: int, fdset: Collection[int] | None) -> bool:
         return fdset is not None and s in fdset

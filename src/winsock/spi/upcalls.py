@@ -78,8 +78,8 @@ class Upcalls:
         """
         raise unsupported("WPUModifyIFSHandle")
 
-    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
-        """Post a message to a window."""
+    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> bool:
+        """Post a message to a window; whether it was posted."""
         raise unsupported("WPUPostMessage")
 
     def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:

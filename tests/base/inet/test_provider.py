@@ -68,8 +68,9 @@ class Simple(Upcalls):
     def WPUSetEvent(self, event: object) -> None:
         self.signalled.append(event)
 
-    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> None:
+    def WPUPostMessage(self, window: object, message: int, wparam: int, lparam: int) -> bool:
         self.posted.append((window, message, wparam, lparam))
+        return True
 
     def WPUQueryBlockingCallback(self, catalog_entry_id: int) -> tuple[BlockingCallback | None, object]:
         return None, None
