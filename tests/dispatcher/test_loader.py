@@ -6,6 +6,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -84,6 +85,63 @@ class Old(RecordingBase):
         assert version == 0x0202
         _, table = super().WSPStartup(version, protocol_info, upcalls)
         return WSPDATA(0x0002, 0x0002), table
+
+
+class Counted(Layer):
+    """Writes down its cleanups."""
+
+    cleanups: ClassVar[list[str]] = []
+
+    def WSPCleanup(self) -> None:
+        self.cleanups.append(type(self).__name__)
+        self.next.WSPCleanup()
+
+
+class CountedBelow(Counted):
+    pass
+
+
+class ShortLayer(Counted):
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        data, table = super().WSPStartup(version, protocol_info, upcalls)
+        del table.WSPSelect
+        return data, table
+
+
+class OldLayer(Counted):
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        return WSPDATA(0x0002, 0x0002), super().WSPStartup(version, protocol_info, upcalls)[1]
+
+
+class Speechless(Counted):
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        return None, super().WSPStartup(version, protocol_info, upcalls)[1]  # type: ignore[return-value]
+
+
+class Endless(Counted):
+    """One that cannot even be cleaned up."""
+
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        data, table = super().WSPStartup(version, protocol_info, upcalls)
+        del table.WSPCleanup
+        return data, table
+
+
+class Late(Counted):
+    """Starts what is below it with the first socket, and has a table of its own until then."""
+
+    def WSPStartup(self, version: int, protocol_info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+        self.info, self.upcalls = protocol_info, upcalls
+        return WSPDATA(), ProcTable.of(self)
+
+    def WSPSocket(self, *arguments: Any) -> int:
+        if not hasattr(self, "next"):
+            self.next_info, _, self.next = self.upcalls.start_next(self.info, self)
+        return self._own(super().WSPSocket(*arguments))
+
+    def WSPCleanup(self) -> None:
+        if hasattr(self, "next"):
+            super().WSPCleanup()
 
 
 class Foreign:
@@ -244,6 +302,41 @@ class TestForeign:
         assert caught.value.winerror == e.WSAEINVALIDPROVIDER
 
 
+class TestOnDemand:
+    """LSP-007: a layer that starts the next one with the first socket."""
+
+    def test_it_is_cleaned_up_with_those_that_it_started(self) -> None:
+        Counted.cleanups.clear()
+        chain = opened(catalog(Counted, Late, CountedBelow))
+        assert RecordingBase.starts == []
+        s = sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+        sockets.bind(s, ("127.0.0.1", 0))
+        assert find(s).table is chain.table
+        assert RecordingBase.starts == [loader_base().info] * 2  # for the chain, and for one of its own
+        process.cleanup()
+        assert Counted.cleanups == ["Counted", "Late", "CountedBelow"]
+        assert RecordingBase.running == 0
+
+    def test_it_fails_with_what_it_would_start(self) -> None:
+        Counted.cleanups.clear()
+        chain = opened(catalog(Late, NotStarting, CountedBelow))
+        for _ in range(2):
+            with pytest.raises(e.WinsockError) as caught:
+                sockets.socket(c.AF_INET, c.SOCK_STREAM, 0)
+            assert caught.value.winerror == e.WSAEPROVIDERFAILEDINIT
+            assert [type(layer) for layer in chain.layers] == [Late]
+        process.cleanup()
+        assert Counted.cleanups == ["CountedBelow"] * 2
+        assert RecordingBase.running == 0
+
+    def test_it_may_never_have_to(self) -> None:
+        Counted.cleanups.clear()
+        opened(catalog(Late))
+        process.cleanup()
+        assert Counted.cleanups == []
+        assert RecordingBase.starts == []
+
+
 class TestOptions:
     def test_the_entrys_options_reach_every_object(self) -> None:
         settings = Settings(7)
@@ -292,6 +385,28 @@ class TestBadProviders:
         assert error.winerror == e.WSAEPROVIDERFAILEDINIT
         assert "RuntimeError: bad day" in str(error)
         process.cleanup()
+        assert RecordingBase.running == 0
+
+    @pytest.mark.parametrize(
+        ("layer", "code", "cleanups"),
+        [
+            (ShortLayer, e.WSAEINVALIDPROCTABLE, ["ShortLayer", "CountedBelow"]),
+            (OldLayer, e.WSAEINVALIDPROVIDER, ["OldLayer", "CountedBelow"]),
+            (Speechless, e.WSAEPROVIDERFAILEDINIT, ["Speechless", "CountedBelow"]),
+            (Endless, e.WSAEINVALIDPROCTABLE, ["CountedBelow"]),
+            (NotStarting, e.WSAEPROVIDERFAILEDINIT, ["CountedBelow"]),
+        ],
+    )
+    def test_what_was_started_in_vain_is_cleaned_up_once(
+        self, layer: type[Layer], code: int, cleanups: list[str]
+    ) -> None:
+        """SPIINIT-007, SPIINIT-009: each that answered, whatever it answered."""
+        Counted.cleanups.clear()
+        assert refused(catalog(Upper, layer, CountedBelow)).winerror == code
+        assert Counted.cleanups == cleanups
+        assert RecordingBase.running == 1  # the base's own chain
+        process.cleanup()
+        assert Counted.cleanups == cleanups
         assert RecordingBase.running == 0
 
     def test_its_own_winsock_error_is_kept(self) -> None:

@@ -86,11 +86,7 @@ def open_chain(entry: CatalogEntry) -> Chain:
         chain = opened.get(entry.info.dwCatalogEntryId)
         if chain is None:
             chain = Chain(entry, catalog())
-            try:
-                _open(chain)
-            except BaseException:
-                _undo(chain)
-                raise
+            _open(chain)
             opened[entry.info.dwCatalogEntryId] = chain
         return chain
 
@@ -100,7 +96,7 @@ def close_chains() -> None:
     with _lock:
         while opened:
             _, chain = opened.popitem()
-            _undo(chain)
+            _clean_up(chain, chain.table)
             chain.is_over = True
         _bases.clear()
 
@@ -142,7 +138,7 @@ def _open(chain: Chain) -> None:
         raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a chain of {len(chain.ids)} entries, too long")
     upcalls = ChainUpcalls(chain, opened, open_chain, _start_next)
     if info.chain_length == BASE_PROTOCOL:
-        _, chain.table = _start(_base(chain.entry), info, upcalls)
+        _, chain.table = _start(chain, _base(chain.entry), info, upcalls)
         chain.tables[info.dwCatalogEntryId] = chain.table
     elif info.chain_length > BASE_PROTOCOL:
         top = chain.catalog.find(chain.ids[0])
@@ -154,23 +150,12 @@ def _open(chain: Chain) -> None:
     chain.adopters = (*interested, base) if hasattr(base, "adopted") else tuple(interested)
 
 
-def _undo(chain: Chain) -> None:
-    """WSPCleanup of the uppermost provider that was started, which cleans up those below it."""
-    if not chain.tables:
-        return
-    uppermost = list(chain.tables.values())[-1]
-    try:
-        uppermost.WSPCleanup()
-    except Exception as error:
-        journal.audit(repr(chain), "WSPCleanup", error)
-
-
 def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object, upcalls: Upcalls) -> StartedProvider:
     """Start what stands below a layer of the chain: another layer, given the same info, or the base, given its own."""
     entry = chain.catalog.find(_id_below(chain, layer))
     if entry.info.chain_length == BASE_PROTOCOL:
         below = open_chain(entry)
-        data, _ = _start(_base(entry), entry.info, upcalls)
+        data, _ = _start(chain, _base(entry), entry.info, upcalls)
         chain.tables[entry.info.dwCatalogEntryId] = below.table
         return StartedProvider(entry.info, data, below.table)
     data, table = _start_layer(chain, entry, info, upcalls, own_id=entry.info.dwCatalogEntryId)
@@ -181,9 +166,14 @@ def _start_layer(
     chain: Chain, entry: CatalogEntry, info: WSAPROTOCOL_INFO, upcalls: Upcalls, own_id: int
 ) -> tuple[WSPDATA, ProcTable]:
     provider = _make_layer(entry, info)
+    before = chain.layers
     if isinstance(provider, Layer):
         _place(chain, entry, provider, own_id)
-    data, table = _start(provider, info, upcalls)
+    try:
+        data, table = _start(chain, provider, info, upcalls)
+    except BaseException:
+        chain.layers = before
+        raise
     chain.tables[entry.info.dwCatalogEntryId] = chain.tables[own_id] = table
     return data, table
 
@@ -210,22 +200,54 @@ def _id_below(chain: Chain, layer: object) -> int:
     return chain.ids[chain.ids.index(layer.entry_id) + 1]
 
 
-def _start(provider: Startable, info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
-    """WSPStartup, and the checks of what it answers."""
+def _start(chain: Chain, provider: Startable, info: WSAPROTOCOL_INFO, upcalls: Upcalls) -> tuple[WSPDATA, ProcTable]:
+    """WSPStartup, and the checks of what it answers. What was started in vain is cleaned up."""
     name = f"{type(provider).__module__}:{type(provider).__qualname__}"
+    before = chain.tables.copy()
     try:
         data, table = provider.WSPStartup(WINSOCK_VERSION, info, upcalls)
-    except WinsockError:
-        raise
-    except defects() as error:
+    except BaseException as error:
+        _clean_up_below(chain, before)
+        if isinstance(error, WinsockError) or not isinstance(error, defects()):
+            raise
         raise _failed(name, "did not start", error) from error
+    problem = _problem_with(name, data, table)
+    if problem is None:
+        return data, table
+    if getattr(table, "WSPCleanup", None) is None:
+        _clean_up_below(chain, before)
+    else:
+        _clean_up(chain, table)
+        chain.tables = before
+    raise problem
+
+
+def _problem_with(name: str, data: object, table: object) -> WinsockError | None:
+    """What is wrong with the answer of a WSPStartup."""
     if not isinstance(table, ProcTable) or table.missing():
         missing = ", ".join(table.missing()) if isinstance(table, ProcTable) else "everything"
-        raise WinsockError(WSAEINVALIDPROCTABLE, f"the dispatch table of {name} lacks {missing}")
-    if data.wVersion != WINSOCK_VERSION:
+        return WinsockError(WSAEINVALIDPROCTABLE, f"the dispatch table of {name} lacks {missing}")
+    version = getattr(data, "wVersion", None)
+    if not isinstance(version, int):
+        return WinsockError(WSAEPROVIDERFAILEDINIT, f"{name} did not start: {data!r} is no WSPDATA")
+    if version != WINSOCK_VERSION:
+        return WinsockError(WSAEINVALIDPROVIDER, f"{name} speaks version {version:#06x}, not 2.2")
+    return None
+
+
+def _clean_up(chain: Chain, table: ProcTable) -> None:
+    """WSPCleanup of a provider, which cleans up those below it."""
+    try:
         table.WSPCleanup()
-        raise WinsockError(WSAEINVALIDPROVIDER, f"{name} speaks version {data.wVersion:#06x}, not 2.2")
-    return data, table
+    except Exception as error:
+        journal.audit(repr(chain), "WSPCleanup", error)
+
+
+def _clean_up_below(chain: Chain, before: dict[int, ProcTable]) -> None:
+    """The same for the uppermost of those that were started meanwhile, where nobody stands above them."""
+    if len(chain.tables) > len(before):
+        _clean_up(chain, list(chain.tables.values())[-1])
+    chain.tables = before
 
 
 def _base(entry: CatalogEntry) -> Startable:
