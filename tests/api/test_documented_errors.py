@@ -142,13 +142,16 @@ def test_where_no_connect_failed_there_is_no_icmp_error(world: World) -> None:
 @pytest.mark.parametrize("call", [lambda g, n: winsock.WSCInstallQOSTemplate(g, n, b""), winsock.WSCRemoveQOSTemplate])
 def test_what_is_wrong_is_said_before_there_are_no_templates(call: Callable[..., object]) -> None:
     for guid, name, code in (
-        (None, "name", e.WSAEFAULT),
+        (7, "name", e.WSAEFAULT),
         (GUID(1, 0, 0, b"template"), None, e.WSAEFAULT),
         (GUID(1, 0, 0, b"template"), "", e.WSAEINVAL),
         (GUID(1, 0, 0, b"template"), "name", e.WSASYSCALLFAILURE),
+        (None, "name", e.WSASYSCALLFAILURE),  # of all providers
     ):
         with refused(code):
             call(guid, name)
+    with refused(e.WSAEFAULT):
+        winsock.WSCInstallQOSTemplate(None, "name", None)
 
 
 # --- providers that are no good --------------------------------------------------------------------------------------

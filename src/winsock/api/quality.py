@@ -25,25 +25,29 @@ def WSAGetQOSByName(s: int, name: str) -> object:
 
 
 @function
-def WSCInstallQOSTemplate(guid: GUID, name: str, qos: object) -> None:
-    """Install a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
+def WSCInstallQOSTemplate(guid: GUID | None, name: str, qos: object) -> None:
+    """Install a template, of one provider or (None) of all.
 
+    Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
     Source: nf-ws2spi-wscinstallqostemplate.
     """
+    if qos is None:
+        raise WinsockError(WSAEFAULT, "qos: it is needed")
     raise _no_templates(guid, name)
 
 
 @function
-def WSCRemoveQOSTemplate(guid: GUID, name: str) -> None:
-    """Remove a template. Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
+def WSCRemoveQOSTemplate(guid: GUID | None, name: str) -> None:
+    """Remove a template, of one provider or (None) of all.
 
+    Raises WSASYSCALLFAILURE, as on every Windows since Vista; WSAEFAULT, WSAEINVAL.
     Source: nf-ws2spi-wscremoveqostemplate.
     """
     raise _no_templates(guid, name)
 
 
 def _no_templates(guid: object, name: object) -> WinsockError:
-    if not isinstance(guid, GUID):
+    if guid is not None and not isinstance(guid, GUID):
         return WinsockError(WSAEFAULT, f"guid: {guid!r} is no GUID")
     if not isinstance(name, str):
         return WinsockError(WSAEFAULT, f"name: {name!r} is no name of a template")
