@@ -50,14 +50,16 @@ OF_BOTH: list[tuple[str, Sequence[object], int]] = [
     ("WSCInstallProvider64_32", (None, MAKES, INFOS), e.WSAEFAULT),
     ("WSCInstallProvider", (NOBODY, MAKES, None), e.WSAEINVAL),
     ("WSCInstallProvider64_32", (NOBODY, MAKES, None), e.WSAEINVAL),
-    ("WSCInstallProviderAndChains", (None, MAKES, "layer", 0), e.WSAEFAULT),
-    ("WSCInstallProviderAndChains64_32", (None, MAKES, MAKES, "layer", 0), e.WSAEFAULT),
+    ("WSCInstallProviderAndChains", (7, MAKES, "layer", 0), e.WSAEFAULT),
+    ("WSCInstallProviderAndChains64_32", (7, MAKES, MAKES, "layer", 0), e.WSAEFAULT),
     ("WSCInstallProviderAndChains", (NOBODY, MAKES, "", 0), e.WSAEINVAL),
     ("WSCInstallProviderAndChains64_32", (NOBODY, MAKES, MAKES, "", 0), e.WSAEINVAL),
     ("WSCInstallProviderAndChains", (NOBODY, MAKES, "layer", IFS), e.WSAEINVALIDPROCTABLE),
     ("WSCInstallProviderAndChains64_32", (NOBODY, MAKES, MAKES, "layer", IFS), e.WSAEINVALIDPROCTABLE),
     ("WSCGetApplicationCategory", (None, None), e.WSAEFAULT),
     ("WSCSetApplicationCategory", (None, None, 1), e.WSAEFAULT),
+    ("WSCInstallProviderAndChains", (None, MAKES, "layer", 0), e.WSAEINVAL),
+    ("WSCInstallProviderAndChains64_32", (None, MAKES, MAKES, "layer", 0), e.WSAEINVAL),
 ]
 
 

@@ -310,6 +310,8 @@ def _updating(provider_id: GUID, path: str, infos: Sequence[WSAPROTOCOL_INFO]) -
 def _layering(
     provider_id: GUID, path: str, name: str, service_flags: int, infos: Sequence[WSAPROTOCOL_INFO] | None
 ) -> Transform:
+    if provider_id is None:
+        raise WinsockError(WSAEINVAL, "provider_id: it is needed")  # their pages say so; others fault
     provider_id, source = _guid(provider_id), _source(path)
     kinds = None if infos is None else _described(infos)
     if not isinstance(name, str) or not 0 < len(name) <= WSAPROTOCOL_LEN:
