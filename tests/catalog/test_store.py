@@ -16,7 +16,7 @@ import pytest
 
 from tests.puppet import ROOT
 from tests.refusals import refused
-from winsock.abi.errors import WSAEINPROGRESS, WSANO_RECOVERY, WinsockError
+from winsock.abi.errors import WSAEINPROGRESS, WSAEINVAL, WSANO_RECOVERY, WinsockError
 from winsock.abi.guids import GUID
 from winsock.catalog import database, install, store
 from winsock.catalog.entries import BUILTIN, Catalog
@@ -149,6 +149,22 @@ def test_each_change_has_another_number_and_no_change_has_none(catalog_file: Pat
     assert numbers[1] == numbers[2] == numbers[0] + 1
     store.reset()
     assert put(1).generation not in numbers
+
+
+BROKEN = "/srv/\udcff"
+"""The name of a file that no text is."""
+
+
+@pytest.mark.parametrize("application", [Application(BROKEN, None, 1), Application("/bin/true", BROKEN, 1)])
+def test_what_is_no_text_cannot_be_kept(application: Application, catalog_file: Path) -> None:
+    put(1)
+    before = store.read()
+    with refused(WSAEINVAL, "udcff"):
+        put(2, Source(f"{BROKEN}:L"))
+    with refused(WSAEINVAL, "udcff"):
+        store.change(lambda all: all._replace(applications=(application,)))
+    assert store.read().native.entries == before.native.entries
+    assert store.read().generation == before.generation
 
 
 def test_a_change_that_raises_changes_nothing(catalog_file: Path) -> None:

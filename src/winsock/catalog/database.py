@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 
-from winsock.abi.errors import WSAEINPROGRESS, WSANO_RECOVERY, WinsockError
+from winsock.abi.errors import WSAEINPROGRESS, WSAEINVAL, WSANO_RECOVERY, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.settings import Settings
@@ -56,7 +56,10 @@ def change(path: str, transform: Callable[[Installed], Installed]) -> Installed:
         if after is before:
             return before
         after = after._replace(generation=_next(before.generation))
-        _put(connection, after, is_new=before.generation == 0)
+        try:
+            _put(connection, after, is_new=before.generation == 0)
+        except UnicodeEncodeError as error:  # the name of a file may be no text
+            raise WinsockError(WSAEINVAL, f"a catalog cannot keep the text {error.object!r}") from None
         return after
 
 
