@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.refusals import refused
-from winsock.abi.constants import AF_INET, AF_INET6, AF_UNIX, INADDR_NONE
+from winsock.abi.constants import AF_HYPERV, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, INADDR_NONE
 from winsock.abi.errors import ERROR_INVALID_PARAMETER, WSAEAFNOSUPPORT, WSAEFAULT, WSAEINVAL
-from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, SockaddrOther
+from winsock.abi.guids import HV_GUID_LOOPBACK, HV_GUID_VSOCK_TEMPLATE
+from winsock.abi.sockaddr import SockaddrHv, SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.api import names, sockets, startup
 from winsock.layers.trace import Trace
 from winsock.testing import World, through
@@ -155,6 +156,28 @@ def test_leading_zeros_say_nothing_addr_004(world: World) -> None:
 
 def test_missing_parts_are_zero_addr_004(world: World) -> None:
     assert names.WSAStringToAddress("127.1", AF_INET) == SockaddrIn("127.0.0.1", 0)
+
+
+LOOPBACK = SockaddrHv(HV_GUID_LOOPBACK, HV_GUID_VSOCK_TEMPLATE)
+SPELLED = {
+    AF_INET: ("127.0.0.1:80", SockaddrIn("127.0.0.1", 80)),
+    AF_INET6: ("[::1]:80", SockaddrIn6("::1", 80)),
+    AF_UNIX: ("/tmp/socket", SockaddrUn("/tmp/socket")),
+    AF_HYPERV: (str(LOOPBACK), LOOPBACK),
+}
+
+
+@pytest.mark.parametrize("layers", [(), (Trace,)], ids=["bare", "trace"])
+def test_a_family_that_is_not_known_is_the_providers(layers: tuple[type[Trace], ...]) -> None:
+    """Who describes the provider need not name its family; AF_UNSPEC alone describes none."""
+    with World(through(*layers)):
+        for info in sockets.WSAEnumProtocols():
+            text, address = SPELLED[info.iAddressFamily]
+            assert names.WSAStringToAddress(text, AF_UNSPEC, info) == address
+            with refused(WSAEINVAL):
+                names.WSAStringToAddress("\0", AF_UNSPEC, info)
+        with refused(WSAEINVAL):
+            names.WSAStringToAddress("127.0.0.1", AF_UNSPEC)
 
 
 def test_what_cannot_be_converted_addr_007(world: World) -> None:

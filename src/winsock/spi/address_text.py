@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from winsock.abi.constants import AF_INET, AF_INET6
+from winsock.abi.constants import AF_INET, AF_INET6, AF_UNSPEC
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, decimal
 from winsock.core import dotted
@@ -42,14 +42,14 @@ class InternetText(Provider):
         """The address that the text spells; its port is 0 where none is given; WSAEINVAL (lpwspstringtoaddress)."""
         self._check_info(protocol_info)
         self.check_text(text, address_family)
-        address = _READERS[address_family](text)
+        address = _READERS[self.info.iAddressFamily](text)
         if address is None:
             raise self.no_address("text", text)
         return address
 
     def check_text(self, text: object, address_family: int) -> None:
-        """Whether there is a text, for an address of this family; raises WSAEINVAL, WSAEFAULT."""
-        if address_family != self.info.iAddressFamily:
+        """Whether there is a text, for an address of this family, or of one not known; raises WSAEINVAL, WSAEFAULT."""
+        if address_family not in (AF_UNSPEC, self.info.iAddressFamily):
             raise WinsockError(WSAEINVAL, f"address_family: {address_family} is not that of {self.info.szProtocol}")
         if not isinstance(text, str):
             raise WinsockError(WSAEFAULT, f"text: {text!r} is no string")
