@@ -10,6 +10,7 @@ from tests.refusals import refused
 from winsock.abi.constants import SO_KEEPALIVE, SOL_SOCKET
 from winsock.abi.errors import WSAEFAULT, WSAENOTSOCK
 from winsock.api import options, sockets, transfer
+from winsock.dispatcher.records import find
 from winsock.testing import World
 
 
@@ -35,4 +36,6 @@ def test_a_condition_is_a_function(world: World, condition: Any) -> None:
     sockets.connect(world.stream(), address)
     with refused(WSAEFAULT, "condition"):
         sockets.WSAAccept(listener, condition)
+    with refused(WSAEFAULT, "condition"):  # providers check their own arguments
+        find(listener).table.WSPAccept(listener, condition)
     assert sockets.accept(listener)[0] >= 0

@@ -397,8 +397,9 @@ def test_a_condition_rejects_conn_002(world: World) -> None:
     listener, address = world.listener()
     client = world.stream()
     sockets.connect(client, address)
-    with refused(WSAECONNREFUSED):
+    with refused(WSAECONNREFUSED) as caught:
         sockets.WSAAccept(listener, lambda *_: CF_REJECT)
+    assert caught.value.address == sockets.getsockname(client)  # CONN-010
     with refused(WSAECONNRESET):
         transfer.recv(client, 1)
 
@@ -407,8 +408,12 @@ def test_a_condition_defers_conn_003_conn_042(world: World) -> None:
     listener, address = world.listener()
     client = world.stream()
     sockets.connect(client, address)
-    with refused(WSATRY_AGAIN):
+    with refused(WSATRY_AGAIN) as caught:
         sockets.WSAAccept(listener, lambda *_: CF_DEFER)
+    assert caught.value.address == sockets.getsockname(client)  # CONN-010
+    with refused(WSAEINVAL) as caught:
+        sockets.WSAAccept(listener, lambda *_: 7)  # CONN-004
+    assert caught.value.address == sockets.getsockname(client)  # CONN-010
     assert waiting.select(0, [listener], None, None, 10) == ([listener], [], [])
     assert sockets.accept(listener)[1] == sockets.getsockname(client)  # CONN-010
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from winsock.abi.constants import WSA_FLAG_OVERLAPPED
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
@@ -113,12 +113,10 @@ def WSAAccept(
     """The same, where a condition function says so: CF_ACCEPT, CF_REJECT or CF_DEFER.
 
     It is called with (caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data). Raises what
-    `accept` does, WSAECONNREFUSED where it rejects and WSATRY_AGAIN where it defers. Source: nf-winsock2-wsaaccept.
+    `accept` does, WSAECONNREFUSED where it rejects and WSATRY_AGAIN where it defers, both with the peer's `.address`,
+    and WSAEFAULT. Source: nf-winsock2-wsaaccept.
     """
-    record = find(s)
-    if condition is not None and not callable(condition):
-        raise WinsockError(WSAEFAULT, f"condition: {condition!r} is no function")
-    return record.table.WSPAccept(s, condition, callback_data)
+    return find(s).table.WSPAccept(s, condition, callback_data)
 
 
 @function

@@ -267,7 +267,9 @@ def test_a_condition_may_reject(land: Land, conditional: int) -> None:  # CONN-0
         listener = land.listener(land.bob, 80)
         options.setsockopt(listener, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, conditional)
         client = _settled(land, asked(land))
-        refused(WSAECONNREFUSED, lambda: sockets.WSAAccept(listener, lambda *_: CF_REJECT))
+        name = sockets.getsockname(client)
+        error = refused(WSAECONNREFUSED, lambda: sockets.WSAAccept(listener, lambda *_: CF_REJECT))
+        assert error.address == name  # CONN-010
         land.settle()
         if conditional:
             assert options.getsockopt(client, SOL_SOCKET, SO_ERROR) == WSAECONNREFUSED
@@ -286,7 +288,8 @@ def test_a_condition_may_wait_and_is_told_who_calls(land: Land) -> None:  # CONN
             told.append(args)
             return CF_DEFER if len(told) == 1 else CF_ACCEPT
 
-        refused(WSATRY_AGAIN, lambda: sockets.WSAAccept(listener, condition, "data"))
+        deferred = refused(WSATRY_AGAIN, lambda: sockets.WSAAccept(listener, condition, "data"))
+        assert deferred.address == sockets.getsockname(client)  # CONN-010
         _, peer = sockets.WSAAccept(listener, condition, "data")
         me = sockets.getsockname(client)
         assert peer == me
@@ -296,8 +299,9 @@ def test_a_condition_may_wait_and_is_told_who_calls(land: Land) -> None:  # CONN
 def test_a_condition_that_answers_nonsense_or_fails_leaves_the_connection(land: Land) -> None:  # CONN-004
     with land:
         listener = land.listener(land.bob, 80)
-        asked(land)
-        refused(WSAEINVAL, lambda: sockets.WSAAccept(listener, lambda *_: 99))
+        client = sockets.getsockname(asked(land))
+        assert refused(WSAEINVAL, lambda: sockets.WSAAccept(listener, lambda *_: 99)).address == client  # CONN-010
+        refused(WSAEFAULT, lambda: table(listener).WSPAccept(listener, "no function"))
         with pytest.raises(ZeroDivisionError):
             sockets.WSAAccept(listener, lambda *_: 1 // 0)
         sockets.accept(listener)

@@ -17,6 +17,7 @@ from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
     WSAECONNREFUSED,
     WSAECONNRESET,
+    WSAEFAULT,
     WSAEINTR,
     WSAEINVAL,
     WSAEISCONN,
@@ -207,8 +208,11 @@ class Connections(Sockets):
 
         `condition(caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data)` answers
         CF_ACCEPT, CF_REJECT or CF_DEFER. Raises WSAEWOULDBLOCK, WSAEINVAL for a socket that does not listen,
-        WSAEOPNOTSUPP, WSAECONNREFUSED (rejected), WSATRY_AGAIN (deferred), WSAEMFILE, WSAEINTR, WSAENOTSOCK.
+        WSAEOPNOTSUPP, WSAECONNREFUSED (rejected) and WSATRY_AGAIN (deferred), which carry the peer's `.address`,
+        WSAEFAULT for a condition that cannot be called, WSAEMFILE, WSAEINTR, WSAENOTSOCK.
         """
+        if condition is not None and not callable(condition):
+            raise WinsockError(WSAEFAULT, f"condition: {condition!r} is no function")
         listener = SOCKETS.get(s)
         if listener is None:
             return self._accept_adopted(s, condition)
@@ -299,11 +303,11 @@ class Connections(Sockets):
             return
         if answer == CF_REJECT:
             abort(accepted)
-            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {peer}")
+            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {peer}", address=peer)
         listener.defer(accepted, peer)
         if answer == CF_DEFER:
-            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}")
-        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}", address=peer)
+        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER", address=peer)
 
 
 def _deferred(listener: OwnSocket) -> tuple[OwnSocket, Sockaddr] | None:

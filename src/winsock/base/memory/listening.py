@@ -152,12 +152,11 @@ class ListeningSocket(Socket):
 
     def _ask_condition(self, connection: Connection, condition: Callable[..., int], callback_data: object) -> bytes:
         """Let the application decide; the callee's data where it accepts."""
+        peer = connection.remote
         caller_data = self.request_note(connection) or None
         callee_data = bytearray() if self.carries_data else None
         try:
-            answer = condition(
-                connection.remote, caller_data, None, None, connection.local, callee_data, 0, callback_data
-            )
+            answer = condition(peer, caller_data, None, None, connection.local, callee_data, 0, callback_data)
         except BaseException:
             self._queue.waiting.appendleft(connection)
             raise
@@ -165,12 +164,12 @@ class ListeningSocket(Socket):
             return bytes(callee_data or b"")
         if answer == CF_REJECT:
             connection.abort()
-            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {connection.remote}")
+            raise WinsockError(WSAECONNREFUSED, f"the condition function rejected {peer}", address=peer)
         self._queue.waiting.appendleft(connection)
         if answer == CF_DEFER:
             self._queue.deferred = connection
-            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {connection.remote}")
-        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER")
+            raise WinsockError(WSATRY_AGAIN, f"the condition function deferred {peer}", address=peer)
+        raise WinsockError(WSAEINVAL, f"condition: {answer!r} is none of CF_ACCEPT, CF_REJECT, CF_DEFER", address=peer)
 
     def request_note(self, connection: Connection) -> bytes:
         """What came with a request, for the condition function."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from winsock.abi.constants import AF_INET, AF_UNSPEC, SD_BOTH, SD_RECEIVE, SD_SEND, WINSOCK_VERSION
 from winsock.abi.errors import (
+    WSAEFAULT,
     WSAEINVAL,
     WSAENOPROTOOPT,
     WSAENOTCONN,
@@ -181,9 +182,12 @@ class Memory(Waiting, Names, Options, Controls):
         """Take the first connection that waits: (handle, address of the peer) (lpwspaccept).
 
         `condition(caller_id, caller_data, sqos, gqos, callee_id, callee_data, group, callback_data)` answers
-        CF_ACCEPT, CF_REJECT or CF_DEFER. Raises WSAEWOULDBLOCK, WSAEINVAL, WSAEOPNOTSUPP, WSAECONNREFUSED (rejected),
-        WSATRY_AGAIN (deferred), WSAECONNRESET and WSAEACCES (the caller is gone), WSAENOBUFS, WSAEINTR.
+        CF_ACCEPT, CF_REJECT or CF_DEFER. Raises WSAEWOULDBLOCK, WSAEINVAL, WSAEOPNOTSUPP, WSAECONNREFUSED (rejected)
+        and WSATRY_AGAIN (deferred), which carry the peer's `.address`, WSAEFAULT for a condition that cannot be called,
+        WSAECONNRESET and WSAEACCES (the caller is gone), WSAENOBUFS, WSAEINTR.
         """
+        if condition is not None and not callable(condition):
+            raise WinsockError(WSAEFAULT, f"condition: {condition!r} is no function")
         with self.network.entered():
             accepted, peer = self.socket(s).accept(condition, callback_data)
             return self._register(accepted), peer
