@@ -13,6 +13,7 @@ from winsock.abi import constants as c
 from winsock.abi import errors as e
 from winsock.abi.guids import GUID_NULL
 from winsock.api.events import WSAWaitForMultipleEvents
+from winsock.catalog.entries import Catalog
 from winsock.dispatcher import handles, loader, process, threads
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import find, records
@@ -20,6 +21,8 @@ from winsock.overlapped import apcs, events
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.spi.layer import Layer
 from winsock.spi.upcalls import WSATHREADID, Upcalls
+
+BUILT_IN = Catalog()
 
 
 class Upper(Layer):
@@ -187,6 +190,29 @@ def test_there_is_no_overlapped_request_to_complete(upcalls: Upcalls) -> None:
     with pytest.raises(e.WinsockError) as caught:
         upcalls.WPUCompleteOverlappedRequest(3, object(), 0, 0)
     assert code_of(caught) == "WSAEINVAL"
+
+
+def test_no_handle_is_taken_in_after_the_cleanup(chain: Chain, upcalls: Upcalls, descriptor: int) -> None:
+    """SPIINIT-003: so that no program has a socket that works without WSAStartup."""
+    process.cleanup()
+    before = os.listdir("/proc/self/fd")
+    calls: list[Callable[[], object]] = [
+        lambda: upcalls.WPUModifyIFSHandle(chain.ids[0], descriptor),
+        lambda: upcalls.WPUModifyIFSHandle(chain.ids[-1], descriptor),
+        lambda: upcalls.WPUCreateSocketHandle(chain.ids[0], None),
+    ]
+    for call in calls:
+        with pytest.raises(e.WinsockError) as caught:
+            call()
+        assert code_of(caught) == "WSANOTINITIALISED"
+    process.startup(catalog=BUILT_IN)
+    table = loader.open_chain(BUILT_IN.find(1001)).table
+    process.cleanup()
+    with pytest.raises(e.WinsockError) as caught:
+        table.WSPSocket(c.AF_INET, c.SOCK_STREAM, 0, BUILT_IN.find(1001).info, 0, 0)
+    assert code_of(caught) == "WSANOTINITIALISED"
+    assert set(os.listdir("/proc/self/fd")) <= set(before)
+    assert not records
 
 
 class TestThreads:

@@ -185,7 +185,8 @@ class ChainUpcalls(Upcalls):
             raise WinsockError(WSANOTINITIALISED, f"{self._chain!r} was cleaned up")
 
     def _provider(self, entry_id: int) -> tuple[Chain, ProcTable]:
-        """Whose handles those of an entry are; raises WSAEINVAL."""
+        """Whose handles those of an entry are; raises WSAEINVAL, and WSANOTINITIALISED after the cleanup."""
+        self._require_start()
         chain = self._opened.get(entry_id)
         if chain is not None and chain.ids[-1] == entry_id:  # a base protocol, which knows of no chains above it
             return chain, chain.table
