@@ -66,6 +66,24 @@ def test_a_layer_without_categories_is_not_for_programs_of_the_system_lsp_012() 
     assert top(permitting(with_layers(0), SYSTEM)) == "tcp"
 
 
+def test_an_application_is_known_by_its_full_path_cat_028(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it is named from; of a bare name by where a shell would find it."""
+    program = tmp_path / "program"
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    named = put((), "./program", None, FIREWALL)
+    assert named == put((), "program", None, FIREWALL) == (Application(str(program), None, FIREWALL),)
+    monkeypatch.chdir("/")
+    assert of_program(named, str(program), []) == FIREWALL
+    assert find(named, "./program", None) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find(named, "program", None) == named[0]
+    assert put((), "program", None, FIREWALL) == named
+    monkeypatch.setenv("PROGRAMS", str(tmp_path))
+    assert put((), "%PROGRAMS%/program", None, 1) == (Application("%PROGRAMS%/program", None, 1),)
+    assert put((), "nowhere-at-all", None, 1) == (Application("/nowhere-at-all", None, 1),)
+
+
 def test_categories_of_calls_come_together_cat_030() -> None:
     applications = put((), "/bin/foo", "-param", SYSTEM)
     applications = put(applications, "/bin/foo", None, FIREWALL)

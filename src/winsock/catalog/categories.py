@@ -51,20 +51,32 @@ def of_program(applications: Sequence[Application], path: str, arguments: Sequen
 
 
 def put(applications: Sequence[Application], path: str, extra: str | None, categories: int) -> tuple[Application, ...]:
-    """The applications, with categories for one: they come to those that it has."""
+    """The applications, with categories for one, which is kept by its full path: they come to those that it has."""
     found = find(applications, path, extra)
     if found is None:
-        return (*applications, Application(path, extra, categories))
+        return (*applications, Application(_full(path), extra, categories))
     more = found._replace(categories=found.categories | categories)
     return tuple(more if application is found else application for application in applications)
 
 
 def find(applications: Sequence[Application], path: str, extra: str | None) -> Application | None:
     """The application of that very path and those arguments."""
+    path = _full(path)
     for application in applications:
         if application.extra == extra and _is_same(application.path, path):
             return application
     return None
+
+
+def _full(path: str) -> str:
+    """Where the executable is, wherever this process goes; a path that names environment variables stays as it is."""
+    if expanded(path) != path:
+        return path
+    if os.sep not in path:
+        import shutil
+
+        path = shutil.which(path) or path
+    return os.path.abspath(path)
 
 
 def _is_same(one: str, other: str) -> bool:
