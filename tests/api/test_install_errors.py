@@ -76,6 +76,18 @@ def test_a_mistake_of_both_views(function: str, arguments: Sequence[object], cod
         getattr(winsock, function)(*arguments)
 
 
+@pytest.mark.parametrize("extra", [None, "-param"])
+def test_an_application_with_a_null_character_in_its_path_is_none(extra: str | None) -> None:
+    """No start would get past it."""
+    with refused(e.WSAEINVAL):
+        winsock.WSCSetApplicationCategory("/bin/t\0rue", extra, c.LSP_SYSTEM)
+    with refused(e.WSAEINVAL):
+        winsock.WSCGetApplicationCategory("/bin/t\0rue", extra)
+    winsock.WSCSetApplicationCategory("/bin/true", extra, c.LSP_SYSTEM)
+    with winsock.started():
+        assert winsock.WSAEnumProtocols()
+
+
 USES: dict[str, Sequence[object]] = {
     "WSCDeinstallProvider": (NOBODY,),
     "WSCDeinstallProvider32": (NOBODY,),

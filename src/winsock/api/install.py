@@ -371,6 +371,8 @@ def _check_application(path: str, extra: str | None) -> None:
         raise WinsockError(WSAEFAULT, f"path: the path of an executable, not {path!r}")
     if not path:
         raise WinsockError(WSAEINVAL, "path: it is empty")
+    if "\0" in path:
+        raise WinsockError(WSAEINVAL, f"path: {path!r} names nothing, because it has a null character")
     if extra is not None and not isinstance(extra, str):
         raise WinsockError(WSAEINVAL, f"extra: command-line arguments as one text, or None, not {extra!r}")
 
