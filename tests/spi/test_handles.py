@@ -507,6 +507,7 @@ class TestCalls:
         for code in (c.SIO_BSP_HANDLE, c.SIO_BSP_HANDLE_POLL):
             assert ask(code) == HANDLE.pack(s)
             assert code_of(lambda code=code: ask(code, 4)) == "WSAEFAULT"  # type: ignore[misc]
+        assert code_of(lambda: chain.table.WSPIoctl(s, c.SIO_BSP_HANDLE_POLL, None, 8, object())) == "WSAEFAULT"
         for code in (c.SIO_BASE_HANDLE, c.SIO_BSP_HANDLE_SELECT):
             assert ask(code) == HANDLE.pack(lower.lower(upper.lower(s)))
 

@@ -41,7 +41,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAEFAULT, WSAENOTSOCK, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.spi.layer import Layer
-from winsock.spi.provider import FUNCTIONS, OptionValue, ReadBuffer, WriteBuffer, unsupported
+from winsock.spi.provider import FUNCTIONS, OptionValue, ReadBuffer, WriteBuffer, check_at_once, unsupported
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -225,6 +225,7 @@ class NonIfsLayer(Layer):
         thread_id: object = None,
     ) -> bytes | None:
         lower = self.lower(s)
+        check_at_once(code, overlapped)
         if code in _OWN_HANDLE:
             return _own_handle(s, out_size)
         if code in _EXTENSIONS:

@@ -390,6 +390,17 @@ def unsupported(function: str) -> Exception:
     return WinsockError(WSAEOPNOTSUPP, f"{function} is not supported by this provider")
 
 
+def check_at_once(code: int, overlapped: object) -> None:
+    """What is asked on behalf of WSAPoll is answered at once: WSAEFAULT with an overlapped structure (lpwspioctl)."""
+    if overlapped is None:
+        return
+    from winsock.abi.constants import SIO_BSP_HANDLE_POLL
+    from winsock.abi.errors import WSAEFAULT, WinsockError
+
+    if code == SIO_BSP_HANDLE_POLL:
+        raise WinsockError(WSAEFAULT, "overlapped: SIO_BSP_HANDLE_POLL takes none")
+
+
 def no_templates(name: str) -> list[str]:
     """WSPGetQOSByName of a provider without templates of quality of service: their names, for an empty name.
 

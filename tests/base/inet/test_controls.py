@@ -115,6 +115,11 @@ class TestCode:
 class TestSizes:
     """Buffers that are too small."""
 
+    @pytest.mark.parametrize(("code", "error"), [(c.SIO_BSP_HANDLE_POLL, WSAEFAULT), (c.SIO_BSP_HANDLE, WSAEOPNOTSUPP)])
+    def test_whose_handle_wsapoll_asks_for_is_told_at_once(self, world: World, code: int, error: int) -> None:
+        with refused(error, "overlapped"):
+            winsock.WSAIoctl(of(c.AF_INET, c.SOCK_STREAM), code, None, 8, object())
+
     @pytest.mark.parametrize(
         ("code", "given", "room"),
         [

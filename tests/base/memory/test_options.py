@@ -198,6 +198,7 @@ def test_control_codes(land: Land) -> None:
         refused(WSAEFAULT, lambda: options.WSAIoctl(stream, c.FIONREAD, None, 0))
         refused(WSAEFAULT, lambda: options.WSAIoctl(stream, c.FIONBIO, b""))
         refused(WSAEOPNOTSUPP, lambda: options.WSAIoctl(stream, c.FIONREAD, None, 4, object()))
+        refused(WSAEFAULT, lambda: options.WSAIoctl(stream, c.SIO_BSP_HANDLE_POLL, None, 8, object()))
 
 
 def test_which_address_a_destination_sees(land: Land) -> None:

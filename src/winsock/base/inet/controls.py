@@ -72,7 +72,7 @@ from winsock.abi.errors import (
 from winsock.base.inet import own, raw, tcp_info
 from winsock.base.inet.ground import Ground, refuse_overlapped
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.spi.provider import ReadBuffer
+from winsock.spi.provider import ReadBuffer, check_at_once
 
 _DWORD = struct.Struct("<I")
 _HANDLE = struct.Struct("<Q")
@@ -114,6 +114,7 @@ class Controls(Ground):
         input or the room for the output is too small (`.count` tells the room needed, where Windows tells it),
         WSAEINVAL, WSAEWOULDBLOCK, WSAENOTSOCK.
         """
+        check_at_once(code, overlapped)
         refuse_overlapped("WSPIoctl", SOCKETS.get(s), overlapped)
         row = self.control_rows.get(code)
         if row is None:

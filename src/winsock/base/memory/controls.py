@@ -24,7 +24,7 @@ from winsock.abi.sockaddr import unpack
 from winsock.base.memory.datagrams import DatagramSocket
 from winsock.base.memory.ground import Ground, refuse_overlapped
 from winsock.base.memory.sockets import Socket
-from winsock.spi.provider import ReadBuffer
+from winsock.spi.provider import ReadBuffer, check_at_once
 
 _DWORD = struct.Struct("<I")
 _HANDLE = struct.Struct("<Q")
@@ -48,6 +48,7 @@ class Controls(Ground):
         Raises WSAEOPNOTSUPP for an unknown code, WSAENOPROTOOPT for one of another protocol, WSAEFAULT where the
         input or the room for the output is too small, WSAEINVAL.
         """
+        check_at_once(code, overlapped)
         refuse_overlapped("WSPIoctl", overlapped)
         with self.network.entered():
             socket = self.socket(s)
