@@ -106,11 +106,11 @@ def WSCInstallProviderAndChains(
     """Install a layer and chains over what it covers, first in the catalog; the id of its hidden entry.
 
     It covers the uppermost entry of the family, type and protocol of each of `protocol_infos`, or the base protocol of
-    every kind. `service_flags` is XP1_IFS_HANDLES, or 0 for a layer that makes its own handles. Raises WSAEINVAL where
-    the path names nothing, the provider or the name is installed, or nothing fits; WSAEINVALIDPROCTABLE where the
-    flags are not the provider's; WSANO_RECOVERY where there is no base protocol, a chain would be too long, or the
-    catalog cannot be changed; WSAEINPROGRESS, WSAEFAULT. Source:
-    nf-ws2spi-wscinstallproviderandchains.
+    every kind but hidden ones, as raw sockets are, and those that never leave the machine. `service_flags` is
+    XP1_IFS_HANDLES, or 0 for a layer that makes its own handles. Raises WSAEINVAL where the path names nothing, the
+    provider or the name is installed, or nothing fits; WSAEINVALIDPROCTABLE where the flags are not the provider's;
+    WSANO_RECOVERY where there is no base protocol, a chain would be too long, or the catalog cannot be changed;
+    WSAEINPROGRESS, WSAEFAULT. Source: nf-ws2spi-wscinstallproviderandchains.
     """
     layer = _layering(provider_id, path, name, service_flags, protocol_infos)
     return _change(_native(layer), busy=WSAEINPROGRESS).native.find_provider(provider_id).info.dwCatalogEntryId
