@@ -34,7 +34,7 @@ def home(group: str) -> ModuleType:
 
 
 def test_the_table_is_whole() -> None:
-    assert len(ROWS) == 1177 - 20 - 2, "without 20 GUIDs and two versions that are spelled as macros"
+    assert len(ROWS) == 1178 - 20 - 2, "without 20 GUIDs and two versions that are spelled as macros"
 
 
 def test_no_name_occurs_twice() -> None:

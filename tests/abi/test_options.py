@@ -42,7 +42,7 @@ OTHER_NAMES = {
 }
 TYPES = {
     "bool", "int", "dword", "error", "linger", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be", "in_addr",
-    "ip_mreq", "ipv6_mreq", "ip_mreq_source", "group_req", "group_source_req", "protocol_info", "bytes",
+    "ip_mreq", "ip_options", "ipv6_mreq", "ip_mreq_source", "group_req", "group_source_req", "protocol_info", "bytes",
 }  # fmt: skip
 
 

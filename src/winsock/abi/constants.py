@@ -387,6 +387,7 @@ SO_RECEIVED_PROCESSOR = 0x3011
 WSK_SO_BASE = 0x4000  # base of kernel only socket options
 
 # Options of the level IPPROTO_IP
+IP_OPTIONS = 1  # options of the IP header
 IP_HDRINCL = 2  # caller supplies IP header (raw)
 IP_TOS = 3  # type of service
 IP_TTL = 4  # time to live

@@ -18,6 +18,7 @@ of another host would have others. `host` tells which of three answers we give:
 - "in_addr", "ip_mreq": bytes; an interface is an address, or as 0.x.x.x an index
 - "ipv6_mreq": bytes, the layout of the kernel's own
 - "ip_mreq_source", "group_req", "group_source_req": bytes; the order of members or the family differ
+- "ip_options": bytes, as they stand in the header of a packet; 40 at the most
 - "protocol_info": a `protocol_info.WSAPROTOCOL_INFO`
 - "bytes": bytes
 
@@ -197,6 +198,7 @@ ROWS: tuple[Option, ...] = (
     _refused(IPPROTO_UDP, "UDP_RECV_MAX_COALESCED_SIZE", "Linux coalesces, and to no size of choice", "dword"),
     _refused(IPPROTO_UDP, "UDP_CHECKSUM_COVERAGE", "is UDP-Lite's, which no entry is for", "dword"),
     # IPv4
+    _host(IPPROTO_IP, "IP_OPTIONS", "ip_options", "rw", 0, 4, RELAY, 'as the header has them; b"" for none'),
     _host(IPPROTO_IP, "IP_HDRINCL", "bool", "rw", 0, 3, note="raw sockets only"),
     _host(IPPROTO_IP, "IP_TOS", "dword", "rw", 0, 1, RELAY),
     _host(IPPROTO_IP, "IP_TTL", "dword", "rw", 0, 2, RELAY),

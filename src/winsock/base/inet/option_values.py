@@ -22,6 +22,7 @@ _LINGER = struct.Struct("=ii")
 _TIMEVAL = struct.Struct("@ll")
 _FOR_EVER_MS = 0xFFFFFFFF
 _LONGEST_MS = 0x7FFFFFFF
+_MOST_IP_OPTIONS = 40
 _GROUP_AT, _SOURCE_AT = 8, 136
 
 
@@ -87,6 +88,12 @@ def _sized(size: int, rearrange: Callable[[bytes], bytes] = lambda value: value)
     return Codec(size, encode, lambda data: data)
 
 
+def _options_of_header(value: OptionValue) -> bytes:
+    if not isinstance(value, bytes):
+        raise WinsockError(WSAEFAULT, f"optval: {value!r} are no options of a header")
+    return value
+
+
 def is_index(interface: bytes) -> bool:
     """Whether four bytes name an IPv4 interface by its index, as those of 0.x.x.x do, and by no address."""
     return interface[0] == 0 and any(interface)
@@ -146,6 +153,7 @@ CODECS: dict[str, Codec] = {
     "ip_mreq": _sized(8, _by_index),
     "ipv6_mreq": _sized(20),
     "ip_mreq_source": _sized(12, _swap_source_and_interface),
+    "ip_options": Codec(_MOST_IP_OPTIONS, _options_of_header, lambda data: data),
     "group_req": _sized(136, _host_family_at(_GROUP_AT)),
     "group_source_req": _sized(264, _host_family_at(_GROUP_AT, _SOURCE_AT)),
 }
