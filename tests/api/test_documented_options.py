@@ -14,6 +14,10 @@ from tests.refusals import refused
 from winsock.abi.constants import (
     IP_OPTIONS,
     IPPROTO_IP,
+    SO_RCVLOWAT,
+    SO_SNDLOWAT,
+    SO_USELOOPBACK,
+    SOL_SOCKET,
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL
 from winsock.api import options, transfer
@@ -49,3 +53,12 @@ def test_options_of_the_header_are_bytes(world: World, value: bytes) -> None:
 def test_what_no_header_holds(world: World, value: bytes) -> None:
     with refused(WSAEINVAL):
         options.setsockopt(world.datagram(), IPPROTO_IP, IP_OPTIONS, value)
+
+
+@pytest.mark.parametrize("optname", [SO_RCVLOWAT, SO_SNDLOWAT, SO_USELOOPBACK])
+def test_options_of_bsd_that_windows_refuses(world: World, optname: int) -> None:
+    for s in (world.stream(), world.datagram()):
+        with refused(WSAEINVAL):
+            options.getsockopt(s, SOL_SOCKET, optname)
+        with refused(WSAEINVAL):
+            options.setsockopt(s, SOL_SOCKET, optname, 1)

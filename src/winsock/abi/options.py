@@ -5,7 +5,7 @@ of another host would have others. `host` tells which of three answers we give:
 
 - "host": the kernel's own option stands for it; only the layout of the value may change
 - "emulated": done here as documented, with whatever the kernel offers
-- "refused": WSAENOPROTOOPT, as documented for an option that a provider does not have
+- "refused": WSAENOPROTOOPT, as documented for an option that a provider does not have; for some WSAEINVAL
 
 `type` names the value in Python, and its layout in memory:
 
@@ -45,6 +45,7 @@ from winsock.abi.constants import (
     SOL_RFCOMM,
     SOL_SOCKET,
 )
+from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT
 
 
 class Linger(NamedTuple):
@@ -72,6 +73,8 @@ class Option(NamedTuple):
     relay: bool
     """Carried over to the outer socket of a relay, because it shapes what the network sees."""
     note: str = ""
+    error: int = WSAENOPROTOOPT
+    """What a refusal raises."""
 
 
 def _host(
@@ -97,9 +100,17 @@ def _emulated(
     return Option(level, number, name, type, get, set, "emulated", None, None, answered_by, relay, note)
 
 
-def _refused(level: int, name: str, note: str, type: str = "bytes", access: str = "rw") -> Option:
+def _refused(
+    level: int, name: str, note: str, type: str = "bytes", access: str = "rw", error: int = WSAENOPROTOOPT
+) -> Option:
     number = getattr(constants, name)
-    return Option(level, number, name, type, "r" in access, "w" in access, "refused", None, None, "base", False, note)
+    get, set = "r" in access, "w" in access
+    return Option(level, number, name, type, get, set, "refused", None, None, "base", False, note, error)
+
+
+def _of_no_windows(name: str, type: str) -> Option:
+    note = "WSAEINVAL, as from every Windows since Vista: it is there for compatibility with BSD"
+    return _refused(SOL_SOCKET, name, note, type, error=WSAEINVAL)
 
 
 RELAY = True
@@ -138,9 +149,9 @@ ROWS: tuple[Option, ...] = (
     _emulated(SOL_SOCKET, "SO_CONNECT_TIME", "dword", "r", "whole seconds, 0xFFFFFFFF where not connected"),
     _emulated(SOL_SOCKET, "SO_OPENTYPE", "int", "rw", "a property of the thread, on any socket", "dispatcher"),
     # What most do not have
-    _refused(SOL_SOCKET, "SO_USELOOPBACK", "a hint to hardware of its time", "bool"),
-    _refused(SOL_SOCKET, "SO_SNDLOWAT", "for compatibility with BSD only; cannot be set on Windows either", "int", "r"),
-    _refused(SOL_SOCKET, "SO_RCVLOWAT", "for compatibility with BSD only; cannot be set on Windows either", "int", "r"),
+    _of_no_windows("SO_USELOOPBACK", "bool"),
+    _of_no_windows("SO_SNDLOWAT", "int"),
+    _of_no_windows("SO_RCVLOWAT", "int"),
     _refused(SOL_SOCKET, "SO_CONDITIONAL_ACCEPT", "the kernel accepts before any program is asked", "bool"),
     _refused(SOL_SOCKET, "SO_TIMESTAMP", "time stamps come by SIO_TIMESTAMPING, which is not here"),
     _refused(SOL_SOCKET, "SO_TIMESTAMP_ID", "time stamps come by SIO_TIMESTAMPING, which is not here"),

@@ -95,7 +95,7 @@ class Options(Ground):
         if special is not None and (record is not None or row.host == "emulated"):
             return special.get(self, s, record)
         if row.host == "refused" or not row.get:
-            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be read: {row.note}")
+            raise WinsockError(row.error, f"optname: {row.name} cannot be read: {row.note}")
         return self._get_host(s, row)
 
     def WSPSetSockOpt(self, s: int, level: int, optname: int, value: OptionValue) -> None:
@@ -114,7 +114,7 @@ class Options(Ground):
             special.set(self, s, record, value)
             return
         if row.host == "refused" or not row.set:
-            raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} cannot be set{row.note and ': ' + row.note}")
+            raise WinsockError(row.error, f"optname: {row.name} cannot be set{row.note and ': ' + row.note}")
         self._set_host(s, row, value)
 
     def find_option(self, level: int, optname: int, adopted: bool = False) -> options.Option:
