@@ -12,16 +12,34 @@ import pytest
 
 from tests.refusals import refused
 from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
     IP_OPTIONS,
+    IP_PKTINFO,
+    IP_RECVTOS,
+    IP_RECVTTL,
     IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPPROTO_UDP,
+    IPV6_HOPLIMIT,
+    IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_IF,
+    IPV6_MULTICAST_LOOP,
+    IPV6_PKTINFO,
+    IPV6_RECVTCLASS,
+    SO_KEEPALIVE,
     SO_RCVLOWAT,
     SO_SNDLOWAT,
     SO_USELOOPBACK,
+    SOCK_DGRAM,
+    SOCK_STREAM,
     SOL_SOCKET,
+    UDP_NOCHECKSUM,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL
-from winsock.api import options, transfer
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT
+from winsock.api import options, sockets, transfer
 from winsock.testing import World
+from winsock.testing.pairs import has_ipv6
 
 RECORD_ROUTE = bytes((7, 7, 4, 0, 0, 0, 0, 0))
 IP_RECVOPTS = 6  # of Linux
@@ -62,3 +80,42 @@ def test_options_of_bsd_that_windows_refuses(world: World, optname: int) -> None
             options.getsockopt(s, SOL_SOCKET, optname)
         with refused(WSAEINVAL):
             options.setsockopt(s, SOL_SOCKET, optname, 1)
+
+
+OF_MESSAGES = (
+    (AF_INET, IPPROTO_UDP, UDP_NOCHECKSUM),
+    (AF_INET, IPPROTO_IP, IP_PKTINFO),
+    (AF_INET, IPPROTO_IP, IP_RECVTTL),
+    (AF_INET, IPPROTO_IP, IP_RECVTOS),
+    (AF_INET6, IPPROTO_IPV6, IPV6_PKTINFO),
+    (AF_INET6, IPPROTO_IPV6, IPV6_HOPLIMIT),
+    (AF_INET6, IPPROTO_IPV6, IPV6_RECVTCLASS),
+    (AF_INET6, IPPROTO_IPV6, IPV6_MULTICAST_IF),
+    (AF_INET6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS),
+    (AF_INET6, IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
+)
+
+
+def refuses(s: int, level: int, optname: int) -> None:
+    with refused(WSAENOPROTOOPT):
+        options.getsockopt(s, level, optname)
+    with refused(WSAENOPROTOOPT):
+        options.setsockopt(s, level, optname, 1)
+
+
+def test_datagrams_have_no_connection_to_keep_alive(world: World) -> None:
+    refuses(world.datagram(), SOL_SOCKET, SO_KEEPALIVE)
+
+
+@pytest.mark.parametrize(("family", "level", "optname"), OF_MESSAGES)
+def test_options_of_messages_are_not_for_streams(world: World, family: int, level: int, optname: int) -> None:
+    if family == AF_INET6 and not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    refuses(sockets.socket(family, SOCK_STREAM, 0), level, optname)
+    assert options.getsockopt(sockets.socket(family, SOCK_DGRAM, 0), level, optname) in (0, 1)
+
+
+def test_datagrams_of_ipv6_always_have_a_checksum(world: World) -> None:
+    if not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    refuses(sockets.socket(AF_INET6, SOCK_DGRAM, 0), IPPROTO_UDP, UDP_NOCHECKSUM)

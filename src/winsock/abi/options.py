@@ -204,7 +204,7 @@ ROWS: tuple[Option, ...] = (
     _refused(IPPROTO_TCP, "TCP_FAIL_CONNECT_ON_ICMP_ERROR", "the kernel decides by the kind of error", "bool"),
     _refused(IPPROTO_TCP, "TCP_ICMP_ERROR_INFO", "the kernel keeps no ICMP error of a connect", access="r"),
     # UDP
-    _host(IPPROTO_UDP, "UDP_NOCHECKSUM", "bool", "rw", 1, 11),
+    _host(IPPROTO_UDP, "UDP_NOCHECKSUM", "bool", "rw", 1, 11, note="of IPv4 only"),
     _host(IPPROTO_UDP, "UDP_SEND_MSG_SIZE", "dword", "rw", 17, 103, note="what Linux calls UDP_SEGMENT"),
     _refused(IPPROTO_UDP, "UDP_RECV_MAX_COALESCED_SIZE", "Linux coalesces, and to no size of choice", "dword"),
     _refused(IPPROTO_UDP, "UDP_CHECKSUM_COVERAGE", "is UDP-Lite's, which no entry is for", "dword"),

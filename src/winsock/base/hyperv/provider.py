@@ -22,8 +22,9 @@ from winsock.abi.sockaddr import Sockaddr, SockaddrHv
 from winsock.base.hyperv.addresses import AF_VSOCK, from_kernel, to_kernel
 from winsock.base.inet import own, raw
 from winsock.base.inet.controls import COMMON_ROWS
-from winsock.base.inet.option_values import CODECS
-from winsock.base.inet.options import EMULATED, Emulated, Options
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.option_values import CODECS, Emulated
+from winsock.base.inet.options import EMULATED
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
 from winsock.core.option_numbers import number
@@ -116,11 +117,11 @@ def _own(s: int) -> OwnSocket:
     return record
 
 
-def _get_connect_timeout(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+def _get_connect_timeout(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
     return _TIMEVAL.decode(raw.getsockopt(s, *_CONNECT_TIMEOUT, _TIMEVAL.size))
 
 
-def _set_connect_timeout(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_connect_timeout(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     milliseconds = number(value)
     if not 0 < milliseconds <= HVSOCKET_CONNECT_TIMEOUT_MAX:
         raise WinsockError(WSAEINVAL, f"optval: {milliseconds} is not within 1 and {HVSOCKET_CONNECT_TIMEOUT_MAX} ms")

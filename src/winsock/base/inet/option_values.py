@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import AF_INET
 from winsock.abi.errors import WSAEFAULT, ErrorCode, WinsockError
@@ -16,6 +16,10 @@ from winsock.abi.options import Linger
 from winsock.base.inet.addresses import HOST_FAMILIES
 from winsock.core.option_numbers import linger, number
 from winsock.spi.provider import OptionValue
+
+if TYPE_CHECKING:
+    from winsock.base.inet.ground import Ground
+    from winsock.base.inet.own import OwnSocket
 
 _INT = struct.Struct("=i")
 _LINGER = struct.Struct("=ii")
@@ -33,6 +37,13 @@ class Codec(NamedTuple):
     """Bytes that the kernel needs."""
     encode: Callable[[OptionValue], bytes]
     decode: Callable[[bytes], OptionValue]
+
+
+class Emulated(NamedTuple):
+    """What an emulated option reads and sets."""
+
+    get: Callable[[Ground, int, OwnSocket | None], OptionValue]
+    set: Callable[[Ground, int, OwnSocket | None, OptionValue], None] | None = None
 
 
 def _encode_number(value: OptionValue) -> bytes:

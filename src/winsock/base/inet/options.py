@@ -10,25 +10,25 @@ import errno
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from winsock.abi import options
 from winsock.abi.constants import (
     AF_INET,
-    AF_INET6,
-    IP_DONTFRAGMENT,
-    IP_HDRINCL,
-    IP_MTU_DISCOVER,
-    IP_MULTICAST_IF,
-    IP_TOS,
+    IP_PKTINFO,
+    IP_RECVTOS,
+    IP_RECVTTL,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPPROTO_TCP,
     IPPROTO_UDP,
-    IPV6_MTU_DISCOVER,
-    IPV6_USER_MTU,
-    IPV6_V6ONLY,
+    IPV6_HOPLIMIT,
+    IPV6_MULTICAST_HOPS,
+    IPV6_MULTICAST_IF,
+    IPV6_MULTICAST_LOOP,
+    IPV6_PKTINFO,
+    IPV6_RECVTCLASS,
     PVD_CONFIG,
     SO_CONNECT_TIME,
     SO_DEBUG,
@@ -38,6 +38,7 @@ from winsock.abi.constants import (
     SO_EXCLUSIVEADDRUSE,
     SO_GROUP_ID,
     SO_GROUP_PRIORITY,
+    SO_KEEPALIVE,
     SO_LINGER,
     SO_MAX_MSG_SIZE,
     SO_OOBINLINE,
@@ -46,14 +47,16 @@ from winsock.abi.constants import (
     SO_REUSEADDR,
     SOL_SOCKET,
     TCP_MAXRT,
+    UDP_NOCHECKSUM,
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.option_values import CODECS, is_index
+from winsock.base.inet.option_values import CODECS, Emulated
+from winsock.base.inet.options_of_ip import EMULATED_OF_IP
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import BROKEN, is_bound
+from winsock.base.inet.sockets import BROKEN
 from winsock.base.inet.waiting import has_ended
 from winsock.core.option_numbers import linger, number
 from winsock.spi import calling
@@ -64,13 +67,19 @@ _LEVELS = frozenset(row.level for row in options.ROWS)
 _NUMBERS = ("int", "dword", "error", "timeval_ms", "seconds_ms", "limit_ms", "ifindex_be")
 _GROUPS = ("ip_mreq", "ip_mreq_source", "ipv6_mreq", "group_req", "group_source_req")
 _NOT_CONNECTED = 0xFFFFFFFF
-_STREAMS_ONLY = ((SOL_SOCKET, SO_LINGER), (SOL_SOCKET, SO_DONTLINGER), (SOL_SOCKET, SO_OOBINLINE))
-_DONT, _WANT, _DO, _PROBE = range(4)  # the kernel's IP_PMTUDISC_*
-_HOST_DISCOVER = {1: _DO, 2: _DONT, 3: _PROBE}  # Windows' IP_PMTUDISC_*; 0 is "not set"
-_WINDOWS_DISCOVER = {host: windows for windows, host in _HOST_DISCOVER.items()}
-_HOST_IP_MTU_DISCOVER = 10
-_HOST_IPV6_MTU_DISCOVER = 23
-_HOST_IPV6_MTU = 24
+_STREAMS_ONLY = {
+    (SOL_SOCKET, SO_LINGER),
+    (SOL_SOCKET, SO_DONTLINGER),
+    (SOL_SOCKET, SO_OOBINLINE),
+    (SOL_SOCKET, SO_KEEPALIVE),
+}
+_MESSAGES_ONLY = {
+    (IPPROTO_UDP, UDP_NOCHECKSUM),
+    *((IPPROTO_IP, optname) for optname in (IP_PKTINFO, IP_RECVTTL, IP_RECVTOS)),
+    *((IPPROTO_IPV6, optname) for optname in (IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_RECVTCLASS)),
+    *((IPPROTO_IPV6, optname) for optname in (IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP)),
+}
+_IPV4_ONLY = {(IPPROTO_UDP, UDP_NOCHECKSUM)}
 _HOST_TCP_USER_TIMEOUT = 18
 _HOST_SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", 15)
 
@@ -120,7 +129,7 @@ class Options(Ground):
     def find_option(self, level: int, optname: int, adopted: bool = False) -> options.Option:
         """The row of an option that this kind of sockets may have; raises WSAEINVAL, WSAENOPROTOOPT.
 
-        `adopted`: what Windows has for streams only and the kernel for all is for all.
+        `adopted`: what Windows has for some only and the kernel for all is for all.
         """
         row = options.find(level, optname)
         if row is None:
@@ -129,9 +138,15 @@ class Options(Ground):
             raise WinsockError(WSAENOPROTOOPT, f"optname: {optname:#x} is no option of level {level:#x}")
         if level not in self.option_levels and row.host != "refused":
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
-        if self.datagrams and not adopted and (level, row.optname) in _STREAMS_ONLY:
+        if not adopted and not self._may_have((level, row.optname)):
             raise WinsockError(WSAENOPROTOOPT, f"optname: {row.name} means nothing to {self.info.szProtocol}")
         return row
+
+    def _may_have(self, option: tuple[int, int]) -> bool:
+        """Whether Windows has an option for sockets of this kind."""
+        if option in (_STREAMS_ONLY if self.datagrams else _MESSAGES_ONLY):
+            return False
+        return option not in _IPV4_ONLY or self.info.iAddressFamily == AF_INET
 
     def _get_host(self, s: int, row: options.Option) -> OptionValue:
         codec = CODECS[row.type]
@@ -181,22 +196,22 @@ def _host_numbers(row: options.Option) -> tuple[int, int]:
 # Emulated options: what each reads and sets.
 
 
-def _get_debug(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_debug(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return int(record.debug) if record is not None else 0
 
 
-def _set_debug(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_debug(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     if record is not None:
         record.debug = bool(number(value))
 
 
-def _get_reuse(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_reuse(provider: Ground, s: int, record: OwnSocket | None) -> int:
     if record is not None:
         return int(record.reuse)
     return int(any(raw.getsockopt(s, socket.SOL_SOCKET, _HOST_SO_REUSEPORT, 4)))
 
 
-def _set_reuse(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_reuse(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     if record is None:
         raw.setsockopt(s, socket.SOL_SOCKET, _HOST_SO_REUSEPORT, CODECS["bool"].encode(value))
         return
@@ -205,11 +220,11 @@ def _set_reuse(provider: Options, s: int, record: OwnSocket | None, value: Optio
     record.reuse = bool(number(value))
 
 
-def _get_exclusive(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_exclusive(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return int(record.exclusive) if record is not None else 0
 
 
-def _set_exclusive(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_exclusive(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     if record is None:
         raise WinsockError(WSAENOPROTOOPT, "optname: SO_EXCLUSIVEADDRUSE is for sockets of this process's own")
     if record.reuse and number(value):
@@ -217,23 +232,23 @@ def _set_exclusive(provider: Options, s: int, record: OwnSocket | None, value: O
     record.exclusive = bool(number(value))
 
 
-def _get_dont_route(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_dont_route(provider: Ground, s: int, record: OwnSocket | None) -> int:
     _require_ipv4(provider)
     return int(record.dont_route) if record is not None else 0
 
 
-def _set_dont_route(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_dont_route(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     _require_ipv4(provider)
     if record is not None:
         record.dont_route = bool(number(value))
 
 
-def _require_ipv4(provider: Options) -> None:
+def _require_ipv4(provider: Ground) -> None:
     if provider.info.iAddressFamily != AF_INET:
         raise WinsockError(WSAENOPROTOOPT, "optname: SO_DONTROUTE is for IPv4 only")
 
 
-def _get_linger(provider: Options, s: int, record: OwnSocket | None) -> Linger:
+def _get_linger(provider: Ground, s: int, record: OwnSocket | None) -> Linger:
     value = CODECS["linger"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_LINGER, CODECS["linger"].size))
     assert isinstance(value, Linger)
     if record is None or value.onoff:
@@ -241,22 +256,22 @@ def _get_linger(provider: Options, s: int, record: OwnSocket | None) -> Linger:
     return Linger(0, record.linger_seconds)  # the kernel forgets the seconds of a linger that is off
 
 
-def _set_linger(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_linger(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_LINGER, CODECS["linger"].encode(value))
     if record is not None:
         record.linger_seconds = linger(value).seconds
 
 
-def _get_dont_linger(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_dont_linger(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return int(not _get_linger(provider, s, record).onoff)
 
 
-def _set_dont_linger(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_dont_linger(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     seconds = _get_linger(provider, s, record).seconds
     _set_linger(provider, s, record, Linger(int(not number(value)), seconds))
 
 
-def _get_error(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+def _get_error(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
     code = CODECS["error"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_ERROR, 4))
     assert isinstance(code, ErrorCode)
     if record is not None and code and record.phase == own.CONNECTING and has_ended(record):
@@ -267,12 +282,12 @@ def _get_error(provider: Options, s: int, record: OwnSocket | None) -> OptionVal
     return code
 
 
-def _set_error(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_error(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     assert record is not None
     record.error = number(value)
 
 
-def _set_oob_inline(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_oob_inline(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_OOBINLINE, CODECS["bool"].encode(value))
     assert record is not None
     from winsock.base.inet import urgent
@@ -280,168 +295,65 @@ def _set_oob_inline(provider: Options, s: int, record: OwnSocket | None, value: 
     urgent.keep_in_line(record, bool(number(value)))
 
 
-def _get_oob_inline(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_oob_inline(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return int(any(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_OOBINLINE, 4)))
 
 
-def _get_connect_time(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_connect_time(provider: Ground, s: int, record: OwnSocket | None) -> int:
     if record is None or not record.stream or record.connect_time is None or record.phase != own.CONNECTED:
         return _NOT_CONNECTED
     return int(time.monotonic() - record.connect_time)
 
 
-def _get_group(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_group(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return 0 if record is None or record.group is None else record.group.id
 
 
-def _get_group_priority(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_group_priority(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return 0 if record is None else record.group_priority
 
 
-def _set_group_priority(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_group_priority(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     priority = number(value)
     if record is not None:
         record.group_priority = priority  # a hint, which the host has no use for
 
 
-def _get_message_size(provider: Options, s: int, record: OwnSocket | None) -> int:
+def _get_message_size(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return provider.info.dwMessageSize
 
 
-def _get_protocol_info(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+def _get_protocol_info(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
     # Typed as a tuple of ints, which a description is not: it is a tuple all the same, and the row says which.
     info: Any = provider.info
     return info  # type: ignore[no-any-return]
 
 
-def _get_configuration(provider: Options, s: int, record: OwnSocket | None) -> bytes:
+def _get_configuration(provider: Ground, s: int, record: OwnSocket | None) -> bytes:
     return b""
 
 
-def _set_configuration(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_configuration(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     raise WinsockError(WSAENOPROTOOPT, "optname: PVD_CONFIG has nothing to configure")
 
 
-def _get_max_retransmit(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
+def _get_max_retransmit(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
     _require_tcp(provider)
     return CODECS["seconds_ms"].decode(raw.getsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, 4))
 
 
-def _set_max_retransmit(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+def _set_max_retransmit(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     _require_tcp(provider)
     raw.setsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, CODECS["seconds_ms"].encode(value))
 
 
-def _require_tcp(provider: Options) -> None:
+def _require_tcp(provider: Ground) -> None:
     if provider.datagrams:
         raise WinsockError(WSAENOPROTOOPT, "optname: TCP_MAXRT is for TCP only")
 
 
-def _discover(provider: Options) -> tuple[int, int]:
-    if provider.info.iAddressFamily == AF_INET6:
-        return IPPROTO_IPV6, _HOST_IPV6_MTU_DISCOVER
-    return IPPROTO_IP, _HOST_IP_MTU_DISCOVER
-
-
-def _get_multicast_interface(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
-    if record is not None and record.multicast_index:
-        return record.multicast_index
-    return raw.getsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, 4)
-
-
-def _set_multicast_interface(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    data = CODECS["in_addr"].encode(value)
-    raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, data)
-    if record is not None:  # the kernel tells addresses only
-        record.multicast_index = value[:4] if isinstance(value, bytes) and is_index(value[:4]) else b""
-
-
-def _get_discover(provider: Options, s: int, record: OwnSocket | None) -> int:
-    host = CODECS["int"].decode(raw.getsockopt(s, *_discover(provider), 4))
-    assert isinstance(host, int)
-    return _WINDOWS_DISCOVER.get(host, 0)
-
-
-def _set_discover(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    host = _HOST_DISCOVER.get(number(value))
-    if host is None:
-        raise WinsockError(WSAEINVAL, f"optval: {value!r} is none of IP_PMTUDISC_DO (1), DONT (2), PROBE (3)")
-    raw.setsockopt(s, *_discover(provider), CODECS["int"].encode(host))
-
-
-def _get_dont_fragment(provider: Options, s: int, record: OwnSocket | None) -> int:
-    return int(_get_discover(provider, s, record) == _WINDOWS_DISCOVER[_DO])
-
-
-def _set_dont_fragment(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    _set_discover(provider, s, record, _WINDOWS_DISCOVER[_DO if number(value) else _DONT])
-
-
-def _get_header(provider: Options, s: int, record: OwnSocket | None) -> int:
-    _require_raw(record)
-    return int(any(raw.getsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, 4)))
-
-
-def _set_header(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    _require_raw(record)
-    raw.setsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, CODECS["bool"].encode(value))
-
-
-def _require_raw(record: OwnSocket | None) -> None:
-    if record is None or record.raw_protocol is None:
-        raise WinsockError(WSAEINVAL, "optname: IP_HDRINCL is for raw sockets")
-
-
-def _get_type_of_service(provider: Options, s: int, record: OwnSocket | None) -> OptionValue:
-    return CODECS["dword"].decode(raw.getsockopt(s, IPPROTO_IP, socket.IP_TOS, 4))
-
-
-def _set_type_of_service(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    if not 0 <= number(value) <= 0xFF:
-        raise WinsockError(WSAEINVAL, f"optval: {value!r} is no type of service, which has 8 bits")
-    raw.setsockopt(s, IPPROTO_IP, socket.IP_TOS, CODECS["dword"].encode(value))
-
-
-def _get_v6_only(provider: Options, s: int, record: OwnSocket | None) -> int:
-    if provider.info.iAddressFamily == AF_INET:
-        return 1  # Windows answers so on a socket of IPv4 too
-    return int(any(raw.getsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 4)))
-
-
-def _set_v6_only(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    assert record is not None
-    if is_bound(record):
-        raise WinsockError(WSAEINVAL, "s: IPV6_V6ONLY must be set before bind")
-    data = CODECS["bool"].encode(value)
-    if provider.info.iAddressFamily == AF_INET6:
-        raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, data)
-
-
-def _get_user_mtu(provider: Options, s: int, record: OwnSocket | None) -> int:
-    _require_ipv6(provider)
-    return 0 if record is None else record.user_mtu
-
-
-def _set_user_mtu(provider: Options, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    _require_ipv6(provider)
-    raw.setsockopt(s, IPPROTO_IPV6, _HOST_IPV6_MTU, CODECS["dword"].encode(value))
-    if record is not None:
-        record.user_mtu = number(value) & 0xFFFFFFFF
-
-
-def _require_ipv6(provider: Options) -> None:
-    if provider.info.iAddressFamily != AF_INET6:
-        raise WinsockError(WSAENOPROTOOPT, "optname: IPV6_USER_MTU is for IPv6 only")
-
-
-class Emulated(NamedTuple):
-    """What an emulated option reads and sets."""
-
-    get: Callable[[Options, int, OwnSocket | None], OptionValue]
-    set: Callable[[Options, int, OwnSocket | None, OptionValue], None] | None = None
-
-
 EMULATED: dict[tuple[int, int], Emulated] = {
+    **EMULATED_OF_IP,
     (SOL_SOCKET, SO_DEBUG): Emulated(_get_debug, _set_debug),
     (SOL_SOCKET, SO_REUSEADDR): Emulated(_get_reuse, _set_reuse),
     (SOL_SOCKET, SO_EXCLUSIVEADDRUSE): Emulated(_get_exclusive, _set_exclusive),
@@ -455,18 +367,10 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_CONNECT_TIME): Emulated(_get_connect_time),
     (SOL_SOCKET, PVD_CONFIG): Emulated(_get_configuration, _set_configuration),
     (IPPROTO_TCP, TCP_MAXRT): Emulated(_get_max_retransmit, _set_max_retransmit),
-    (IPPROTO_IP, IP_DONTFRAGMENT): Emulated(_get_dont_fragment, _set_dont_fragment),
-    (IPPROTO_IP, IP_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
-    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
-    (IPPROTO_IPV6, IPV6_USER_MTU): Emulated(_get_user_mtu, _set_user_mtu),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     (SOL_SOCKET, SO_LINGER): Emulated(_get_linger, _set_linger),
     (SOL_SOCKET, SO_ERROR): Emulated(_get_error, _set_error),
     (SOL_SOCKET, SO_OOBINLINE): Emulated(_get_oob_inline, _set_oob_inline),
-    (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
-    (IPPROTO_IP, IP_MULTICAST_IF): Emulated(_get_multicast_interface, _set_multicast_interface),
-    (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
-    (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),
 }
 """(level, option) -> what it reads and sets; without a second function it cannot be set."""
 

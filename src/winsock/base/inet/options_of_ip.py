@@ -1,0 +1,145 @@
+"""The emulated options of IPv4 and IPv6: what each reads and sets, where the kernel's own option does not do."""
+
+from __future__ import annotations
+
+import socket
+
+from winsock.abi.constants import (
+    AF_INET,
+    AF_INET6,
+    IP_DONTFRAGMENT,
+    IP_HDRINCL,
+    IP_MTU_DISCOVER,
+    IP_MULTICAST_IF,
+    IP_TOS,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPV6_MTU_DISCOVER,
+    IPV6_USER_MTU,
+    IPV6_V6ONLY,
+)
+from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WinsockError
+from winsock.base.inet import raw
+from winsock.base.inet.ground import Ground
+from winsock.base.inet.option_values import CODECS, Emulated, is_index
+from winsock.base.inet.own import OwnSocket
+from winsock.base.inet.sockets import is_bound
+from winsock.core.option_numbers import number
+from winsock.spi.provider import OptionValue
+
+_DONT, _WANT, _DO, _PROBE = range(4)  # the kernel's IP_PMTUDISC_*
+_HOST_DISCOVER = {1: _DO, 2: _DONT, 3: _PROBE}  # Windows' IP_PMTUDISC_*; 0 is "not set"
+_WINDOWS_DISCOVER = {host: windows for windows, host in _HOST_DISCOVER.items()}
+_HOST_IP_MTU_DISCOVER = 10
+_HOST_IPV6_MTU_DISCOVER = 23
+_HOST_IPV6_MTU = 24
+
+
+def _discover(provider: Ground) -> tuple[int, int]:
+    if provider.info.iAddressFamily == AF_INET6:
+        return IPPROTO_IPV6, _HOST_IPV6_MTU_DISCOVER
+    return IPPROTO_IP, _HOST_IP_MTU_DISCOVER
+
+
+def _get_multicast_interface(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
+    if record is not None and record.multicast_index:
+        return record.multicast_index
+    return raw.getsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, 4)
+
+
+def _set_multicast_interface(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    data = CODECS["in_addr"].encode(value)
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, data)
+    if record is not None:  # the kernel tells addresses only
+        record.multicast_index = value[:4] if isinstance(value, bytes) and is_index(value[:4]) else b""
+
+
+def _get_discover(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    host = CODECS["int"].decode(raw.getsockopt(s, *_discover(provider), 4))
+    assert isinstance(host, int)
+    return _WINDOWS_DISCOVER.get(host, 0)
+
+
+def _set_discover(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    host = _HOST_DISCOVER.get(number(value))
+    if host is None:
+        raise WinsockError(WSAEINVAL, f"optval: {value!r} is none of IP_PMTUDISC_DO (1), DONT (2), PROBE (3)")
+    raw.setsockopt(s, *_discover(provider), CODECS["int"].encode(host))
+
+
+def _get_dont_fragment(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return int(_get_discover(provider, s, record) == _WINDOWS_DISCOVER[_DO])
+
+
+def _set_dont_fragment(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _set_discover(provider, s, record, _WINDOWS_DISCOVER[_DO if number(value) else _DONT])
+
+
+def _get_header(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    _require_raw(record)
+    return int(any(raw.getsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, 4)))
+
+
+def _set_header(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _require_raw(record)
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_HDRINCL, CODECS["bool"].encode(value))
+
+
+def _require_raw(record: OwnSocket | None) -> None:
+    if record is None or record.raw_protocol is None:
+        raise WinsockError(WSAEINVAL, "optname: IP_HDRINCL is for raw sockets")
+
+
+def _get_type_of_service(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
+    return CODECS["dword"].decode(raw.getsockopt(s, IPPROTO_IP, socket.IP_TOS, 4))
+
+
+def _set_type_of_service(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    if not 0 <= number(value) <= 0xFF:
+        raise WinsockError(WSAEINVAL, f"optval: {value!r} is no type of service, which has 8 bits")
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_TOS, CODECS["dword"].encode(value))
+
+
+def _get_v6_only(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    if provider.info.iAddressFamily == AF_INET:
+        return 1  # Windows answers so on a socket of IPv4 too
+    return int(any(raw.getsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 4)))
+
+
+def _set_v6_only(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    assert record is not None
+    if is_bound(record):
+        raise WinsockError(WSAEINVAL, "s: IPV6_V6ONLY must be set before bind")
+    data = CODECS["bool"].encode(value)
+    if provider.info.iAddressFamily == AF_INET6:
+        raw.setsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, data)
+
+
+def _get_user_mtu(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    _require_ipv6(provider)
+    return 0 if record is None else record.user_mtu
+
+
+def _set_user_mtu(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _require_ipv6(provider)
+    raw.setsockopt(s, IPPROTO_IPV6, _HOST_IPV6_MTU, CODECS["dword"].encode(value))
+    if record is not None:
+        record.user_mtu = number(value) & 0xFFFFFFFF
+
+
+def _require_ipv6(provider: Ground) -> None:
+    if provider.info.iAddressFamily != AF_INET6:
+        raise WinsockError(WSAENOPROTOOPT, "optname: IPV6_USER_MTU is for IPv6 only")
+
+
+EMULATED_OF_IP: dict[tuple[int, int], Emulated] = {
+    (IPPROTO_IP, IP_DONTFRAGMENT): Emulated(_get_dont_fragment, _set_dont_fragment),
+    (IPPROTO_IP, IP_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
+    (IPPROTO_IPV6, IPV6_USER_MTU): Emulated(_get_user_mtu, _set_user_mtu),
+    # The host's own, but Windows answers otherwise in a corner; for sockets of our own
+    (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
+    (IPPROTO_IP, IP_MULTICAST_IF): Emulated(_get_multicast_interface, _set_multicast_interface),
+    (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
+    (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),
+}
