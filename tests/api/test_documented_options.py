@@ -18,6 +18,8 @@ from winsock.abi.constants import (
     IP_PKTINFO,
     IP_RECVTOS,
     IP_RECVTTL,
+    IP_UNICAST_IF,
+    IP_UNSPECIFIED_USER_MTU,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPPROTO_UDP,
@@ -27,6 +29,7 @@ from winsock.abi.constants import (
     IPV6_MULTICAST_LOOP,
     IPV6_PKTINFO,
     IPV6_RECVTCLASS,
+    IPV6_USER_MTU,
     SO_KEEPALIVE,
     SO_RCVLOWAT,
     SO_SNDLOWAT,
@@ -37,7 +40,7 @@ from winsock.abi.constants import (
     UDP_NOCHECKSUM,
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT
-from winsock.api import options, sockets, transfer
+from winsock.api import byteorder, options, sockets, transfer
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -119,3 +122,23 @@ def test_datagrams_of_ipv6_always_have_a_checksum(world: World) -> None:
     if not has_ipv6():
         pytest.skip("this host has no IPv6 on loopback")
     refuses(sockets.socket(AF_INET6, SOCK_DGRAM, 0), IPPROTO_UDP, UDP_NOCHECKSUM)
+
+
+def test_the_users_mtu_is_not_bounded_until_it_is_set(world: World) -> None:
+    if not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    s = sockets.socket(AF_INET6, SOCK_DGRAM, 0)
+    for bound in (IP_UNSPECIFIED_USER_MTU, 1400, IP_UNSPECIFIED_USER_MTU):
+        if bound != options.getsockopt(s, IPPROTO_IPV6, IPV6_USER_MTU):
+            options.setsockopt(s, IPPROTO_IPV6, IPV6_USER_MTU, bound)
+        assert options.getsockopt(s, IPPROTO_IPV6, IPV6_USER_MTU) == bound
+
+
+def test_the_interface_to_send_from_is_set_in_network_order_and_told_in_host_order(world: World) -> None:
+    s = world.datagram()
+    index = host.if_nametoindex("lo")
+    assert options.getsockopt(s, IPPROTO_IP, IP_UNICAST_IF) == 0
+    options.setsockopt(s, IPPROTO_IP, IP_UNICAST_IF, byteorder.htonl(index))
+    assert options.getsockopt(s, IPPROTO_IP, IP_UNICAST_IF) == index
+    options.setsockopt(s, IPPROTO_IP, IP_UNICAST_IF, 0)
+    assert options.getsockopt(s, IPPROTO_IP, IP_UNICAST_IF) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 from winsock.abi.constants import (
     AF_INET,
@@ -12,6 +13,8 @@ from winsock.abi.constants import (
     IP_MTU_DISCOVER,
     IP_MULTICAST_IF,
     IP_TOS,
+    IP_UNICAST_IF,
+    IP_UNSPECIFIED_USER_MTU,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPV6_MTU_DISCOVER,
@@ -33,6 +36,8 @@ _WINDOWS_DISCOVER = {host: windows for windows, host in _HOST_DISCOVER.items()}
 _HOST_IP_MTU_DISCOVER = 10
 _HOST_IPV6_MTU_DISCOVER = 23
 _HOST_IPV6_MTU = 24
+_HOST_IP_UNICAST_IF = 50
+_INDEX = struct.Struct("!I")
 
 
 def _discover(provider: Ground) -> tuple[int, int]:
@@ -52,6 +57,14 @@ def _set_multicast_interface(provider: Ground, s: int, record: OwnSocket | None,
     raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, data)
     if record is not None:  # the kernel tells addresses only
         record.multicast_index = value[:4] if isinstance(value, bytes) and is_index(value[:4]) else b""
+
+
+def _get_unicast_interface(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return _INDEX.unpack(raw.getsockopt(s, IPPROTO_IP, _HOST_IP_UNICAST_IF, _INDEX.size))[0]  # type: ignore[no-any-return]
+
+
+def _set_unicast_interface(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    raw.setsockopt(s, IPPROTO_IP, _HOST_IP_UNICAST_IF, CODECS["dword"].encode(value))
 
 
 def _get_discover(provider: Ground, s: int, record: OwnSocket | None) -> int:
@@ -117,14 +130,16 @@ def _set_v6_only(provider: Ground, s: int, record: OwnSocket | None, value: Opti
 
 def _get_user_mtu(provider: Ground, s: int, record: OwnSocket | None) -> int:
     _require_ipv6(provider)
-    return 0 if record is None else record.user_mtu
+    return IP_UNSPECIFIED_USER_MTU if record is None else record.user_mtu
 
 
 def _set_user_mtu(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     _require_ipv6(provider)
-    raw.setsockopt(s, IPPROTO_IPV6, _HOST_IPV6_MTU, CODECS["dword"].encode(value))
+    bound = number(value) & 0xFFFFFFFF
+    host = 0 if bound == IP_UNSPECIFIED_USER_MTU else bound
+    raw.setsockopt(s, IPPROTO_IPV6, _HOST_IPV6_MTU, CODECS["dword"].encode(host))
     if record is not None:
-        record.user_mtu = number(value) & 0xFFFFFFFF
+        record.user_mtu = bound
 
 
 def _require_ipv6(provider: Ground) -> None:
@@ -140,6 +155,7 @@ EMULATED_OF_IP: dict[tuple[int, int], Emulated] = {
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
     (IPPROTO_IP, IP_MULTICAST_IF): Emulated(_get_multicast_interface, _set_multicast_interface),
+    (IPPROTO_IP, IP_UNICAST_IF): Emulated(_get_unicast_interface, _set_unicast_interface),
     (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
     (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),
 }

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from winsock.abi.constants import SOCK_STREAM
+from winsock.abi.constants import IP_UNSPECIFIED_USER_MTU, SOCK_STREAM
 from winsock.abi.errors import WSAENOTCONN
 from winsock.base.inet.addresses import host_family
 
@@ -76,7 +76,7 @@ class OwnSocket(_HostObject):
     debug: bool = False
     dont_route: bool = False
     linger_seconds: int = 0
-    user_mtu: int = 0
+    user_mtu: int = IP_UNSPECIFIED_USER_MTU
     multicast_index: bytes = b""
     """IP_MULTICAST_IF, where it is an index."""
     error: int | None = None
