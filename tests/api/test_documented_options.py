@@ -7,6 +7,8 @@ options", "IPPROTO_UDP socket options" and the pages of single options.
 from __future__ import annotations
 
 import socket as host
+import struct
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,7 @@ from winsock.abi.constants import (
     IP_UNSPECIFIED_USER_MTU,
     IPPROTO_IP,
     IPPROTO_IPV6,
+    IPPROTO_TCP,
     IPPROTO_UDP,
     IPV6_HOPLIMIT,
     IPV6_MULTICAST_HOPS,
@@ -30,13 +33,19 @@ from winsock.abi.constants import (
     IPV6_PKTINFO,
     IPV6_RECVTCLASS,
     IPV6_USER_MTU,
+    SIO_KEEPALIVE_VALS,
     SO_KEEPALIVE,
+    SO_RCVBUF,
     SO_RCVLOWAT,
+    SO_SNDBUF,
     SO_SNDLOWAT,
     SO_USELOOPBACK,
     SOCK_DGRAM,
     SOCK_STREAM,
     SOL_SOCKET,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
     UDP_NOCHECKSUM,
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT
@@ -142,3 +151,50 @@ def test_the_interface_to_send_from_is_set_in_network_order_and_told_in_host_ord
     assert options.getsockopt(s, IPPROTO_IP, IP_UNICAST_IF) == index
     options.setsockopt(s, IPPROTO_IP, IP_UNICAST_IF, 0)
     assert options.getsockopt(s, IPPROTO_IP, IP_UNICAST_IF) == 0
+
+
+@pytest.mark.parametrize("optname", [SO_SNDBUF, SO_RCVBUF])
+def test_a_buffer_is_as_large_as_it_was_made(world: World, optname: int) -> None:
+    s = world.stream()
+    for size in (8192, 20_000, 1, 0):
+        options.setsockopt(s, SOL_SOCKET, optname, size)
+        assert options.getsockopt(s, SOL_SOCKET, optname) == size
+
+
+def test_a_buffer_that_is_bounded_says_so(world: World) -> None:
+    s = world.datagram()
+    most = int(Path("/proc/sys/net/core/rmem_max").read_text())
+    options.setsockopt(s, SOL_SOCKET, SO_RCVBUF, most + 1)
+    assert options.getsockopt(s, SOL_SOCKET, SO_RCVBUF) == most
+
+
+@pytest.mark.parametrize(
+    ("optname", "longest"), [(TCP_KEEPIDLE, 0xFFFFFFFF), (TCP_KEEPINTVL, 0xFFFFFFFF), (TCP_KEEPCNT, 255)]
+)
+def test_keep_alive_may_take_longer_than_the_kernel_would_let_it(world: World, optname: int, longest: int) -> None:
+    s = world.stream()
+    for value in (5, longest, 7):
+        options.setsockopt(s, IPPROTO_TCP, optname, value)
+        assert options.getsockopt(s, IPPROTO_TCP, optname) == value
+
+
+def test_more_probes_than_255_are_illegal(world: World) -> None:
+    with refused(WSAEINVAL):
+        options.setsockopt(world.stream(), IPPROTO_TCP, TCP_KEEPCNT, 256)
+
+
+def test_another_way_to_set_keep_alive_counts(world: World) -> None:
+    s = world.stream()
+    options.setsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE, 100_000)
+    options.WSAIoctl(s, SIO_KEEPALIVE_VALS, struct.pack("<3I", 1, 60_000, 1000))
+    assert options.getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE) == 60
+
+
+def test_an_accepted_socket_has_what_was_set_on_its_listener(world: World) -> None:
+    listener, name = world.listener()
+    options.setsockopt(listener, SOL_SOCKET, SO_RCVBUF, 1000)
+    options.setsockopt(listener, IPPROTO_TCP, TCP_KEEPCNT, 200)
+    sockets.connect(world.stream(), name)
+    accepted, _ = sockets.accept(listener)
+    assert options.getsockopt(accepted, SOL_SOCKET, SO_RCVBUF) == 1000
+    assert options.getsockopt(accepted, IPPROTO_TCP, TCP_KEEPCNT) == 200

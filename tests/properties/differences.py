@@ -199,9 +199,9 @@ INSTEAD = (
         Failure(WSAECONNRESET),
     ),
     Instead(
-        "SO-10: datagrams do not linger",
+        "SO-10, SO_KEEPALIVE: datagrams do not linger, and have nothing to keep alive",
         ("get_option", "set_option"),
-        lambda s, step: not s.is_stream and _option(step) == "SO_LINGER",
+        lambda s, step: not s.is_stream and _option(step) in ("SO_LINGER", "SO_KEEPALIVE"),
         Failure(WSAENOPROTOOPT),
     ),
     Instead(

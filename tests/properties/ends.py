@@ -365,13 +365,18 @@ def _milliseconds(data: bytes, layout: struct.Struct) -> int:
     return int(seconds * 1000 + microseconds // 1000)
 
 
+def _half(data: bytes, layout: struct.Struct) -> int:
+    """The kernel tells the double of what was set."""
+    return int(layout.unpack(data)[0] // 2)
+
+
 _TIMEVAL = struct.Struct("@ll")
 _ON = (0, 1)
 OPTIONS = (
     Option("SO_KEEPALIVE", (c.SOL_SOCKET, c.SO_KEEPALIVE), (host.SOL_SOCKET, host.SO_KEEPALIVE), _ON),
     Option("SO_BROADCAST", (c.SOL_SOCKET, c.SO_BROADCAST), (host.SOL_SOCKET, host.SO_BROADCAST), _ON),
-    Option("SO_RCVBUF", (c.SOL_SOCKET, c.SO_RCVBUF), (host.SOL_SOCKET, host.SO_RCVBUF), (ROOM, 2 * ROOM)),
-    Option("SO_SNDBUF", (c.SOL_SOCKET, c.SO_SNDBUF), (host.SOL_SOCKET, host.SO_SNDBUF), (ROOM, 2 * ROOM)),
+    Option("SO_RCVBUF", (c.SOL_SOCKET, c.SO_RCVBUF), (host.SOL_SOCKET, host.SO_RCVBUF), (ROOM, 2 * ROOM), decode=_half),
+    Option("SO_SNDBUF", (c.SOL_SOCKET, c.SO_SNDBUF), (host.SOL_SOCKET, host.SO_SNDBUF), (ROOM, 2 * ROOM), decode=_half),
     Option("SO_TYPE", (c.SOL_SOCKET, c.SO_TYPE), (host.SOL_SOCKET, host.SO_TYPE), ()),
     Option("SO_ACCEPTCONN", (c.SOL_SOCKET, c.SO_ACCEPTCONN), (host.SOL_SOCKET, host.SO_ACCEPTCONN), ()),
     Option(

@@ -115,6 +115,7 @@ def _of_no_windows(name: str, type: str) -> Option:
 
 RELAY = True
 
+_DOUBLED = "Linux doubles what is set, which only its own programs are told; net.core.wmem_max and rmem_max bound it"
 _NO_CONNECT_DATA = "no protocol here carries data with a connect or disconnect"
 _NO_INTERFACE_LISTS = "lists of interfaces for broadcast and multicast belong to Windows' stack"
 _NO_ROUTING_HEADER = "routing headers are obsolete"
@@ -134,8 +135,8 @@ ROWS: tuple[Option, ...] = (
     _host(SOL_SOCKET, "SO_LINGER", "linger", "rw", 1, 13, RELAY),
     _emulated(SOL_SOCKET, "SO_DONTLINGER", "bool", "rw", "SO_LINGER the other way round", relay=RELAY),
     _host(SOL_SOCKET, "SO_OOBINLINE", "bool", "rw", 1, 10, RELAY),
-    _host(SOL_SOCKET, "SO_SNDBUF", "int", "rw", 1, 7, RELAY, "Linux doubles what is set, and tells the double"),
-    _host(SOL_SOCKET, "SO_RCVBUF", "int", "rw", 1, 8, RELAY, "Linux doubles what is set, and tells the double"),
+    _host(SOL_SOCKET, "SO_SNDBUF", "int", "rw", 1, 7, RELAY, _DOUBLED),
+    _host(SOL_SOCKET, "SO_RCVBUF", "int", "rw", 1, 8, RELAY, _DOUBLED),
     _host(SOL_SOCKET, "SO_SNDTIMEO", "timeval_ms", "rw", 1, 21),
     _host(SOL_SOCKET, "SO_RCVTIMEO", "timeval_ms", "rw", 1, 20),
     _host(SOL_SOCKET, "SO_ERROR", "error", "rw", 1, 4, note="reading clears it; what is set is read once"),
@@ -185,9 +186,18 @@ ROWS: tuple[Option, ...] = (
     _refused(SOL_RFCOMM, "SO_BTH_MTU_MIN", _NO_FAMILY),
     # TCP
     _host(IPPROTO_TCP, "TCP_NODELAY", "bool", "rw", 6, 1, RELAY),
-    _host(IPPROTO_TCP, "TCP_KEEPIDLE", "dword", "rw", 6, 4, RELAY, "seconds; TCP_KEEPALIVE is its older name"),
-    _host(IPPROTO_TCP, "TCP_KEEPCNT", "dword", "rw", 6, 6, RELAY),
-    _host(IPPROTO_TCP, "TCP_KEEPINTVL", "dword", "rw", 6, 5, RELAY, "seconds"),
+    _host(
+        IPPROTO_TCP,
+        "TCP_KEEPIDLE",
+        "dword",
+        "rw",
+        6,
+        4,
+        RELAY,
+        "seconds; TCP_KEEPALIVE is its older name; Linux waits 32767 at most",
+    ),
+    _host(IPPROTO_TCP, "TCP_KEEPCNT", "dword", "rw", 6, 6, RELAY, "Linux probes 127 times at most, and 9 by default"),
+    _host(IPPROTO_TCP, "TCP_KEEPINTVL", "dword", "rw", 6, 5, RELAY, "seconds; Linux waits 75 by default, Windows 1"),
     _host(IPPROTO_TCP, "TCP_MAXSEG", "dword", "rw", 6, 2, RELAY),
     _host(IPPROTO_TCP, "TCP_MAXRTMS", "limit_ms", "rw", 6, 18, RELAY, "Linux' TCP_USER_TIMEOUT, in milliseconds"),
     _emulated(IPPROTO_TCP, "TCP_MAXRT", "seconds_ms", "rw", "TCP_MAXRTMS in whole seconds", relay=RELAY),

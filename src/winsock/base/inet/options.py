@@ -53,6 +53,7 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, 
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
+from winsock.base.inet.kept import KEPT
 from winsock.base.inet.option_values import CODECS, Emulated
 from winsock.base.inet.options_of_ip import EMULATED_OF_IP
 from winsock.base.inet.own import SOCKETS, OwnSocket
@@ -368,6 +369,7 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, PVD_CONFIG): Emulated(_get_configuration, _set_configuration),
     (IPPROTO_TCP, TCP_MAXRT): Emulated(_get_max_retransmit, _set_max_retransmit),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
+    **KEPT,
     (SOL_SOCKET, SO_LINGER): Emulated(_get_linger, _set_linger),
     (SOL_SOCKET, SO_ERROR): Emulated(_get_error, _set_error),
     (SOL_SOCKET, SO_OOBINLINE): Emulated(_get_oob_inline, _set_oob_inline),

@@ -77,6 +77,12 @@ class OwnSocket(_HostObject):
     dont_route: bool = False
     linger_seconds: int = 0
     user_mtu: int = IP_UNSPECIFIED_USER_MTU
+    send_room: int = -1
+    """What was set as SO_SNDBUF; -1: nothing. And so on (`winsock.base.inet.kept`)."""
+    receive_room: int = -1
+    keep_idle_s: int = -1
+    keep_interval_s: int = -1
+    keep_probes: int = -1
     multicast_index: bytes = b""
     """IP_MULTICAST_IF, where it is an index."""
     error: int | None = None
