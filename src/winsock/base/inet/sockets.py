@@ -27,7 +27,6 @@ from winsock.abi.errors import (
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
-    WSAEWOULDBLOCK,
     WinsockError,
     from_errno,
 )
@@ -199,14 +198,17 @@ class Sockets(Ground):
     def WSPCloseSocket(self, s: int) -> None:
         """Close the socket; threads that wait in a call on it come back with an error (lpwspclosesocket).
 
-        Raises WSAENOTSOCK; WSAEWOULDBLOCK for a non-blocking socket that is to linger, which stays open; WSAEINTR where
-        a signal cut lingering short, and what else the kernel has to tell: the number is free all the same.
+        It may wait for what is on its way, and then reset the connection (SO_LINGER). Raises WSAENOTSOCK;
+        WSAEWOULDBLOCK for a non-blocking socket that would have to wait, which stays open; WSAEINTR where a signal cut
+        lingering short, and what else the kernel has to tell: the number is free all the same.
         """
         if HOOKED:
             refuse_nested()
         record = SOCKETS.get(s)
-        if record is not None and record.linger_seconds and record.phase == own.CONNECTED and not record.blocking:
-            _refuse_to_linger(record)
+        if record is not None and record.linger_seconds and record.phase == own.CONNECTED:
+            from winsock.base.inet import lingering
+
+            lingering.before_close(record)
         record = SOCKETS.pop(s, None)
         if MARKING:
             MARKING.discard(s)
@@ -309,15 +311,6 @@ def _wake(record: OwnSocket) -> None:
     resets = record.phase == own.CONNECTED and record.stream and _resets_on_close(record)
     if not resets or host.connect(record.handle, host.NOBODY):
         raw.shutdown(record.handle, socket.SHUT_RDWR)
-
-
-def _refuse_to_linger(record: OwnSocket) -> None:
-    """Raises WSAEWOULDBLOCK where closing would have to wait, and must not: for data that the peer has not got yet."""
-    from winsock.host.queues import UNDELIVERED, ask_or_0
-
-    linger = raw.getsockopt(record.handle, socket.SOL_SOCKET, socket.SO_LINGER, len(host.RESET_ON_CLOSE))
-    if any(linger[:4]) and any(linger[4:]) and ask_or_0(record.handle, UNDELIVERED):
-        raise WinsockError(WSAEWOULDBLOCK, "s: data is on its way, and the socket lingers but does not block")
 
 
 def _resets_on_close(record: OwnSocket) -> bool:
