@@ -25,6 +25,7 @@ from winsock.api import options, sockets, transfer, waiting
 IPV4, IPV6 = 4, 6
 STREAM, DATAGRAM = c.SOCK_STREAM, c.SOCK_DGRAM
 ROOM = 100_000
+IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 11, 25, 0x2000  # of Linux
 _HOSTS = {
     IPV4: {"loopback": "127.0.0.1", "wildcard": "0.0.0.0", "foreign": "192.0.2.1", "broadcast": "255.255.255.255"},
     IPV6: {"loopback": "::1", "wildcard": "::", "foreign": "2001:db8::1", "broadcast": "ff02::1:2345"},
@@ -196,7 +197,20 @@ class Plain(Side):
         return self.try_(lambda: self.held[number].send(data))
 
     def send_to(self, number: int, data: bytes, where: Where) -> Outcome:
+        if self.as_windows and self.held[number].type == DATAGRAM:
+            self.hear(number)
         return self.try_(lambda: self.held[number].sendto(data, self.address(where)))
+
+    def hear(self, number: int) -> None:
+        """SIO_UDP_CONNRESET: Windows tells also of what was sent without a peer that nobody was there."""
+        self.held[number].setsockopt(host.IPPROTO_IP, IP_RECVERR, 1)
+        if self.held[number].family == host.AF_INET6:
+            self.held[number].setsockopt(host.IPPROTO_IPV6, IPV6_RECVERR, 1)
+
+    def take_errors(self, number: int) -> None:
+        """Take what was heard out of the kernel's queue, because of which the socket would look broken."""
+        while not isinstance(self.try_(lambda: self.held[number].recvmsg(0, 500, MSG_ERRQUEUE)), Failure):
+            pass
 
     def receive(self, number: int, size: int, peek: bool) -> Outcome:
         return self.try_(lambda: self._receive(number, size, peek)[:2])

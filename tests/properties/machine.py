@@ -191,6 +191,7 @@ class Calls(RuleBasedStateMachine):
         if self.has_differences and socket.kind == DATAGRAM:
             # Whoever asks how much can be read keeps the kernel's word of a datagram that found nobody for a receive
             socket.reset_pending |= self.plain.get_option(socket.number, SO_ERROR) == WSAECONNREFUSED
+            self.plain.take_errors(socket.number)
         expected = self.plain.state(socket.number)
         socket.is_bound = self.plain.port(socket.number) != 0
         if self.has_differences:

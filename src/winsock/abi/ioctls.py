@@ -116,7 +116,7 @@ ROWS: tuple[Ioctl, ...] = (
     _emulated("SIO_KEEPALIVE_VALS", "tcp_keepalive", "", "Linux counts in seconds: rounded up"),
     _emulated("SIO_UDP_CONNRESET", "BOOL", "", "sockets of our own"),
     _emulated("SIO_TCP_INFO", "DWORD", "TCP_INFO_v0", "version 0"),
-    _refused("SIO_UDP_NETRESET", "BOOL", "", "the kernel reports no time exceeded to a datagram socket"),
+    _emulated("SIO_UDP_NETRESET", "BOOL", "", "sockets of our own"),
     _emulated("SIO_LOOPBACK_FAST_PATH", "BOOL", "", "accepted for TCP; loopback has no slower path"),
     _refused("SIO_TCP_INITIAL_RTO", "TCP_INITIAL_RTO_PARAMETERS", "", _NO_TUNING),
     _refused("SIO_TCP_SET_ICW", "INT", "", _NO_TUNING),

@@ -321,7 +321,11 @@ def _deferred(listener: OwnSocket) -> tuple[OwnSocket, Sockaddr] | None:
 
 def _discard_queued(record: OwnSocket) -> None:
     """Datagrams that came for another peer, and what the kernel has to tell of those that were sent there."""
-    record.reset_pending = False
+    if record.hears_errors:
+        from winsock.base.inet import unreached
+
+        unreached.collect(record)
+    record.lost = 0
     record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     while raw.recvmsg(record.handle, (bytearray(1),), socket.MSG_DONTWAIT)[0] >= 0:
         pass

@@ -52,6 +52,7 @@ from winsock.abi.constants import (
     SIO_TCP_INFO,
     SIO_UCAST_IF,
     SIO_UDP_CONNRESET,
+    SIO_UDP_NETRESET,
     SIOCATMARK,
     SIOCGMSFILTER,
     SIOCSMSFILTER,
@@ -60,6 +61,7 @@ from winsock.abi.constants import (
     SOCK_STREAM,
 )
 from winsock.abi.errors import (
+    WSAECONNRESET,
     WSAEFAULT,
     WSAEINVAL,
     WSAENOPROTOOPT,
@@ -209,7 +211,7 @@ def _bytes_of_messages(record: OwnSocket) -> int:
                 if count >= 0:
                     total += count
                 else:  # that an earlier datagram found nobody is told once, and was for the next receive
-                    record.reset_pending = record.reports_resets
+                    record.lost = record.lost or (WSAECONNRESET if record.reports_resets else 0)
         finally:
             raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(-1))
     return total
@@ -264,7 +266,25 @@ def _report_resets(provider: Controls, s: int, data: bytes) -> bytes:
     if record is None:
         raise WinsockError(WSAEOPNOTSUPP, "code: SIO_UDP_CONNRESET is for sockets of this process's own")
     record.reports_resets = any(data[:4])
+    _hear_anew(record)
     return b""
+
+
+def _report_net_resets(provider: Controls, s: int, data: bytes) -> bytes:
+    record = SOCKETS.get(s)
+    if record is None:
+        raise WinsockError(WSAEOPNOTSUPP, "code: SIO_UDP_NETRESET is for sockets of this process's own")
+    record.reports_net_resets = any(data[:4])
+    _hear_anew(record)
+    return b""
+
+
+def _hear_anew(record: OwnSocket) -> None:
+    """What is told of datagrams is another: where the kernel says it already, it may have to be silent."""
+    if record.hears_errors:
+        from winsock.base.inet import unreached
+
+        unreached.hear(record)
 
 
 def _accept_silently(provider: Controls, s: int, data: bytes) -> bytes:
@@ -356,6 +376,7 @@ _ROWS: dict[int, Row] = {
     ),
     # Datagrams and groups
     SIO_UDP_CONNRESET: Row(_report_resets, 1, 0, _DATAGRAMS),
+    SIO_UDP_NETRESET: Row(_report_net_resets, 1, 0, _DATAGRAMS),
     SIO_MULTIPOINT_LOOPBACK: Row("multicast:loopback", 1, 0, _MESSAGES),
     SIO_MULTICAST_SCOPE: Row("multicast:scope", _DWORD.size, 0, _MESSAGES),
     SIO_INDEX_MCASTIF: Row("multicast:interface", _DWORD.size, 0, _MESSAGES),

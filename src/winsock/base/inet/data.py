@@ -25,6 +25,7 @@ from winsock.abi.constants import (
     XP1_EXPEDITED_DATA,
 )
 from winsock.abi.errors import (
+    WSAECONNRESET,
     WSAEDESTADDRREQ,
     WSAEINVAL,
     WSAEMSGSIZE,
@@ -177,6 +178,10 @@ class Data(Sockets):
         elif to is not None:
             address = require_inet(self.info, to)
             pack(address)
+            if not record.hears_errors and (record.reports_resets or record.reports_net_resets):
+                from winsock.base.inet import unreached
+
+                unreached.hear(record)
             if address.port == 0 and record.raw_protocol is None and not record.sending_ended:
                 # Nobody is at port 0: sent, and lost
                 return sum(_sizes(buffers))
@@ -237,9 +242,7 @@ class Data(Sockets):
     ) -> int:
         """Send once more where that helps, or raise what the error is in Winsock."""
         number = error.errno or errno.EIO
-        if number == errno.ECONNREFUSED and not record.stream:
-            # The answer to an earlier datagram. Windows tells it to the next receive, and sends this one.
-            record.reset_pending = record.reports_resets
+        if not record.stream and _tells_of_another(record, number):
             try:
                 return record.sendmsg(buffers, control, host_flags, to and tuple(to))
             except OSError as second:
@@ -410,12 +413,13 @@ def _receive_own(
         raise _nothing_to_receive(record)
     if not is_bound(record):
         raise WinsockError(WSAEINVAL, "s: the socket is not bound")
-    if record.reset_pending:
-        record.reset_pending = False
-        raise failures.datagram_lost()
+    if record.lost:
+        raise failures.datagram_lost(record)
     record.waiters.append(None)
     try:
         count, _, message_flags, address = _receive_message(record, buffers, host_flags)
+    except WinsockError:
+        raise
     except OSError as error:
         raise failures.receive_error(record, error) from None
     finally:
@@ -431,14 +435,30 @@ def _nothing_to_receive(record: OwnSocket) -> WinsockError:
     return WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
 
 
+def _tells_of_another(record: OwnSocket, number: int) -> bool:
+    """Whether an error is the answer to an earlier datagram: Windows tells it to a receive, and sends the next one."""
+    if record.hears_errors:
+        from winsock.base.inet import unreached
+
+        if unreached.collect(record):
+            return True
+    if number != errno.ECONNREFUSED:
+        return False
+    if record.reports_resets:
+        record.lost = record.lost or WSAECONNRESET
+    return True
+
+
 def _receive_message(record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int) -> tuple[int, Any, int, Any]:
     """recvmsg(2), after what the kernel tells of earlier datagrams where nobody wants to know."""
     while True:
         try:
             return record.recvmsg_into(buffers, 0, host_flags)
-        except ConnectionRefusedError:
-            if record.stream or record.reports_resets:
+        except OSError as error:
+            if record.stream or not _tells_of_another(record, error.errno or errno.EIO):
                 raise
+            if record.lost:
+                raise failures.datagram_lost(record) from None
 
 
 def _source(address: tuple[str, int] | tuple[str, int, int, int] | None) -> Sockaddr | None:

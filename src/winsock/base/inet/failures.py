@@ -56,8 +56,6 @@ def receive_error(record: OwnSocket, error: OSError) -> WinsockError:
         return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
     if number == errno.ENOTCONN and record.stream and not is_bound(record):
         return WinsockError(WSAEINVAL, "s: the socket is not bound", errno=number)
-    if number == errno.ECONNREFUSED and not record.stream:
-        return datagram_lost()
     if number == errno.ECONNRESET and record.stream:
         record.break_by(WSAECONNRESET)
     return from_errno(number)
@@ -72,9 +70,17 @@ def _lost_connection(record: OwnSocket, number: int) -> WinsockError | None:
     return None
 
 
-def datagram_lost() -> WinsockError:
-    """What a receive tells of a datagram sent before."""
-    return WinsockError(WSAECONNRESET, "a datagram sent before found nobody at its port", errno=errno.ECONNREFUSED)
+_LOST = {
+    WSAECONNRESET: (errno.ECONNREFUSED, "a datagram sent before found nobody at its port"),
+    WSAENETRESET: (errno.EHOSTUNREACH, "the time to live of a datagram sent before ran out"),
+}
+
+
+def datagram_lost(record: OwnSocket) -> WinsockError:
+    """What a receive tells once of a datagram sent before."""
+    code, record.lost = record.lost, 0
+    number, text = _LOST[code]
+    return WinsockError(code, text, errno=number)
 
 
 def closed() -> WinsockError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
+from typing import TypeAlias
 
 from winsock.abi.constants import (
     AF_INET,
@@ -12,12 +14,14 @@ from winsock.abi.constants import (
     IP_HDRINCL,
     IP_MTU_DISCOVER,
     IP_MULTICAST_IF,
+    IP_RECVERR,
     IP_TOS,
     IP_UNICAST_IF,
     IP_UNSPECIFIED_USER_MTU,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPV6_MTU_DISCOVER,
+    IPV6_RECVERR,
     IPV6_USER_MTU,
     IPV6_V6ONLY,
 )
@@ -37,6 +41,8 @@ _HOST_IP_MTU_DISCOVER = 10
 _HOST_IPV6_MTU_DISCOVER = 23
 _HOST_IPV6_MTU = 24
 _HOST_IP_UNICAST_IF = 50
+_HOST_IP_RECVERR, _HOST_IPV6_RECVERR = 11, 25
+_Set: TypeAlias = "Callable[[Ground, int, OwnSocket | None, OptionValue], None]"
 _INDEX = struct.Struct("!I")
 
 
@@ -65,6 +71,20 @@ def _get_unicast_interface(provider: Ground, s: int, record: OwnSocket | None) -
 
 def _set_unicast_interface(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     raw.setsockopt(s, IPPROTO_IP, _HOST_IP_UNICAST_IF, CODECS["dword"].encode(value))
+
+
+def _get_errors(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return 0 if record is None else int(record.wants_errors)
+
+
+def _set_errors(level: int, optname: int) -> _Set:
+    def set_errors(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+        assert record is not None
+        on = number(value) != 0
+        raw.setsockopt(s, level, optname, CODECS["bool"].encode(int(on or record.hears_errors)))
+        record.wants_errors = on
+
+    return set_errors
 
 
 def _get_discover(provider: Ground, s: int, record: OwnSocket | None) -> int:
@@ -155,6 +175,8 @@ EMULATED_OF_IP: dict[tuple[int, int], Emulated] = {
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     (IPPROTO_IP, IP_HDRINCL): Emulated(_get_header, _set_header),
     (IPPROTO_IP, IP_MULTICAST_IF): Emulated(_get_multicast_interface, _set_multicast_interface),
+    (IPPROTO_IP, IP_RECVERR): Emulated(_get_errors, _set_errors(IPPROTO_IP, _HOST_IP_RECVERR)),
+    (IPPROTO_IPV6, IPV6_RECVERR): Emulated(_get_errors, _set_errors(IPPROTO_IPV6, _HOST_IPV6_RECVERR)),
     (IPPROTO_IP, IP_UNICAST_IF): Emulated(_get_unicast_interface, _set_unicast_interface),
     (IPPROTO_IP, IP_TOS): Emulated(_get_type_of_service, _set_type_of_service),
     (IPPROTO_IPV6, IPV6_V6ONLY): Emulated(_get_v6_only, _set_v6_only),

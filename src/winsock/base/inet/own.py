@@ -88,9 +88,15 @@ class OwnSocket(_HostObject):
     error: int | None = None
     """A code that the application set as SO_ERROR."""
     reports_resets: bool = True
-    """SIO_UDP_CONNRESET: a datagram that could not be delivered fails a later receive."""
-    reset_pending: bool = False
-    """The kernel told a send what Windows tells a receive."""
+    """SIO_UDP_CONNRESET: a datagram that found nobody fails a later receive."""
+    reports_net_resets: bool = True
+    """SIO_UDP_NETRESET: the same of one whose time to live ran out."""
+    hears_errors: bool = False
+    """The kernel queues what it hears of datagrams (`winsock.base.inet.unreached`)."""
+    wants_errors: bool = False
+    """IP_RECVERR or IPV6_RECVERR, as the application set it."""
+    lost: int = 0
+    """The code of what became of an earlier datagram, for the next receive."""
     connect_time: float | None = None
     """When the connection was made, by the monotonic clock."""
     claim: Claim | None = None

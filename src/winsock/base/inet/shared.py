@@ -37,6 +37,7 @@ _REMEMBERED = (
     ("phase", ctypes.c_uint32),
     ("linger_seconds", ctypes.c_int32),
     ("user_mtu", ctypes.c_uint32),
+    ("lost", ctypes.c_uint32),
     ("send_room", ctypes.c_int64),
     ("receive_room", ctypes.c_int64),
     ("keep_idle_s", ctypes.c_int64),
@@ -51,7 +52,9 @@ _REMEMBERED = (
     ("debug", ctypes.c_bool),
     ("dont_route", ctypes.c_bool),
     ("reports_resets", ctypes.c_bool),
-    ("reset_pending", ctypes.c_bool),
+    ("reports_net_resets", ctypes.c_bool),
+    ("hears_errors", ctypes.c_bool),
+    ("wants_errors", ctypes.c_bool),
     ("was_accepted", ctypes.c_bool),
     ("is_leaf", ctypes.c_bool),
 )

@@ -121,7 +121,7 @@ def _wait(wanted: dict[int, int], records: dict[int, OwnSocket], timeout: float 
             found = _meaning(handle, records.get(handle), events, wanted[handle]) & wanted[handle]
             if found:
                 ready[handle] = ready.get(handle, 0) | found
-            else:
+            elif handle not in records or not records[handle].hears_errors:
                 del polled[handle]
         if ready or not answers:
             return ready
@@ -129,7 +129,7 @@ def _wait(wanted: dict[int, int], records: dict[int, OwnSocket], timeout: float 
 
 def _has_something(record: OwnSocket) -> bool:
     """Whether the next accept or receive would not wait, for a reason that the kernel does not know."""
-    return bool(record.deferred) or record.reset_pending
+    return bool(record.deferred) or record.lost != 0
 
 
 def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) -> int:
@@ -143,6 +143,11 @@ def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) ->
             return EXCEPT if record.late_failure else 0
         if record.phase == own.CONNECTING and _has_failed(record, events):
             return EXCEPT
+    if events & _ERR and record is not None and record.hears_errors:
+        from winsock.base.inet import unreached
+
+        unreached.collect(record)
+        events = events & ~_ERR | (_IN if record.lost else 0)
     meaning = 0
     if events & (_IN | _HUP | _ERR):
         meaning |= READ
