@@ -30,6 +30,7 @@ from winsock.abi.constants import (
     SOL_SOCKET,
 )
 from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
     WSAECONNRESET,
     WSAEDESTADDRREQ,
     WSAEFAULT,
@@ -41,6 +42,7 @@ from winsock.abi.errors import (
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
 )
+from winsock.abi.sockaddr import SockaddrIn
 from winsock.api import options, sockets, startup, transfer, waiting
 from winsock.base.inet import own
 from winsock.spi.urgent import MARKING
@@ -450,3 +452,17 @@ def test_many_buffers_to_an_address_and_from_one(world: World) -> None:
         transfer.WSASendTo(one, [b"x"])
     sockets.connect(one, sockets.getsockname(other))
     assert transfer.WSASendTo(one, [b"x"]) == 1
+
+
+def test_nobody_has_the_address_of_zeros(world: World) -> None:
+    """It is sent to as little as connected to (nf-winsock2-sendto); the kernel takes it for this host's."""
+    s, receiver = world.datagram(), world.datagram()
+    port = sockets.getsockname(receiver).port  # type: ignore[union-attr]
+    with refused(WSAEADDRNOTAVAIL):
+        transfer.sendto(s, b"x", 0, ("0.0.0.0", port))
+    with refused(WSAEADDRNOTAVAIL):
+        transfer.WSASendTo(s, [b"x"], 0, SockaddrIn("0.0.0.0", port))
+    sockets.connect(s, sockets.getsockname(receiver))
+    sockets.connect(s, SockaddrIn("0.0.0.0", port))
+    with refused(WSAENOTCONN):
+        sockets.getpeername(s)

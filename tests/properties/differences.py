@@ -187,6 +187,12 @@ INSTEAD = (
         Failure(WSAEINVAL),
     ),
     Instead(
+        "nf-winsock2-sendto: WSAEADDRNOTAVAIL for an address of zeros",
+        ("send_to",),
+        lambda s, step: not s.is_stream and _where(step).host == "wildcard" and not s.sending_ended,
+        Failure(WSAEADDRNOTAVAIL),
+    ),
+    Instead(
         "UD-10: what is sent to port 0 is sent, and lost",
         ("send_to",),
         lambda s, step: not s.is_stream and _where(step).port_of is None and not s.sending_ended,

@@ -325,8 +325,8 @@ class Calls(RuleBasedStateMachine):
             where = Where(target.family, host, target.number)
         if not self.has_differences and (where.port_of is None or where.family != s.family or s.phase == CONNECTING):
             return
-        if not s.is_stream and where.port_of is None:
-            return
+        if not s.is_stream and (where.port_of is None or (where.host == "wildcard" and self.has_differences)):
+            return  # which is to leave the peer: `disconnect`
         self.take("connect", s, where)
 
     def can_be_asked(self, asking: Socket, target: Socket) -> bool:

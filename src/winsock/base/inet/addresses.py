@@ -19,6 +19,9 @@ from winsock.host import families
 HOST_FAMILIES = {**families.TO_HOST, AF_HYPERV: int(getattr(socket, "AF_VSOCK", 40))}
 """The host's numbers by Winsock's; any other family has the same."""
 
+ZEROS = ("0.0.0.0", "::")
+"""The addresses of no host."""
+
 _FAMILY = Struct("=H")
 _IN = Struct("!2sH4s8x")
 _IN6 = Struct("!2sHI16s")

@@ -30,6 +30,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet import kept, own, raw
+from winsock.base.inet.addresses import ZEROS
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, abort, has_peer, require_inet
 from winsock.spi.blocking import HOOKED
@@ -39,7 +40,6 @@ _EINTR = errno.EINTR
 _CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 _GOING_ON = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
-ZEROS = ("0.0.0.0", "::")
 _NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
 
 
@@ -161,7 +161,7 @@ class Connections(Sockets):
             self._forget_peer_of_datagrams(record)
             return
         address = require_inet(self.info, name)
-        if address.host in ZEROS and address.port == 0:
+        if address.host in ZEROS:
             self._forget_peer_of_datagrams(record)
             return
         earlier = raw.getpeername(record.handle) if record.phase == own.CONNECTED and has_peer(record) else None

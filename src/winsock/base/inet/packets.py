@@ -28,7 +28,7 @@ from winsock.abi.errors import (
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw
-from winsock.base.inet.connections import ZEROS
+from winsock.base.inet.addresses import ZEROS
 from winsock.base.inet.creation import check_kind
 from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.provider import Inet
