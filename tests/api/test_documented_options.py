@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.networks import far_host, needs_a_network, needs_root, own_network
 from tests.refusals import refused
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
+    FIONBIO,
     IP_OPTIONS,
     IP_PKTINFO,
     IP_RECVTOS,
@@ -35,6 +37,7 @@ from winsock.abi.constants import (
     IPV6_USER_MTU,
     SIO_KEEPALIVE_VALS,
     SO_KEEPALIVE,
+    SO_LINGER,
     SO_RCVBUF,
     SO_RCVLOWAT,
     SO_SNDBUF,
@@ -48,8 +51,18 @@ from winsock.abi.constants import (
     TCP_KEEPINTVL,
     UDP_NOCHECKSUM,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT
-from winsock.api import byteorder, options, sockets, transfer
+from winsock.abi.errors import (
+    WSAECONNRESET,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAENETRESET,
+    WSAENOPROTOOPT,
+    WSAENOTCONN,
+    WSAEWOULDBLOCK,
+)
+from winsock.abi.options import Linger
+from winsock.abi.sockaddr import SockaddrIn
+from winsock.api import byteorder, options, sockets, transfer, waiting
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -198,3 +211,52 @@ def test_an_accepted_socket_has_what_was_set_on_its_listener(world: World) -> No
     accepted, _ = sockets.accept(listener)
     assert options.getsockopt(accepted, SOL_SOCKET, SO_RCVBUF) == 1000
     assert options.getsockopt(accepted, IPPROTO_TCP, TCP_KEEPCNT) == 200
+
+
+def test_a_connection_on_its_way_is_not_kept_alive_yet(world: World) -> None:
+    s = world.stream()
+    listener, name = world.listener(backlog=1)
+    options.setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, 1)
+    options.ioctlsocket(s, FIONBIO, 1)
+    others = [world.stream() for _ in range(3)]
+    for one in (*others, s):
+        options.ioctlsocket(one, FIONBIO, 1)
+        with refused(WSAEWOULDBLOCK):
+            sockets.connect(one, name)  # the last finds the queue full
+    with refused(WSAEINVAL):
+        options.setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, 0)
+    assert options.getsockopt(s, SOL_SOCKET, SO_KEEPALIVE) == 1
+    options.setsockopt(others[0], SOL_SOCKET, SO_KEEPALIVE, 1)
+    assert options.getsockopt(others[0], SOL_SOCKET, SO_KEEPALIVE) == 1
+    sockets.closesocket(listener)
+
+
+def test_a_connection_that_was_reset_is_not_kept_alive(world: World) -> None:
+    client, server = world.connected()
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    waiting.select(0, [client], None, None, 20)
+    for _ in range(2):
+        with refused(WSAENOTCONN):
+            options.setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, 1)
+        with refused(WSAECONNRESET):
+            transfer.recv(client, 1)
+
+
+@needs_root
+@needs_a_network
+def test_a_connection_that_keep_alive_gave_up_is_not_kept_alive() -> None:
+    with own_network(), far_host() as far, World():
+        server = far.does(lambda: host.create_server((far.ADDRESSES[0], 0)))
+        client = sockets.socket(AF_INET, SOCK_STREAM, 0)
+        sockets.connect(client, SockaddrIn(*server.getsockname()))
+        for optname, value in ((TCP_KEEPIDLE, 1), (TCP_KEEPINTVL, 1), (TCP_KEEPCNT, 1)):
+            options.setsockopt(client, IPPROTO_TCP, optname, value)
+        options.setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, 1)
+        far.vanish()
+        waiting.select(0, [client], None, None, 20)
+        with refused(WSAENETRESET):
+            options.setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, 1)
+        with refused(WSAENETRESET):
+            transfer.recv(client, 1)
+        server.close()

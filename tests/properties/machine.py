@@ -29,7 +29,7 @@ from tests.properties.ends import (
     Where,
 )
 from winsock.abi.constants import SD_RECEIVE, SD_SEND
-from winsock.abi.errors import WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAEWOULDBLOCK
+from winsock.abi.errors import WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAENOTCONN, WSAEWOULDBLOCK
 
 SECONDS = 20.0
 [SO_ERROR] = [option for option in OPTIONS if option.name == "SO_ERROR"]
@@ -108,6 +108,9 @@ class Calls(RuleBasedStateMachine):
         if without is not None:
             socket.reset_pending &= without[0] != Failure(WSAECONNRESET)
             return without[0], without[0]
+        refusal = self.refuses_to_keep(socket, step)
+        if refusal is not None:
+            return refusal, refusal
         earlier = self.plain.peer(step.number) if socket.kind == DATAGRAM and socket.phase == CONNECTED else None
         told = getattr(self.plain, step.call)(step.number, *step.arguments)
         if step.call == "connect" and told is None and earlier not in (None, self.plain.peer(step.number)):
@@ -121,6 +124,17 @@ class Calls(RuleBasedStateMachine):
             socket.reset_pending = True  # UD-09: the send goes on, and the next receive tells
             told = getattr(self.plain, step.call)(step.number, *step.arguments)
         return told, differences.otherwise(socket, step, told)
+
+    def refuses_to_keep(self, socket: Socket, step: Step) -> Failure | None:
+        """SO_KEEPALIVE is for a connection that there is, or will be."""
+        if step.call != "set_option" or step.arguments[0].name != "SO_KEEPALIVE":
+            return None
+        state = self.plain.state(step.number)
+        if socket.phase == CONNECTING and not state.readable and not state.writable:
+            return Failure(WSAEINVAL)
+        if socket.is_stream and socket.phase == CONNECTED and isinstance(self.plain.peer(step.number), Failure):
+            return Failure(WSAENOTCONN)
+        return None
 
     def discard(self, socket: Socket) -> None:
         """CONN-028: with another peer, what was received and not taken yet is gone."""

@@ -49,7 +49,7 @@ from winsock.abi.constants import (
     TCP_MAXRT,
     UDP_NOCHECKSUM,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENETRESET, WSAENOPROTOOPT, WSAENOTCONN, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
@@ -57,8 +57,8 @@ from winsock.base.inet.kept import KEPT
 from winsock.base.inet.option_values import CODECS, Emulated
 from winsock.base.inet.options_of_ip import EMULATED_OF_IP
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import BROKEN
-from winsock.base.inet.waiting import has_ended
+from winsock.base.inet.sockets import BROKEN, count_probes, has_peer
+from winsock.base.inet.waiting import has_ended, is_settled
 from winsock.core.option_numbers import linger, number
 from winsock.spi import calling
 from winsock.spi.provider import OptionValue
@@ -249,6 +249,23 @@ def _require_ipv4(provider: Ground) -> None:
         raise WinsockError(WSAENOPROTOOPT, "optname: SO_DONTROUTE is for IPv4 only")
 
 
+def _get_keep_alive(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return int(any(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_KEEPALIVE, 4)))
+
+
+def _set_keep_alive(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    """A connection that is being made, or was lost, is not to be kept."""
+    assert record is not None
+    data = CODECS["bool"].encode(value)
+    if record.phase == own.CONNECTING and not is_settled(record):
+        raise WinsockError(WSAEINVAL, "s: the connection is on its way; set SO_KEEPALIVE before or after that")
+    if record.phase == own.CONNECTED and not has_peer(record):
+        if count_probes(record):
+            raise WinsockError(WSAENETRESET, "s: keep-alive found nobody: the connection is no more")
+        raise WinsockError(WSAENOTCONN, "s: the connection is no more")
+    raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_KEEPALIVE, data)
+
+
 def _get_linger(provider: Ground, s: int, record: OwnSocket | None) -> Linger:
     value = CODECS["linger"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_LINGER, CODECS["linger"].size))
     assert isinstance(value, Linger)
@@ -370,6 +387,7 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (IPPROTO_TCP, TCP_MAXRT): Emulated(_get_max_retransmit, _set_max_retransmit),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     **KEPT,
+    (SOL_SOCKET, SO_KEEPALIVE): Emulated(_get_keep_alive, _set_keep_alive),
     (SOL_SOCKET, SO_LINGER): Emulated(_get_linger, _set_linger),
     (SOL_SOCKET, SO_ERROR): Emulated(_get_error, _set_error),
     (SOL_SOCKET, SO_OOBINLINE): Emulated(_get_oob_inline, _set_oob_inline),

@@ -270,14 +270,18 @@ def was_not_reached(record: OwnSocket, number: int) -> bool:
 
 def was_dropped(record: OwnSocket) -> bool:
     """Whether it is keep-alive that gave the connection up, and not the wait for an answer to data."""
-    try:
-        found = raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 4)
-    except WinsockError:  # a stream of another protocol
-        return False
-    if not found[_PROBES]:
+    if not count_probes(record):
         return False
     record.break_by(WSAENOTCONN)
     return True
+
+
+def count_probes(record: OwnSocket) -> int:
+    """How often keep-alive has asked the peer in vain."""
+    try:
+        return raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 4)[_PROBES]
+    except WinsockError:  # a stream of another protocol
+        return 0
 
 
 def has_peer_ended(record: OwnSocket) -> bool:

@@ -171,6 +171,11 @@ def has_ended(record: OwnSocket) -> bool:
     return any(events & _HUP for _, events in _poll({record.handle: 0}, 0))
 
 
+def is_settled(record: OwnSocket) -> bool:
+    """Whether a connect that was on its way has come to an end, whichever."""
+    return bool(_poll({record.handle: WRITE}, 0))
+
+
 def _inline(handle: int) -> bool:
     return any(raw.getsockopt(handle, socket.SOL_SOCKET, socket.SO_OOBINLINE, 4))
 
