@@ -14,6 +14,7 @@ import pytest
 
 from tests.networks import far_host, needs_a_network, needs_root, own_network
 from tests.refusals import refused
+from winsock.abi import address_lists
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
@@ -36,8 +37,12 @@ from winsock.abi.constants import (
     IPV6_RECVTCLASS,
     IPV6_USER_MTU,
     SIO_KEEPALIVE_VALS,
+    SO_BSP_STATE,
     SO_KEEPALIVE,
     SO_LINGER,
+    SO_MAX_MSG_SIZE,
+    SO_MAXDG,
+    SO_MAXPATHDG,
     SO_RCVBUF,
     SO_RCVLOWAT,
     SO_SNDBUF,
@@ -260,3 +265,42 @@ def test_a_connection_that_keep_alive_gave_up_is_not_kept_alive() -> None:
         with refused(WSAENETRESET):
             transfer.recv(client, 1)
         server.close()
+
+
+def state_of(s: int) -> address_lists.SocketState:
+    data = options.getsockopt(s, SOL_SOCKET, SO_BSP_STATE)
+    assert isinstance(data, bytes)
+    return address_lists.unpack_state(data)
+
+
+@pytest.mark.parametrize("family", [AF_INET, AF_INET6])
+def test_the_state_of_a_socket(family: int) -> None:
+    """Its names as far as it has them, its type and its protocol."""
+    if family == AF_INET6 and not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    with World(family=family) as world:
+        assert state_of(world.stream()) == (None, None, SOCK_STREAM, IPPROTO_TCP)
+        datagram = world.datagram()
+        assert state_of(datagram) == (sockets.getsockname(datagram), None, SOCK_DGRAM, IPPROTO_UDP)
+        listener, name = world.listener()
+        assert state_of(listener) == (name, None, SOCK_STREAM, IPPROTO_TCP)
+        client, server = world.connected()
+        here, there = sockets.getsockname(client), sockets.getsockname(server)
+        assert state_of(client) == (here, there, SOCK_STREAM, IPPROTO_TCP)
+        assert state_of(server) == (there, here, SOCK_STREAM, IPPROTO_TCP)
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(39), b"\x28" + bytes(7) + b"\x10" + bytes(31), bytes(8) + b"\xff" * 4 + bytes(28)]
+)
+def test_what_is_the_state_of_no_socket(data: bytes) -> None:
+    with refused(WSAEFAULT):
+        address_lists.unpack_state(data)
+
+
+@pytest.mark.parametrize("optname", [SO_MAXDG, SO_MAXPATHDG])
+def test_the_largest_datagram_by_its_older_names(world: World, optname: int) -> None:
+    for s in (world.datagram(), world.stream()):
+        assert options.getsockopt(s, SOL_SOCKET, optname) == options.getsockopt(s, SOL_SOCKET, SO_MAX_MSG_SIZE)
+        with refused(WSAENOPROTOOPT):
+            options.setsockopt(s, SOL_SOCKET, optname, 1)

@@ -116,6 +116,7 @@ def _of_no_windows(name: str, type: str) -> Option:
 RELAY = True
 
 _DOUBLED = "Linux doubles what is set, which only its own programs are told; net.core.wmem_max and rmem_max bound it"
+_STATE_NOTE = "CSADDR_INFO; pointers are offsets from its beginning (winsock.abi.address_lists)"
 _NO_CONNECT_DATA = "no protocol here carries data with a connect or disconnect"
 _NO_INTERFACE_LISTS = "lists of interfaces for broadcast and multicast belong to Windows' stack"
 _NO_ROUTING_HEADER = "routing headers are obsolete"
@@ -144,6 +145,9 @@ ROWS: tuple[Option, ...] = (
     _emulated(SOL_SOCKET, "SO_GROUP_ID", "int", "r", "0: in no group"),
     _emulated(SOL_SOCKET, "SO_GROUP_PRIORITY", "int", "rw", "remembered; the host has no use for it"),
     _emulated(SOL_SOCKET, "SO_MAX_MSG_SIZE", "dword", "r", "dwMessageSize of the entry"),
+    _emulated(SOL_SOCKET, "SO_MAXDG", "dword", "r", "SO_MAX_MSG_SIZE by its older name"),
+    _emulated(SOL_SOCKET, "SO_MAXPATHDG", "dword", "r", "SO_MAX_MSG_SIZE, whatever the path"),
+    _emulated(SOL_SOCKET, "SO_BSP_STATE", "bytes", "r", _STATE_NOTE),
     _emulated(SOL_SOCKET, "SO_PROTOCOL_INFOW", "protocol_info", "r", "the entry that made the socket", "layer"),
     _emulated(SOL_SOCKET, "SO_PROTOCOL_INFOA", "protocol_info", "r", "the same: text is str here", "layer"),
     _emulated(SOL_SOCKET, "PVD_CONFIG", "bytes", "r", "empty: the built-in providers have no configuration"),
@@ -164,11 +168,8 @@ ROWS: tuple[Option, ...] = (
     _refused(SOL_SOCKET, "SO_CONNOPTLEN", _NO_CONNECT_DATA),
     _refused(SOL_SOCKET, "SO_DISCDATALEN", _NO_CONNECT_DATA),
     _refused(SOL_SOCKET, "SO_DISCOPTLEN", _NO_CONNECT_DATA),
-    _refused(SOL_SOCKET, "SO_MAXDG", "Winsock 1.1; SO_MAX_MSG_SIZE tells it", "dword", "r"),
-    _refused(SOL_SOCKET, "SO_MAXPATHDG", "Winsock 1.1; IP_MTU tells it", "dword", "r"),
     _refused(SOL_SOCKET, "SO_UPDATE_ACCEPT_CONTEXT", _NO_ACCEPTEX, "bytes", "w"),
     _refused(SOL_SOCKET, "SO_UPDATE_CONNECT_CONTEXT", _NO_ACCEPTEX, "bytes", "w"),
-    _refused(SOL_SOCKET, "SO_BSP_STATE", "a layer asks the provider below instead", access="r"),
     _refused(SOL_SOCKET, "SO_PAUSE_ACCEPT", "the kernel's queue cannot be paused", "bool"),
     _refused(SOL_SOCKET, "SO_COMPARTMENT_ID", "network compartments are network namespaces here", "dword"),
     _refused(SOL_SOCKET, "SO_RANDOMIZE_PORT", "the kernel always does", "bool"),

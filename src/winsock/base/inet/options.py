@@ -30,6 +30,7 @@ from winsock.abi.constants import (
     IPV6_PKTINFO,
     IPV6_RECVTCLASS,
     PVD_CONFIG,
+    SO_BSP_STATE,
     SO_CONNECT_TIME,
     SO_DEBUG,
     SO_DONTLINGER,
@@ -41,6 +42,8 @@ from winsock.abi.constants import (
     SO_KEEPALIVE,
     SO_LINGER,
     SO_MAX_MSG_SIZE,
+    SO_MAXDG,
+    SO_MAXPATHDG,
     SO_OOBINLINE,
     SO_PROTOCOL_INFOA,
     SO_PROTOCOL_INFOW,
@@ -51,6 +54,7 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENETRESET, WSAENOPROTOOPT, WSAENOTCONN, ErrorCode, WinsockError
 from winsock.abi.options import Linger
+from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.kept import KEPT
@@ -341,6 +345,21 @@ def _get_message_size(provider: Ground, s: int, record: OwnSocket | None) -> int
     return provider.info.dwMessageSize
 
 
+def _get_state(provider: Ground, s: int, record: OwnSocket | None) -> bytes:
+    from winsock.abi.address_lists import SocketState, pack_state
+
+    names: list[Sockaddr | None] = []
+    for ask in (provider.WSPGetSockName, provider.WSPGetPeerName):
+        try:
+            names.append(ask(s))
+        except WinsockError as error:
+            if error.winerror not in (WSAEINVAL, WSAENOTCONN):
+                raise
+            names.append(None)
+    local, remote = names
+    return pack_state(SocketState(local, remote, provider.info.iSocketType, provider.info.iProtocol))
+
+
 def _get_protocol_info(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
     # Typed as a tuple of ints, which a description is not: it is a tuple all the same, and the row says which.
     info: Any = provider.info
@@ -380,6 +399,9 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_GROUP_ID): Emulated(_get_group),
     (SOL_SOCKET, SO_GROUP_PRIORITY): Emulated(_get_group_priority, _set_group_priority),
     (SOL_SOCKET, SO_MAX_MSG_SIZE): Emulated(_get_message_size),
+    (SOL_SOCKET, SO_MAXDG): Emulated(_get_message_size),
+    (SOL_SOCKET, SO_MAXPATHDG): Emulated(_get_message_size),
+    (SOL_SOCKET, SO_BSP_STATE): Emulated(_get_state),
     (SOL_SOCKET, SO_PROTOCOL_INFOA): Emulated(_get_protocol_info),
     (SOL_SOCKET, SO_PROTOCOL_INFOW): Emulated(_get_protocol_info),
     (SOL_SOCKET, SO_CONNECT_TIME): Emulated(_get_connect_time),
