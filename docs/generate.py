@@ -98,10 +98,17 @@ FAMILIES = {
 TYPES = {constants.SOCK_STREAM: "SOCK_STREAM", constants.SOCK_DGRAM: "SOCK_DGRAM", constants.SOCK_RAW: "SOCK_RAW"}
 
 _RAW_NOTE = "hidden; needs CAP_NET_RAW, without it WSAEACCES; a protocol must be named"
-_TCP_NOTE = "a full backlog is *host*: who connects waits, where Windows answers WSAECONNREFUSED"
+_PORTS_NOTE = "ports that nobody chose are of net.ipv4.ip_local_port_range, on Windows of 49152 to 65535"
+_TCP_NOTE = (
+    "a full backlog is *host*: who connects waits, where Windows answers WSAECONNREFUSED; so is a reset: what had come "
+    f"before it can be received; {_PORTS_NOTE}"
+)
+_UDP_NOTE = f"what had come before connect is received, whoever sent it; {_PORTS_NOTE}"
 PROTOCOL_NOTES = {
     (constants.AF_INET, constants.SOCK_STREAM): _TCP_NOTE,
     (constants.AF_INET6, constants.SOCK_STREAM): _TCP_NOTE,
+    (constants.AF_INET, constants.SOCK_DGRAM): _UDP_NOTE,
+    (constants.AF_INET6, constants.SOCK_DGRAM): _UDP_NOTE,
     (constants.AF_INET, constants.SOCK_RAW): _RAW_NOTE,
     (constants.AF_INET6, constants.SOCK_RAW): _RAW_NOTE,
     (constants.AF_UNIX, constants.SOCK_STREAM): "a close with SO_LINGER 0 resets only where data is unread",

@@ -30,6 +30,7 @@ def _row(name: str, functions: str, host: str, note: str = "") -> Flag:
 
 _SENDS = "send, sendto, WSASend, WSASendTo"
 _RECEIVES = "recv, recvfrom, WSARecv, WSARecvFrom"
+_UNREAD = "of TCP, what is unread or comes later resets the connection when it is closed, on Windows at once"
 _BOTH = f"{_SENDS}, {_RECEIVES}"
 
 ROWS: tuple[Flag, ...] = (
@@ -56,9 +57,9 @@ ROWS: tuple[Flag, ...] = (
     _row("WSA_FLAG_REGISTERED_IO", "WSASocket", "refused", "WSAEINVAL: registered I/O is not there yet"),
     _row("SG_UNCONSTRAINED_GROUP", "WSASocket", "emulated", "groups are the process's own"),
     _row("SG_CONSTRAINED_GROUP", "WSASocket", "emulated", "groups are the process's own: streams to one host"),
-    _row("SD_RECEIVE", "shutdown", "host"),
+    _row("SD_RECEIVE", "shutdown", "host", _UNREAD),
     _row("SD_SEND", "shutdown", "host"),
-    _row("SD_BOTH", "shutdown", "host"),
+    _row("SD_BOTH", "shutdown", "host", _UNREAD),
     _row("CF_ACCEPT", "WSAAccept", "emulated", "the kernel has accepted already"),
     _row("CF_REJECT", "WSAAccept", "emulated", "the kernel has accepted already: the peer sees a reset"),
     _row("CF_DEFER", "WSAAccept", "emulated", "the connection is kept for the next accept"),

@@ -117,6 +117,7 @@ RELAY = True
 
 _DOUBLED = "Linux doubles what is set, which only its own programs are told; net.core.wmem_max and rmem_max bound it"
 _STATE_NOTE = "CSADDR_INFO; pointers are offsets from its beginning (winsock.abi.address_lists)"
+_EVERY_TIME_OUT = "also of sockets without WSA_FLAG_OVERLAPPED, for which Windows' never runs out"
 _NO_CONNECT_DATA = "no protocol here carries data with a connect or disconnect"
 _NO_INTERFACE_LISTS = "lists of interfaces for broadcast and multicast belong to Windows' stack"
 _NO_ROUTING_HEADER = "routing headers are obsolete"
@@ -138,8 +139,8 @@ ROWS: tuple[Option, ...] = (
     _host(SOL_SOCKET, "SO_OOBINLINE", "bool", "rw", 1, 10, RELAY),
     _host(SOL_SOCKET, "SO_SNDBUF", "int", "rw", 1, 7, RELAY, _DOUBLED),
     _host(SOL_SOCKET, "SO_RCVBUF", "int", "rw", 1, 8, RELAY, _DOUBLED),
-    _host(SOL_SOCKET, "SO_SNDTIMEO", "timeval_ms", "rw", 1, 21),
-    _host(SOL_SOCKET, "SO_RCVTIMEO", "timeval_ms", "rw", 1, 20),
+    _host(SOL_SOCKET, "SO_SNDTIMEO", "timeval_ms", "rw", 1, 21, note=_EVERY_TIME_OUT),
+    _host(SOL_SOCKET, "SO_RCVTIMEO", "timeval_ms", "rw", 1, 20, note=_EVERY_TIME_OUT),
     _host(SOL_SOCKET, "SO_ERROR", "error", "rw", 1, 4, note="reading clears it; what is set is read once"),
     _host(SOL_SOCKET, "SO_TYPE", "int", "r", 1, 3),
     _emulated(SOL_SOCKET, "SO_GROUP_ID", "int", "r", "0: in no group"),
