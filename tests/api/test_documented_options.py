@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket as host
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,7 @@ from winsock.abi.constants import (
     SO_RCVLOWAT,
     SO_SNDBUF,
     SO_SNDLOWAT,
+    SO_UPDATE_CONNECT_CONTEXT,
     SO_USELOOPBACK,
     SOCK_DGRAM,
     SOCK_STREAM,
@@ -67,7 +69,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.options import Linger
 from winsock.abi.sockaddr import SockaddrIn
-from winsock.api import byteorder, options, sockets, transfer, waiting
+from winsock.api import byteorder, connecting, options, sockets, transfer, waiting
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -304,3 +306,19 @@ def test_the_largest_datagram_by_its_older_names(world: World, optname: int) -> 
         assert options.getsockopt(s, SOL_SOCKET, optname) == options.getsockopt(s, SOL_SOCKET, SO_MAX_MSG_SIZE)
         with refused(WSAENOPROTOOPT):
             options.setsockopt(s, SOL_SOCKET, optname, 1)
+
+
+@pytest.mark.parametrize("value", [None, b"", 1])
+def test_the_context_of_a_connection_is_updated_with_no_value(world: World, value: Any) -> None:
+    """As programs do after WSAConnectByList and WSAConnectByName."""
+    _, name = world.listener()
+    s = world.stream()
+    with refused(WSAENOTCONN):
+        options.setsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, value)
+    connecting.WSAConnectByList(s, [name])
+    options.setsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, value)
+    assert sockets.getpeername(s) == name
+    with refused(WSAENOPROTOOPT):
+        options.getsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT)
+    with refused(WSAEFAULT):
+        options.setsockopt(s, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, [])  # type: ignore[arg-type]

@@ -146,6 +146,9 @@ ROWS: tuple[Option, ...] = (
     _emulated(SOL_SOCKET, "SO_GROUP_ID", "int", "r", "0: in no group"),
     _emulated(SOL_SOCKET, "SO_GROUP_PRIORITY", "int", "rw", "remembered; the host has no use for it"),
     _emulated(SOL_SOCKET, "SO_MAX_MSG_SIZE", "dword", "r", "dwMessageSize of the entry"),
+    _emulated(
+        SOL_SOCKET, "SO_UPDATE_CONNECT_CONTEXT", "bytes", "w", "nothing to update: a connection is whole at once"
+    ),
     _emulated(SOL_SOCKET, "SO_MAXDG", "dword", "r", "SO_MAX_MSG_SIZE by its older name"),
     _emulated(SOL_SOCKET, "SO_MAXPATHDG", "dword", "r", "SO_MAX_MSG_SIZE, whatever the path"),
     _emulated(SOL_SOCKET, "SO_BSP_STATE", "bytes", "r", _STATE_NOTE),
@@ -170,7 +173,6 @@ ROWS: tuple[Option, ...] = (
     _refused(SOL_SOCKET, "SO_DISCDATALEN", _NO_CONNECT_DATA),
     _refused(SOL_SOCKET, "SO_DISCOPTLEN", _NO_CONNECT_DATA),
     _refused(SOL_SOCKET, "SO_UPDATE_ACCEPT_CONTEXT", _NO_ACCEPTEX, "bytes", "w"),
-    _refused(SOL_SOCKET, "SO_UPDATE_CONNECT_CONTEXT", _NO_ACCEPTEX, "bytes", "w"),
     _refused(SOL_SOCKET, "SO_PAUSE_ACCEPT", "the kernel's queue cannot be paused", "bool"),
     _refused(SOL_SOCKET, "SO_COMPARTMENT_ID", "network compartments are network namespaces here", "dword"),
     _refused(SOL_SOCKET, "SO_RANDOMIZE_PORT", "the kernel always does", "bool"),

@@ -48,6 +48,7 @@ from winsock.abi.constants import (
     SO_PROTOCOL_INFOA,
     SO_PROTOCOL_INFOW,
     SO_REUSEADDR,
+    SO_UPDATE_CONNECT_CONTEXT,
     SOL_SOCKET,
     TCP_MAXRT,
     UDP_NOCHECKSUM,
@@ -327,6 +328,17 @@ def _get_connect_time(provider: Ground, s: int, record: OwnSocket | None) -> int
     return int(time.monotonic() - record.connect_time)
 
 
+def _get_nothing(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
+    raise WinsockError(WSAENOPROTOOPT, "optname: SO_UPDATE_CONNECT_CONTEXT cannot be read")
+
+
+def _update_connection(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue | None) -> None:
+    """What a program does after WSAConnectByList and WSAConnectByName, with no value."""
+    if value is not None and not isinstance(value, (bytes, int)):
+        raise WinsockError(WSAEFAULT, f"optval: {value!r} is no value; none is needed")
+    raw.getpeername(s)
+
+
 def _get_group(provider: Ground, s: int, record: OwnSocket | None) -> int:
     return 0 if record is None or record.group is None else record.group.id
 
@@ -399,6 +411,7 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_GROUP_ID): Emulated(_get_group),
     (SOL_SOCKET, SO_GROUP_PRIORITY): Emulated(_get_group_priority, _set_group_priority),
     (SOL_SOCKET, SO_MAX_MSG_SIZE): Emulated(_get_message_size),
+    (SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT): Emulated(_get_nothing, _update_connection),
     (SOL_SOCKET, SO_MAXDG): Emulated(_get_message_size),
     (SOL_SOCKET, SO_MAXPATHDG): Emulated(_get_message_size),
     (SOL_SOCKET, SO_BSP_STATE): Emulated(_get_state),
