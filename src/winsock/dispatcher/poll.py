@@ -34,6 +34,7 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import select
 from winsock.dispatcher.records import closed_since, records
 from winsock.dispatcher.waits import Waiter
+from winsock.spi.losses import LOSSES
 
 if TYPE_CHECKING:
     from winsock.spi.provider import ProcTable
@@ -112,7 +113,17 @@ def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[En
 
 def _told(found: list[Entry], wanted: dict[int, int]) -> list[Entry]:
     """What the host's answers are in Windows."""
-    return [(fd, revents) for fd, events in found if (revents := _meaning(fd, events, wanted[fd]))]
+    told = [(fd, revents) for fd, events in found if (revents := _meaning(fd, events, wanted[fd]))]
+    return _with_losses(told, wanted) if LOSSES else told
+
+
+def _with_losses(told: list[Entry], wanted: dict[int, int]) -> list[Entry]:
+    """A receive has something to tell that the host does not know any more."""
+    answers = dict(told)
+    for fd in LOSSES.intersection(wanted):
+        if wanted[fd] & POLLRDNORM:
+            answers[fd] = answers.get(fd, 0) | POLLRDNORM
+    return [(fd, answers[fd]) for fd in wanted if fd in answers]
 
 
 class _Edges:
@@ -195,6 +206,8 @@ def _meaning(fd: int, events: int, wanted: int) -> int:
     """What the host's events are in Windows."""
     if events & _HOST_NVAL:
         return POLLNVAL
+    if events & _HOST_ERR and not events & (_HOST_RDHUP | _HOST_HUP):
+        _hear_losses(fd)
     ended = events & _HOST_RDHUP
     meaning = _how_ended(fd, events) if events & (_HOST_RDHUP | _HOST_HUP) else 0
     if events & _HOST_IN and wanted & POLLRDNORM and not (ended and not _has_bytes(fd)):
@@ -217,6 +230,14 @@ def _how_ended(fd: int, events: int) -> int:
     if not events & _HOST_RDHUP:
         return 0
     return POLLHUP | POLLERR if events & _HOST_ERR else POLLHUP
+
+
+def _hear_losses(fd: int) -> None:
+    """What is an error to the host may be news for a receive (`winsock.spi.provider.HearsOfLosses`)."""
+    record = records.get(fd)
+    hear = None if record is None else getattr(record.base, "hear_losses", None)
+    if hear is not None:
+        hear(fd)
 
 
 def _has_bytes(fd: int) -> bool:

@@ -166,6 +166,14 @@ class TellsEnds(Protocol):
         ...
 
 
+class HearsOfLosses(Protocol):
+    """What a base provider may offer beside its table, where the kernel tells of lost datagrams as of an error."""
+
+    def hear_losses(self, s: int) -> None:
+        """Take what the kernel has to tell; what a receive would is in `winsock.spi.losses` then."""
+        ...
+
+
 class HearsOfRefusals(Protocol):
     """What a base provider may offer beside its table, where a call counts though it was refused before it came."""
 

@@ -23,6 +23,8 @@ from winsock.abi.constants import (
     IPPROTO_IPV6,
     IPV6_RECVERR,
     IPV6_UNICAST_HOPS,
+    POLLRDNORM,
+    POLLWRNORM,
     SIO_UDP_CONNRESET,
     SIO_UDP_NETRESET,
     SO_RCVTIMEO,
@@ -73,6 +75,30 @@ def test_the_next_receive_tells_and_no_other(world: World) -> None:
     assert not is_readable(s)
     with refused(WSAEWOULDBLOCK):
         transfer.recvfrom(polling(s), 100)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_wsapoll_tells_until_it_is_received(world: World, connected: bool) -> None:
+    s, name = world.datagram(), nobody(world)
+    if connected:
+        sockets.connect(s, name)
+    transfer.sendto(s, b"anybody?", 0, None if connected else name)
+    for _ in range(2):
+        assert waiting.WSAPoll([(s, POLLRDNORM)], 20_000) == [(s, POLLRDNORM)]
+    assert waiting.WSAPoll([(s, POLLWRNORM)], 0) == [(s, POLLWRNORM)]
+    with refused(WSAECONNRESET):
+        transfer.recv(s, 100)
+    assert waiting.WSAPoll([(s, POLLRDNORM)], 0) == []
+
+
+def test_wsapoll_says_nothing_of_a_socket_that_was_closed(world: World) -> None:
+    s = world.datagram()
+    transfer.sendto(s, b"anybody?", 0, nobody(world))
+    assert waiting.WSAPoll([(s, POLLRDNORM)], 20_000) == [(s, POLLRDNORM)]
+    sockets.closesocket(s)
+    again = world.datagram()
+    assert again == s
+    assert waiting.WSAPoll([(again, POLLRDNORM)], 0) == []
 
 
 def test_a_receive_that_waits_is_told(world: World) -> None:

@@ -325,7 +325,7 @@ def _discard_queued(record: OwnSocket) -> None:
         from winsock.base.inet import unreached
 
         unreached.collect(record)
-    record.lost = 0
+    record.take_loss()
     record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     while raw.recvmsg(record.handle, (bytearray(1),), socket.MSG_DONTWAIT)[0] >= 0:
         pass

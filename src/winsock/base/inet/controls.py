@@ -210,8 +210,10 @@ def _bytes_of_messages(record: OwnSocket) -> int:
             while (count := raw.recvmsg(record.handle, scratch, flags)[0]) >= 0 or count == -errno.ECONNREFUSED:
                 if count >= 0:
                     total += count
-                else:  # that an earlier datagram found nobody is told once, and was for the next receive
-                    record.lost = record.lost or (WSAECONNRESET if record.reports_resets else 0)
+                elif (
+                    record.reports_resets
+                ):  # that an earlier datagram found nobody is told once, and was for the next receive
+                    record.lose(WSAECONNRESET)
         finally:
             raw.setsockopt(record.handle, socket.SOL_SOCKET, _SO_PEEK_OFF, _INT.pack(-1))
     return total

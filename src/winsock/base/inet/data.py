@@ -448,7 +448,7 @@ def _tells_of_another(record: OwnSocket, number: int) -> bool:
     if number != errno.ECONNREFUSED:
         return False
     if record.reports_resets:
-        record.lost = record.lost or WSAECONNRESET
+        record.lose(WSAECONNRESET)
     return True
 
 

@@ -78,7 +78,7 @@ _LOST = {
 
 def datagram_lost(record: OwnSocket) -> WinsockError:
     """What a receive tells once of a datagram sent before."""
-    code, record.lost = record.lost, 0
+    code = record.take_loss()
     number, text = _LOST[code]
     return WinsockError(code, text, errno=number)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from winsock.abi.constants import IP_UNSPECIFIED_USER_MTU, SOCK_STREAM
 from winsock.abi.errors import WSAENOTCONN
 from winsock.base.inet.addresses import host_family
+from winsock.spi.losses import LOSSES
 
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
@@ -167,12 +168,24 @@ class OwnSocket(_HostObject):
     def let_go(self) -> None:
         """The number is nobody's here any more; it stays open."""
         self.closed = True
+        LOSSES.discard(self.handle)
         if self.group is not None:
             self.group.leave(self)
         if self._object is not None:
             self._object.detach()
         for attachment in self.attachments:
             attachment.end()
+
+    def lose(self, code: int) -> None:
+        """An earlier datagram came to nothing, of which the next receive tells."""
+        self.lost = self.lost or code
+        LOSSES.add(self.handle)
+
+    def take_loss(self) -> int:
+        """What the receive tells, this once; 0 where there is nothing."""
+        LOSSES.discard(self.handle)
+        code, self.lost = self.lost, 0
+        return code
 
     def settle(self, error: int) -> None:
         """The connect that was on its way has ended, with this code or 0: whoever finds out says so first, counts."""

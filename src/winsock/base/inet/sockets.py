@@ -39,6 +39,7 @@ from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
 from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
+from winsock.spi.losses import LOSSES
 from winsock.spi.urgent import MARKING
 
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
@@ -212,6 +213,8 @@ class Sockets(Ground):
         record = SOCKETS.pop(s, None)
         if MARKING:
             MARKING.discard(s)
+        if LOSSES:
+            LOSSES.discard(s)
         if record is not None:
             record.closed = True
             if record.holds_more or record.waiters:

@@ -67,6 +67,6 @@ def collect(record: OwnSocket) -> bool:
 
 def _note(record: OwnSocket, origin: int, kind: int, code: int) -> None:
     if _Message(origin, kind, code) in _NOBODY and record.reports_resets:
-        record.lost = record.lost or WSAECONNRESET
+        record.lose(WSAECONNRESET)
     elif _Message(origin, kind) in _TIME_EXCEEDED and record.reports_net_resets:
-        record.lost = record.lost or WSAENETRESET
+        record.lose(WSAENETRESET)
