@@ -24,6 +24,7 @@ from winsock.abi.constants import (
     IP_PKTINFO,
     IP_RECVTOS,
     IP_RECVTTL,
+    IP_TTL,
     IP_UNICAST_IF,
     IP_UNSPECIFIED_USER_MTU,
     IPPROTO_IP,
@@ -39,13 +40,18 @@ from winsock.abi.constants import (
     IPV6_USER_MTU,
     SIO_KEEPALIVE_VALS,
     SO_BSP_STATE,
+    SO_DEBUG,
+    SO_DONTROUTE,
+    SO_GROUP_PRIORITY,
     SO_KEEPALIVE,
     SO_LINGER,
     SO_MAX_MSG_SIZE,
     SO_MAXDG,
     SO_MAXPATHDG,
+    SO_OOBINLINE,
     SO_RCVBUF,
     SO_RCVLOWAT,
+    SO_RCVTIMEO,
     SO_SNDBUF,
     SO_SNDLOWAT,
     SO_UPDATE_CONNECT_CONTEXT,
@@ -56,6 +62,7 @@ from winsock.abi.constants import (
     TCP_KEEPCNT,
     TCP_KEEPIDLE,
     TCP_KEEPINTVL,
+    TCP_NODELAY,
     UDP_NOCHECKSUM,
 )
 from winsock.abi.errors import (
@@ -210,14 +217,31 @@ def test_another_way_to_set_keep_alive_counts(world: World) -> None:
     assert options.getsockopt(s, IPPROTO_TCP, TCP_KEEPIDLE) == 60
 
 
-def test_an_accepted_socket_has_what_was_set_on_its_listener(world: World) -> None:
+INHERITED = (
+    (SOL_SOCKET, SO_DEBUG, 1),
+    (SOL_SOCKET, SO_DONTROUTE, 1),
+    (SOL_SOCKET, SO_GROUP_PRIORITY, 7),
+    (SOL_SOCKET, SO_KEEPALIVE, 1),
+    (SOL_SOCKET, SO_LINGER, Linger(0, 9)),
+    (SOL_SOCKET, SO_OOBINLINE, 1),
+    (SOL_SOCKET, SO_RCVBUF, 1000),
+    (SOL_SOCKET, SO_RCVTIMEO, 1500),
+    (IPPROTO_TCP, TCP_KEEPCNT, 200),
+    (IPPROTO_TCP, TCP_NODELAY, 1),
+    (IPPROTO_IP, IP_TTL, 9),
+)
+
+
+@pytest.mark.parametrize(("level", "optname", "value"), INHERITED)
+def test_an_accepted_socket_has_what_was_set_on_its_listener(
+    world: World, level: int, optname: int, value: int
+) -> None:
+    """It has the same properties (nf-winsock2-accept)."""
     listener, name = world.listener()
-    options.setsockopt(listener, SOL_SOCKET, SO_RCVBUF, 1000)
-    options.setsockopt(listener, IPPROTO_TCP, TCP_KEEPCNT, 200)
+    options.setsockopt(listener, level, optname, value)
     sockets.connect(world.stream(), name)
     accepted, _ = sockets.accept(listener)
-    assert options.getsockopt(accepted, SOL_SOCKET, SO_RCVBUF) == 1000
-    assert options.getsockopt(accepted, IPPROTO_TCP, TCP_KEEPCNT) == 200
+    assert options.getsockopt(accepted, level, optname) == value
 
 
 def test_a_connection_on_its_way_is_not_kept_alive_yet(world: World) -> None:

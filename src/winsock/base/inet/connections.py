@@ -29,7 +29,7 @@ from winsock.abi.errors import (
     from_errno,
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
-from winsock.base.inet import kept, own, raw
+from winsock.base.inet import own, raw
 from winsock.base.inet.addresses import ZEROS
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import Sockets, abort, has_peer, require_inet
@@ -273,8 +273,7 @@ class Connections(Sockets):
         assert peer is not None
         peer = self.spelled(peer)
         accepted = own.wrap(descriptor, self.info, inheritable=listener.inheritable, overlapped=listener.overlapped)
-        accepted.linger_seconds = listener.linger_seconds
-        kept.inherit(accepted, listener)
+        accepted.inherit(listener)
         if listener.oob_inline:
             from winsock.base.inet import urgent
 

@@ -78,13 +78,3 @@ KEPT: dict[tuple[int, int], Emulated] = {
     (IPPROTO_TCP, TCP_KEEPINTVL): _keep_alive("keep_interval_s", socket.TCP_KEEPINTVL, _LONGEST_KEEP_S),
     (IPPROTO_TCP, TCP_KEEPCNT): _keep_alive("keep_probes", socket.TCP_KEEPCNT, _MOST_PROBES, most_of_windows=255),
 }
-
-
-def inherit(accepted: OwnSocket, listener: OwnSocket) -> None:
-    """An accepted socket has what was set on its listener."""
-    for name in _NAMES:
-        if (value := getattr(listener, name)) >= 0:
-            setattr(accepted, name, value)
-
-
-_NAMES = ("send_room", "receive_room", "keep_idle_s", "keep_interval_s", "keep_probes")

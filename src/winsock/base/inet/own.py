@@ -176,6 +176,13 @@ class OwnSocket(_HostObject):
         for attachment in self.attachments:
             attachment.end()
 
+    def inherit(self, listener: OwnSocket) -> None:
+        """An accepted socket has the properties of its listener; those that the kernel knows it has from there."""
+        for name in _INHERITED:
+            value = getattr(listener, name)
+            if value != getattr(OwnSocket, name):
+                setattr(self, name, value)
+
     def lose(self, code: int) -> None:
         """An earlier datagram came to nothing, of which the next receive tells."""
         self.lost = self.lost or code
@@ -216,6 +223,19 @@ class OwnSocket(_HostObject):
         """Asked anew each time, because a handle is a descriptor, whose mode others may change."""
         return os.get_blocking(self.handle) if os.name == "posix" else self.getblocking()
 
+
+_INHERITED = (
+    "debug",
+    "dont_route",
+    "group_priority",
+    "keep_idle_s",
+    "keep_interval_s",
+    "keep_probes",
+    "linger_seconds",
+    "receive_room",
+    "send_room",
+    "user_mtu",
+)
 
 METHODS = (
     "close",
