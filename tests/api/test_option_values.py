@@ -32,7 +32,8 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT
 from winsock.abi.options import Linger
-from winsock.api import options, sockets
+from winsock.api import byteorder, options, sockets
+from winsock.api.names import inet_addr
 from winsock.testing import World
 
 IPPROTO_IPV6 = 41
@@ -74,6 +75,14 @@ def test_groups_are_sent_to_at_an_interface_by_index(world: World) -> None:
     assert options.getsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF) == bytes(4)
     with refused(WSAEADDRNOTAVAIL):
         options.setsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF, bytes((0, 255, 255, 255)))
+
+
+def test_the_interface_of_groups_may_be_a_number(world: World) -> None:
+    """As inet_addr and htonl make it."""
+    sender = world.datagram()
+    for value, told in ((byteorder.htonl(host.if_nametoindex("lo")), loopback_index()), (inet_addr("127.0.0.1"), HERE)):
+        options.setsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF, value)
+        assert options.getsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF) == told
 
 
 @pytest.mark.parametrize("optname", [TCP_MAXRT, TCP_MAXRTMS])

@@ -227,7 +227,7 @@ ROWS: tuple[Option, ...] = (
     _host(IPPROTO_IP, "IP_HDRINCL", "bool", "rw", 0, 3, note="raw sockets only"),
     _host(IPPROTO_IP, "IP_TOS", "dword", "rw", 0, 1, RELAY),
     _host(IPPROTO_IP, "IP_TTL", "dword", "rw", 0, 2, RELAY),
-    _host(IPPROTO_IP, "IP_MULTICAST_IF", "in_addr", "rw", 0, 32),
+    _host(IPPROTO_IP, "IP_MULTICAST_IF", "in_addr", "rw", 0, 32, note="set also as a number in network order"),
     _host(IPPROTO_IP, "IP_MULTICAST_TTL", "dword", "rw", 0, 33),
     _host(IPPROTO_IP, "IP_MULTICAST_LOOP", "bool", "rw", 0, 34, note="of the sender; on Windows of the receiver"),
     _host(IPPROTO_IP, "IP_ADD_MEMBERSHIP", "ip_mreq", "w", 0, 35),

@@ -44,6 +44,7 @@ _HOST_IP_UNICAST_IF = 50
 _HOST_IP_RECVERR, _HOST_IPV6_RECVERR = 11, 25
 _Set: TypeAlias = "Callable[[Ground, int, OwnSocket | None, OptionValue], None]"
 _INDEX = struct.Struct("!I")
+_DWORD = struct.Struct("<I")
 
 
 def _discover(provider: Ground) -> tuple[int, int]:
@@ -59,8 +60,9 @@ def _get_multicast_interface(provider: Ground, s: int, record: OwnSocket | None)
 
 
 def _set_multicast_interface(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    data = CODECS["in_addr"].encode(value)
-    raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, data)
+    if isinstance(value, int):  # a DWORD in network order, as inet_addr and htonl make them
+        value = _DWORD.pack(number(value) & 0xFFFFFFFF)
+    raw.setsockopt(s, IPPROTO_IP, socket.IP_MULTICAST_IF, CODECS["in_addr"].encode(value))
     if record is not None:  # the kernel tells addresses only
         record.multicast_index = value[:4] if isinstance(value, bytes) and is_index(value[:4]) else b""
 
