@@ -15,6 +15,7 @@ from tests.refusals import refused
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
+    FD_READ,
     FIONBIO,
     FIONREAD,
     IP_RECVERR,
@@ -30,10 +31,11 @@ from winsock.abi.constants import (
     SO_RCVTIMEO,
     SOCK_DGRAM,
     SOL_SOCKET,
+    WSA_WAIT_EVENT_0,
 )
 from winsock.abi.errors import WSAECONNRESET, WSAENETRESET, WSAEWOULDBLOCK
 from winsock.abi.sockaddr import Sockaddr
-from winsock.api import options, sockets, transfer, waiting
+from winsock.api import events, options, sockets, transfer, waiting
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -89,6 +91,22 @@ def test_wsapoll_tells_until_it_is_received(world: World, connected: bool) -> No
     with refused(WSAECONNRESET):
         transfer.recv(s, 100)
     assert waiting.WSAPoll([(s, POLLRDNORM)], 0) == []
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_an_event_tells(world: World, connected: bool) -> None:
+    s, name, event = world.datagram(), nobody(world), events.WSACreateEvent()
+    if connected:
+        sockets.connect(s, name)
+    events.WSAEventSelect(s, event, FD_READ)
+    transfer.sendto(s, b"anybody?", 0, None if connected else name)
+    for _ in range(2):
+        assert events.WSAWaitForMultipleEvents([event], False, 20_000) == WSA_WAIT_EVENT_0
+        assert events.WSAEnumNetworkEvents(s, event).lNetworkEvents == FD_READ
+        with refused(WSAECONNRESET):
+            transfer.recv(s, 100)
+        assert events.WSAEnumNetworkEvents(s, event).lNetworkEvents == 0
+        transfer.sendto(s, b"anybody?", 0, None if connected else name)
 
 
 def test_wsapoll_says_nothing_of_a_socket_that_was_closed(world: World) -> None:

@@ -288,6 +288,11 @@ class Selection:
             self._look_at_data(events)
 
     def _look_at_data(self, events: int) -> None:
+        if events & FAILED and not self._record.stream:
+            from winsock.base.inet import unreached
+
+            if unreached.has_news(self._record):
+                self._recorder.happened(FD_READ)
         if events & READABLE:
             self._look_for_bytes()
         if events & URGENT and not self._record.oob_inline:

@@ -9,6 +9,7 @@ Sources: nf-winsock2-recvfrom; SIO_UDP_CONNRESET and SIO_UDP_NETRESET of "Winsoc
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -49,6 +50,15 @@ def hear(record: OwnSocket) -> None:
     if record.info.iAddressFamily == AF_INET6:
         raw.setsockopt(record.handle, socket.IPPROTO_IPV6, _IPV6_RECVERR, on)
     record.hears_errors = hears
+
+
+def has_news(record: OwnSocket) -> bool:
+    """Whether the next receive tells of a datagram that was lost; takes what the kernel calls an error."""
+    if record.hears_errors:
+        collect(record)
+    elif record.reports_resets and record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED:
+        record.lose(WSAECONNRESET)
+    return record.lost != 0
 
 
 def collect(record: OwnSocket) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 
 from winsock.abi.constants import POLLERR, POLLHUP
-from winsock.abi.errors import WSAECONNRESET, WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
+from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
@@ -82,14 +82,10 @@ class Waiting(Ground):
     def hear_losses(self, s: int) -> None:
         """See `winsock.spi.provider.HearsOfLosses`."""
         record = SOCKETS.get(s)
-        if record is None or record.stream:
-            return
-        if record.hears_errors:
+        if record is not None and not record.stream:
             from winsock.base.inet import unreached
 
-            unreached.collect(record)
-        elif record.reports_resets and record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED:
-            record.lose(WSAECONNRESET)
+            unreached.has_news(record)
 
     def _ask_while_waiting(self, ready: Callable[[float], bool], timeout: float | None) -> None:
         from winsock.base.inet import hooks
