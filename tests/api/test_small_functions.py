@@ -20,6 +20,7 @@ from winsock.abi.errors import (
     WSASYSCALLFAILURE,
 )
 from winsock.abi.guids import GUID_NULL
+from winsock.abi.structures import QOS
 from winsock.testing import World
 
 
@@ -84,7 +85,7 @@ class TestQuality:
 
     def test_none_can_be_installed_qos_002(self) -> None:
         with refused(WSASYSCALLFAILURE):
-            winsock.WSCInstallQOSTemplate(GUID_NULL, "mine", None)
+            winsock.WSCInstallQOSTemplate(GUID_NULL, "mine", QOS())
         with refused(WSASYSCALLFAILURE):
             winsock.WSCRemoveQOSTemplate(GUID_NULL, "mine")
 
