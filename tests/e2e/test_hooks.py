@@ -209,18 +209,50 @@ class Mine(Layer):
     program = ["sh", "-c", f"echo $$; exec {PYTHON} {PROGRAMS / 'dial.py'} {server.host} {server.port}"]
     finished = supervised(*program, options=["--layer", layer(code)])
     process = int(finished.stdout.split()[0])
-    (line,) = finished.text.splitlines()
+    (line,) = logged(finished)
     told = line.split()
     assert told[:3] == [str(process), str(process), "WSPConnect"]
     assert told[3].startswith("python")
     assert told[4] == "True"
 
 
-def test_what_a_layer_prints_reaches_stderr_and_never_stdout(layer: Write, server: WebServer) -> None:
-    mine = layer("class Mine(Layer):\n    def connecting(self, address):\n        print('printed by', self.name)")
-    finished = dial(server.port, mine)
+PRINTING = """
+import logging
+import sys
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+print("imported")
+
+class Mine(Layer):
+    def connecting(self, address):
+        print("printed by", self.name)
+        print("to stderr", file=sys.stderr)
+        logging.info("told to logging")
+        print("no end", end="", flush=True)
+"""
+PRINTED = ["imported", "printed by mine", "to stderr", "told to logging", "no end"]
+
+
+def test_what_a_layer_prints_goes_where_our_lines_go(layer: Write, server: WebServer) -> None:
+    finished = dial(server.port, layer(PRINTING))
     assert finished.same == (0, server.body)
-    assert finished.stderr == b"printed by mine\n"
+    assert finished.stderr == b""
+    assert logged(finished) == PRINTED
+
+
+def test_what_a_layer_prints_reaches_stderr_and_never_stdout(layer: Write, server: WebServer) -> None:
+    program = (PYTHON, PROGRAMS / "dial.py", LOCALHOST, str(server.port))
+    finished = winsock("run", "--layer", layer(PRINTING), "--", *program)
+    assert finished.same == (0, server.body)
+    *printed, truth = finished.text.splitlines()
+    assert (printed, truth[:13]) == (PRINTED, "winsock: sock")
+
+
+def test_what_a_layer_prints_before_it_fails_to_import_reaches_stderr(layer: Write) -> None:
+    finished = winsock("run", "--layer", layer("print('before')\n1 // 0"), "--", "true")
+    assert finished.same == (2, b"")
+    assert finished.text.splitlines()[0] == "before"
+    assert len(finished.text.splitlines()) == 2
 
 
 # --- a layer that fails -----------------------------------------------------------------------------------------------

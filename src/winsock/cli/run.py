@@ -36,10 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     if not program:
         print("winsock: which program? winsock run [OPTION]... -- PROGRAM [ARG]...", file=sys.stderr)
         return USAGE_STATUS
+    from winsock.supervisor.generations import printed
     from winsock.supervisor.run import Choices, run
 
     try:
-        plan = make_plan(options.layer, program)
+        with printed.kept():
+            plan = make_plan(options.layer, program)
         choices = Choices(options.format == "json", options.output, options.strict, options.drain, options.wait_all)
         return run(plan, program, choices, inheritance)
     except UsageError as error:

@@ -27,7 +27,7 @@ from winsock.spi.guard import take_all_for_defects
 from winsock.spi.stats import Stats
 from winsock.supervisor import filter, outside
 from winsock.supervisor.callers import cookies_held
-from winsock.supervisor.generations import launch
+from winsock.supervisor.generations import launch, printed
 from winsock.supervisor.generations.life import RunOptions, Serving
 from winsock.supervisor.notices.closing import Closing, Past
 from winsock.supervisor.notices.destroyed import Destroyed, still_counting
@@ -142,6 +142,8 @@ class _Run:
         process.startup(WINSOCK_VERSION, self._plan.catalog)
         supervisor = Supervisor(self._serving.listener, self._plan, self._report)
         self._supervisor = supervisor
+        printed.tell_to(self._take_printed)
+        printed.tell_kept()
         for line in (*self._plan.not_called_lines(), *outside.warnings(self._argv, self._process_ids)):
             journal.log(line)
         self._open_chains()
@@ -158,6 +160,7 @@ class _Run:
         self._serving.reap_all()
         self._drain(None)
         self._wait_for_notices()
+        printed.end()
         self._lines.flush()
 
     def _check_crew(self) -> None:
@@ -181,6 +184,11 @@ class _Run:
     def _take_record(self, record: Record, text: Text) -> None:
         self._lines.add(record, text)
         self._supervisor.crew.rouse()
+
+    def _take_printed(self, text: str) -> None:
+        journal.log(text)
+        if not self._supervisor.crew.workers:
+            self._lines.flush()  # a layer may hang when it is made, and nobody looks yet
 
     def _subscribe(self) -> None:
         if not self._plan.remembers:
@@ -223,6 +231,7 @@ class _Run:
         self._drain(self._choices.drain)
         self._wait_for_notices()
         tell(self._supervisor.chains.layers(), "run_ended")
+        printed.end()
         truth = self._report.truth(len(self._serving.processes()))
         journal.record(truth, truth_text)
         status = None

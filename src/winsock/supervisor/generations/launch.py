@@ -26,9 +26,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from winsock.supervisor import kernel
-from winsock.supervisor.generations import channel, mirror, signals, system
+from winsock.supervisor.generations import channel, mirror, printed, signals, system
 from winsock.supervisor.generations.front import Front, Witness, drop
-from winsock.supervisor.generations.life import RunOptions, Serving, redirect_python_output
+from winsock.supervisor.generations.life import RunOptions, Serving
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -255,9 +255,9 @@ def _supervise(
         sender.started(program, pidfd)
         os.close(pidfd)
         serving = Serving(listener, program, reflector, sender, options)
-        redirect_python_output(serving.line)
+        printed.tell_to(serving.line)
         serve(serving)
-        sys.stdout.flush()
+        printed.end()
         serving.leave()
         status = 0
     except LaunchError as error:

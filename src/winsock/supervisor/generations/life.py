@@ -24,22 +24,17 @@ takes the program with it.
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from winsock.supervisor.generations import system
 from winsock.supervisor.generations.channel import Finish, Sender
 from winsock.supervisor.generations.mirror import Mirror
 from winsock.supervisor.generations.processes import Process, children, descendants, filters_of
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 _ANY_CHANGE = os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOHANG if sys.platform == "linux" else 0
 
@@ -205,24 +200,3 @@ class Serving:
             if self._registered not in (0, wanted):
                 self._poll.modify(self._channel.fileno(), wanted)
                 self._registered = wanted
-
-
-class _LineStream(io.RawIOBase):
-    """A file whose bytes become lines for the user."""
-
-    def __init__(self, line: Callable[[str], None]) -> None:
-        self._line = line
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        text = bytes(data)
-        self._line(text.decode(errors="replace"))
-        return len(text)
-
-
-def redirect_python_output(line: Callable[[str], None]) -> None:
-    """Let what Python code of the supervisor prints (a layer's print, a traceback) reach the user as lines."""
-    buffer = io.BufferedWriter(_LineStream(line))
-    sys.stdout = sys.stderr = io.TextIOWrapper(buffer, "utf-8", "backslashreplace", line_buffering=True)
