@@ -121,6 +121,42 @@ def test_connecting_refuses_with_an_error_of_its_choice(layer: Write, server: We
     assert server.taken(0) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "number"),
+    [
+        ("OSError(errno.EHOSTUNREACH, 'no way')", errno.EHOSTUNREACH),
+        ("OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))", errno.ENETUNREACH),
+        ("OSError(errno.ECONNREFUSED, 'no')", errno.ECONNREFUSED),
+        ("PermissionError(errno.EPERM, 'no')", errno.EPERM),
+        ("TimeoutError('late')", errno.ETIMEDOUT),
+    ],
+)
+def test_connecting_refuses_with_an_error_of_pythons(layer: Write, server: WebServer, error: str, number: int) -> None:
+    refuse = f"import errno, os\n\nclass Mine(Layer):\n    def connecting(self, address):\n        raise {error}"
+    finished = dial(server.port, layer(refuse))
+    assert finished.same == (1, errno.errorcode[number].encode() + b"\n")
+    assert finished.events("layer-error") == []
+    assert server.taken(0) == []
+
+
+@pytest.mark.parametrize("error", ["OSError(errno.ENOENT, 'no file')", "OSError('what')", "BlockingIOError()"])
+def test_an_error_that_is_none_of_a_network_is_a_defect(layer: Write, server: WebServer, error: str) -> None:
+    refuse = f"import errno\n\nclass Mine(Layer):\n    def connecting(self, address):\n        raise {error}"
+    finished = dial(server.port, layer(refuse))
+    assert finished.same == (1, b"EIO\n")
+    assert raised_line(finished).startswith("mine connecting ")
+    assert server.taken(0) == []
+
+
+def test_a_winsock_error_with_a_number_of_posix_says_what_was_meant(layer: Write, server: WebServer) -> None:
+    mine = layer("class Mine(Layer):\n    def connecting(self, address):\n        raise WinsockError(13)")
+    finished = dial(server.port, mine)
+    assert finished.same == (1, b"EIO\n")
+    meant = "13 is no number of a Winsock error; what means EACCES is winsock.WSAEACCES"
+    assert raised_line(finished) == f"mine connecting WrongCode: {meant} {mine}:6"
+    assert server.taken(0) == []
+
+
 def test_connecting_refuses_an_event_loop(layer: Write, server: WebServer) -> None:
     mine = layer("class Mine(Layer):\n    def connecting(self, address):\n        raise ConnectionRefusedError")
     program = [PYTHON, str(PROGRAMS / "fetch_asyncio.py"), server.host, str(server.port)]

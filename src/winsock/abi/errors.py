@@ -449,6 +449,11 @@ def name_of(code: int) -> str:
     return row.name if row else f"error {code}"
 
 
+def is_code(code: object) -> bool:
+    """Whether a number is a Winsock code."""
+    return code in _row_of
+
+
 def text_of(code: int) -> str:
     """What a Winsock code says, in one line."""
     row = _row_of.get(code)

@@ -1,10 +1,10 @@
 """Failing closed: an exception in a layer's own code fails the call with a Winsock error, and a line says where.
 
-A `WinsockError` is an answer and passes as it is, and so are Python's own `ConnectionRefusedError` and its kin: a layer
-refuses by raising one. Anything else is a defect of the layer: the call fails with
-WSASYSCALLFAILURE (a call that should never fail has failed), so that traffic never goes round the layer and a
-program never sees a Python exception that it cannot know. So is an answer that the function cannot have: text for a
-count, say.
+A `WinsockError` is an answer and passes as it is, and so are Python's own `ConnectionRefusedError` and its kin, and an
+`OSError` with the number of a network's error: a layer refuses by raising one. Anything else is a defect of the layer:
+the call fails with WSASYSCALLFAILURE (a call that should never fail has failed), so that traffic never goes round the
+layer and a program never sees a Python exception that it cannot know. So is an answer that the function cannot have:
+text for a count, say.
 
 `sys.exit()` and its kin are no `Exception`. In a program of one's own they may be its own doing, the end of a signal
 handler say, and go on. A supervisor has no such handler: there a layer alone can raise them, and must not end it.
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from winsock import host
-from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError, code_of
+from winsock.abi.errors import WSASYSCALLFAILURE, WinsockError, code_of, is_code, name_of
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import SockaddrHv, SockaddrIn, SockaddrIn6, SockaddrOther, SockaddrUn
 from winsock.core import journal
@@ -32,6 +32,23 @@ _REFUSALS: dict[type[OSError], int] = {
     PermissionError: errno.EACCES,
 }
 """What a layer may raise to refuse, beside a `WinsockError`."""
+_REFUSING = frozenset(
+    {
+        errno.EADDRINUSE,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENETUNREACH,
+        errno.ENOBUFS,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTONOSUPPORT,
+    }
+)
+"""The numbers of an `OSError` that say the same, and for which Python has no class."""
 
 
 class _Defects:
@@ -79,6 +96,10 @@ class WrongAnswer(TypeError):
     """A layer's function answered with what it cannot."""
 
 
+class WrongCode(ValueError):
+    """A layer raised a WinsockError with a number that is none of Winsock's."""
+
+
 _MOST = 2**63 - 1
 _HANDLE = Answer("a handle", int)
 _ADDRESS = Answer("an address", SockaddrIn, others=(SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther))
@@ -123,8 +144,21 @@ def refusal(error: BaseException) -> WinsockError | None:
     """
     if not isinstance(error, OSError) or error.filename is not None:
         return None
-    number = next((number for kind, number in _REFUSALS.items() if isinstance(error, kind)), None)
+    number = error.errno
+    if number not in _REFUSING:
+        number = next((number for kind, number in _REFUSALS.items() if isinstance(error, kind)), None)
     return None if number is None else WinsockError(code_of(number), str(error) or None, errno=number)
+
+
+def checked(layer: object, function: str, error: WinsockError) -> WinsockError:
+    """The error that a layer has raised; where its number is none of Winsock's, a defect of the layer."""
+    code = error.winerror
+    if is_code(code) or error.from_kernel:
+        return error
+    what = f"{code!r} is no number of a Winsock error"
+    if name := errno.errorcode.get(code):
+        what += f"; what means {name} is winsock.{name_of(code_of(code))}"
+    return failure(layer, function, WrongCode(what), raised_at(layer, error))
 
 
 def failure(layer: object, function: str, error: BaseException, where: str | None = None) -> WinsockError:

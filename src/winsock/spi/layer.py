@@ -37,7 +37,7 @@ from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEINVAL, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
-from winsock.spi.guard import defects, failure, guarded, refusal
+from winsock.spi.guard import checked, defects, failure, guarded, refusal
 from winsock.spi.provider import (
     FUNCTIONS,
     WSPDATA,
@@ -299,7 +299,10 @@ class Layer(Provider):
         """Where a connect to `name` goes by the layer's `connecting`."""
         if name.family == AF_UNSPEC or not (self.datagrams or self.info.iSocketType == SOCK_STREAM):
             return name
-        answer = self.connecting(name)
+        try:
+            answer = self.connecting(name)
+        except WinsockError as error:
+            raise checked(self, "connecting", error) from error
         return name if answer is None or answer == name else self._fitted(answer)
 
     def _fitted(self, answer: object) -> Sockaddr:
