@@ -252,6 +252,42 @@ def test_a_connect_on_a_connected_socket_is_a_failure_of_its_own(world: World) -
     assert world.events() == [("connect", "failed", "WSAEISCONN", errno.EISCONN)]
 
 
+@pytest.mark.parametrize("number", [errno.EISCONN, errno.EAFNOSUPPORT])
+def test_a_connection_outlives_a_connect_that_fails(world: World, number: int) -> None:
+    world.connect(peer=PEER)
+    world.connect(from_errno(number), name=OTHER)
+    world.close(peer=PEER, sent=3, received=4)
+    assert [event[:2] for event in world.events()] == [("connect", "connected"), ("connect", "failed"), ("close", None)]
+    assert world.rows()[0] == (100, "curl", "192.0.2.1:80", "connected", 1, 0, 3, 4)
+    assert len(world.rows()) == (1 if number == errno.EISCONN else 2)
+
+
+def test_a_connect_that_the_kernel_confirms_is_told_and_counted_once(world: World) -> None:
+    """Linux answers the first connect after the handshake with success, though SO_ERROR has told of it."""
+    world.connect(WOULD_BLOCK)
+    world.ask_for_error(0, connected=True)
+    world.connect(peer=PEER)
+    assert world.events() == [("connect", "connected", None, None)]
+    assert world.rows() == [(100, "curl", "192.0.2.1:80", "connected", 1, 0, 0, 0)]
+
+
+def test_a_connection_after_one_that_was_taken_back_is_told(world: World) -> None:
+    world.connect(peer=PEER)
+    world.connect(name=SockaddrOther(0, bytes(14)))
+    world.connect(peer=OTHER, name=OTHER)
+    assert [record["peer"] for record in world.records] == ["192.0.2.1:80", "192.0.2.2:81"]
+
+
+def test_datagrams_may_be_connected_anew(world: World) -> None:
+    world.layer = world.another(1)
+    world.connect(peer=PEER)
+    world.connect(peer=OTHER, name=OTHER)
+    assert [(record["protocol"], record["peer"]) for record in world.records] == [
+        ("udp", "192.0.2.1:80"),
+        ("udp", "192.0.2.2:81"),
+    ]
+
+
 def test_an_interrupted_connect_is_told_once_with_its_whole_time(world: World) -> None:
     world.connect(from_errno(errno.EINTR))
     world.clock.now += 3

@@ -126,6 +126,8 @@ class Trace(Layer):
             raise
         if name.family == AF_UNSPEC:
             self._dissolved(s)
+        elif s not in self._pending and self._told_connected(s):
+            pass  # Linux confirms, once, what SO_ERROR has told
         elif has_peer(self.next, s):  # success alone proves nothing where TCP_FASTOPEN_CONNECT is set
             self._outcome(s, attempt, None)
         else:
@@ -194,6 +196,8 @@ class Trace(Layer):
             self._outcome(s, attempt, None)
         elif error.winerror == WSAEWOULDBLOCK or (waits and error.winerror in _STILL_PENDING):
             self._pending[s] = attempt
+        elif error.winerror == WSAEISCONN:  # no attempt that failed: the connection stands
+            self._tell_connect(attempt, "failed", error.winerror, error.errno)
         elif error.winerror != WSAEINTR:  # an interrupted connect goes on, and is made again
             self._outcome(s, attempt, error.winerror, error.errno)
         else:
@@ -205,7 +209,8 @@ class Trace(Layer):
         self._tell_connect(attempt, "failed" if error else "connected", error, errno)
         place = _place(attempt)
         if error:
-            self._connections[s] = attempt.peer, None
+            if not self._told_connected(s):
+                self._connections[s] = attempt.peer, None
             self.summary.connection(place, failed=True)
         else:
             self._established(s, attempt.peer, place)
@@ -213,8 +218,15 @@ class Trace(Layer):
     def _dissolved(self, s: int) -> None:
         """The program took a connect back, by one to AF_UNSPEC."""
         attempt = self._pending.pop(s, None)
+        peer, _ = self._connections.get(s, (None, None))
+        self._connections[s] = peer, None
         if attempt is not None:
             self._ended_pending(s, attempt, connected=False)
+
+    def _told_connected(self, s: int) -> bool:
+        """Whether the stream is connected, as far as we were told: it stays so whatever connects it once more."""
+        _, place = self._connections.get(s, (None, None))
+        return place is not None and self.info.iProtocol == IPPROTO_TCP
 
     def _ended_pending(self, s: int, attempt: Attempt, connected: bool | None) -> None:
         """The program closed the socket, or gave it up, before it asked: the kernel's counters may know."""
