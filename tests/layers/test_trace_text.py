@@ -67,6 +67,11 @@ LINES = [
         "05:06:07.089 curl[100]            connect  tcp 192.0.2.1:80             failed: WSAEINVAL (99999), 0.01 ms",
     ),
     (
+        record("listen", local="a:1", backlog=1, result="failed", error="WSAEOPNOTSUPP", errno=95),
+        "05:06:07.089 curl[100]            listen   tcp a:1                      "
+        "failed: WSAEOPNOTSUPP (EOPNOTSUPP), backlog 1",
+    ),
+    (
         record("bind", local="0.0.0.0:53", protocol="udp", result="bound"),
         "05:06:07.089 curl[100]            bind     udp 0.0.0.0:53               bound",
     ),

@@ -11,6 +11,8 @@ from winsock.core.journal import printable
 
 _UNITS = ("kB", "MB", "GB", "TB")
 _ROUNDS_TO_A_SECOND = 0.999995
+_ERRNOS = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}
+"""As sockets know them: the number is ENOTSUP's, too."""
 _OUTCOMES = {
     "unknown": "closed before the outcome was known",
     "abandoned": "closed before it was connected",
@@ -85,7 +87,7 @@ def _result(record: Any) -> str:
     if record["error"] is None:
         return _OUTCOMES.get(record["result"], str(record["result"]))
     number = record["errno"]
-    return f"{record['result']}: {record['error']} ({errno.errorcode.get(number, number)})"
+    return f"{record['result']}: {record['error']} ({_ERRNOS.get(number, number)})"
 
 
 def _or_unknown(value: int | None) -> str:
