@@ -410,11 +410,15 @@ class Mine(Layer):
 
     def connecting(self, address):
         self.log(f"connecting {current_call().process}")
+
+    def run_ended(self):
+        self.log("over")
 """
     fetch = f"{PYTHON} {PROGRAMS / 'dial.py'} {LOCALHOST} {server.port}"
-    finished = supervised("sh", "-c", f"{fetch}; {fetch}", options=["--layer", layer(code)])
-    told = [line.split() for line in logged(finished)]
+    finished = supervised("sh", "-c", f"{fetch}; {fetch}; exec {fetch}", options=["--layer", layer(code)])
+    lines = logged(finished)
+    told = [line.split() for line in lines[: lines.index("over")]]
     processes = list(dict.fromkeys(process for _, process in told))
-    assert len(processes) == 2
+    assert len(processes) == 3
     for process in processes:
         assert [what for what, whose in told if whose == process] == ["started", "connecting", "ended"]

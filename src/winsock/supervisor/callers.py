@@ -135,12 +135,12 @@ class Callers:
         os.close(caller.descriptors)
         process = caller.process
         process.threads.discard(caller.thread)
-        if not process.threads and self._processes.get(process.id) is process and not _alive(process.id):
+        if not process.threads and self._processes.get(process.id) is process and not is_alive(process.id):
             del self._processes[process.id]
             self._on_ended(process)
 
 
-def _alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
     """Whether the process still runs; one that only waits to be reaped does not."""
     try:
         with open(f"/proc/{process}/stat", "rb", 0) as file:

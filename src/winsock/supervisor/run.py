@@ -160,6 +160,7 @@ class _Run:
         self._serving.reap_all()
         self._drain(None)
         self._wait_for_notices()
+        self._supervisor.tell_of_ended_processes()
         printed.end()
         self._lines.flush()
 
@@ -230,6 +231,7 @@ class _Run:
         """The last notices, the layers' last words, the truth; then the front may leave."""
         self._drain(self._choices.drain)
         self._wait_for_notices()
+        self._supervisor.tell_of_ended_processes()
         tell(self._supervisor.chains.layers(), "run_ended")
         printed.end()
         truth = self._report.truth(len(self._serving.processes()))

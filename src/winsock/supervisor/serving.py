@@ -26,7 +26,7 @@ from winsock.host import numbers
 from winsock.spi import calling
 from winsock.spi.guard import defects, failure
 from winsock.spi.layer import Layer, overrides
-from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of
+from winsock.supervisor.callers import Caller, Callers, Process, descriptors_of, is_alive
 from winsock.supervisor.calls import ROWS
 from winsock.supervisor.calls.call import HELD, PASSED, Answer, Call, Delivery, Special
 from winsock.supervisor.crew import Crew, Worker
@@ -362,6 +362,12 @@ class Supervisor:
             if socket.record.chain not in chains:
                 chains.append(socket.record.chain)
                 tell(socket.record.chain.layers, "process_started", socket.process.id)
+
+    def tell_of_ended_processes(self) -> None:
+        """Of those whose end nobody has received: the last process hangs the listener up, and then nobody listens."""
+        for process in tuple(self._chains_of):
+            if not is_alive(process.id):
+                self._process_ended(process)
 
     def _process_ended(self, process: Process) -> None:
         for chain in self._chains_of.pop(process, ()):
