@@ -266,6 +266,30 @@ def test_too_few_open_files_are_told_before_anything_runs() -> None:
     assert len(finished.text.splitlines()) == 1
 
 
+FULL = """
+import socket
+
+listener = socket.create_server(("127.0.0.1", 0))
+listener.settimeout(20)
+held = []
+try:
+    while True:
+        held.append(socket.create_connection(listener.getsockname()))
+        held.append(listener.accept()[0])
+except OSError:
+    print("full")
+"""
+
+
+def test_a_program_that_opens_all_it_may_is_supervised_to_its_end() -> None:
+    """Its hard limit is the supervisor's, too, where that may not raise it."""
+    command = (*WINSOCK, "run", "--layer", "trace", "--", PYTHON, "-c", FULL)
+    finished = bare("sh", "-c", 'ulimit -n 48; exec "$@"', "sh", *command)
+    assert finished.same == (0, b"full\n")
+    assert "internal error" not in finished.text
+    assert finished.text.splitlines()[-1].startswith("winsock: sockets seen: ")
+
+
 # --- wrong use --------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,10 @@ program's.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import resource
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from winsock.supervisor.relaying.connection import Connection
 
 MOST_REMEMBERED = 1 << 17
+_KEPT_FREE = 16
+"""Numbers that sockets must leave for all else that needs one: looking into /proc, the pidfd of a thread, a layer."""
+_NEAR_THE_END = 256
 _MOST_SPENT = 64
 _NOTHING_SET: Mapping[tuple[int, int], bytes] = {}
 SO_RCVTIMEO, SO_SNDTIMEO, SO_ACCEPTCONN, SO_COOKIE = 20, 21, 30, 57
@@ -181,6 +187,10 @@ class Leases:
         self._by_cookie: dict[int, Socket] = {}
         self._by_slot: dict[int, Socket] = {}
         self._placeholder = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._end = (sys.maxsize if limit == resource.RLIM_INFINITY else limit) - _KEPT_FREE
+        """The first number that no socket may have."""
+        self._highest = 0
         self.options = Options()
 
     def take(self, caller: Caller, descriptor: int) -> Socket | Stranger:
@@ -195,10 +205,21 @@ class Leases:
             socket = self._by_cookie.get(cookie)
             if socket is not None:
                 self._put(fetched, socket)
-        if socket is None:
-            return self._meet(fetched, cookie, caller.process)
-        os.close(fetched)
-        return socket
+        if socket is not None:
+            os.close(fetched)
+            return socket
+        if fetched >= self._end:
+            os.close(fetched)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._meet(fetched, cookie, caller.process)
+
+    def is_full(self) -> bool:
+        """Whether there is no number for one more socket."""
+        if self._highest < self._end - _NEAR_THE_END:
+            return False
+        number = os.dup(self._placeholder)
+        os.close(number)
+        return number >= self._end
 
     def give_back(self, socket: Socket) -> None:
         """End one lease; with the last one the placeholder returns to the slot."""
@@ -302,6 +323,7 @@ class Leases:
 
     def _enter(self, socket: Socket) -> Socket:
         self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
+        self._highest = max(self._highest, socket.slot)
         self._on_met(socket)
         return socket
 

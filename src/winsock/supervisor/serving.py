@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _UNTOUCHED = frozenset({numbers.AF_UNIX, numbers.AF_NETLINK})
 """Families that are no business of a chain's."""
+_NO_NUMBER = (errno.EMFILE, errno.ENFILE)
 _UNREADABLE = "its process cannot be looked into"
 
 
@@ -140,6 +141,11 @@ class Supervisor:
         """After reading its memory: the number is still that thread's. `OSError` ESRCH."""
         if not host.valid(self.listener.descriptor, call.id):
             raise ProcessLookupError(errno.ESRCH, "the caller is gone")
+
+    def no_number(self, number: int) -> OSError:
+        """What to raise where we have no descriptor left for a call."""
+        self.report.refused("the supervisor has no descriptor left")
+        return OSError(number, os.strerror(number))
 
     def about_to_wait(self, call: Call) -> None:
         """The call will wait for somebody far away: let another thread receive."""
@@ -293,6 +299,8 @@ class Supervisor:
         except OSError as error:
             if error.errno in (errno.EPERM, errno.EACCES):
                 return None
+            if error.errno in _NO_NUMBER:
+                raise self.no_number(errno.ENOBUFS) from None
             raise
 
     def _lease(self, call: Call) -> Socket | Stranger | None:
@@ -307,9 +315,8 @@ class Supervisor:
             if error.errno == errno.ESRCH:
                 call.caller = self._callers.again(call.thread)
                 return self.leases.take(call.caller, descriptor)
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                self.report.refused("the supervisor has no descriptor left")
-                raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)) from None
+            if error.errno in _NO_NUMBER:
+                raise self.no_number(errno.ENOBUFS) from None
             if error.errno in (errno.EPERM, errno.EACCES):
                 return None
             if error.errno == errno.ENOTSOCK and call.row.before is not None:

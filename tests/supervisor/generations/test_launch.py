@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.supervisor.generations.running import (
     runner,
     started,
 )
+from winsock.supervisor.generations import launch
 from winsock.supervisor.generations.launch import Inheritance, LaunchError, resolve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="winsock run needs Linux")
@@ -270,3 +272,23 @@ def test_an_interrupt_during_the_start_arrives_once(fork: str) -> None:
 def test_the_environment_for_tests_reaches_the_runner() -> None:
     """Guards the tests above: the runner must import the sources beside it."""
     assert ENVIRONMENT["PYTHONPATH"] == str(ROOT / "src")
+
+
+@pytest.mark.parametrize(
+    ("most", "allowed", "limit"),
+    [(100, False, 100), (100, True, 1 << 20), (1 << 30, False, 1 << 30), (resource.RLIM_INFINITY, True, -1)],
+)
+def test_the_supervisor_may_open_more_than_its_program_where_it_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, most: int, allowed: bool, limit: int
+) -> None:
+    limits = [(50, most)]
+
+    def set_limit(which: int, wanted: tuple[int, int]) -> None:
+        if wanted[1] > most and not allowed:
+            raise ValueError("not allowed to raise maximum limit")
+        limits.append(wanted)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    launch._raise_limit()
+    assert limits[1:] == [(limit, limit)]

@@ -50,6 +50,8 @@ def socket(run: Supervisor, call: Call) -> Answer:
 
 
 def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Answer:
+    if run.leases.is_full():
+        raise run.no_number(errno.EMFILE)
     with run.rights_of(call):
         handle, record = run.chains.create(kind)
     if type_and_flags & os.O_NONBLOCK:

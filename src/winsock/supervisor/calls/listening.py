@@ -54,6 +54,8 @@ def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
         listens = run.leases.options.read(socket.slot, SO_ACCEPTCONN)
         if listens and not listening.kept and not _ready(socket):
             return _wait(run, call, socket)
+        if listens and not listening.kept and run.leases.is_full():
+            raise run.no_number(errno.EMFILE)
         try:
             handle, peer = _take(run, call, socket, listening, bool(listens))
         finally:  # what ends this accept, a shutdown say, is news to the others too

@@ -61,6 +61,9 @@ _NO_PROC = "/proc is not mounted here, and winsock run looks there at whoever ca
 _LEAST_FILES = 32
 """Descriptors that the supervisor needs beside those for the program's sockets, with some to spare."""
 
+_PLENTY_OF_FILES = 1 << 20
+"""What Linux allows (fs.nr_open) where nobody has changed it."""
+
 
 class LaunchError(Exception):
     """The program cannot be started; `status` is what a shell would exit with."""
@@ -314,7 +317,18 @@ def _settle() -> None:
     for number in _SUPERVISOR_IGNORES:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGCHLD})
+    _raise_limit()
+
+
+def _raise_limit() -> None:
+    """As many descriptors as we may have: more are needed than for any process of the tree, which has its own limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < _PLENTY_OF_FILES:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_PLENTY_OF_FILES, _PLENTY_OF_FILES))
+            return
+        except (OSError, ValueError):
+            pass  # more than the hard limit needs CAP_SYS_RESOURCE
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
