@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from winsock.abi.constants import (
+    AF_INET,
     AF_INET6,
     AF_UNSPEC,
     SIO_GET_EXTENSION_FUNCTION_POINTER,
@@ -73,6 +74,7 @@ STRUCTURAL = (
 
 ABORTIVE = (1, 0)
 """Linger of no time: closing resets the connection."""
+_KINDS = {AF_INET: "an IPv4 socket", AF_INET6: "an IPv6 socket"}
 
 
 class Layer(Provider):
@@ -317,7 +319,11 @@ class Layer(Provider):
             return address.mapped()
         if address is not None and address.family == family:
             return address
-        text = f"layer {self.name}: connecting answered {answer!r}, no address for a socket of family {family}"
+        kind = _KINDS.get(family, f"a socket of family {family}")
+        text = (
+            f"layer {self.name}: connecting answered {answer!r}, which is no address for {kind}: (host, port) is one,"
+            " the host as a text in numbers, the port a number up to 65535"
+        )
         journal.log(f"winsock: {text}; the call failed", layer=self.name)
         raise WinsockError(WSAEAFNOSUPPORT, text)
 
