@@ -326,7 +326,82 @@ def test_what_is_not_called_is_said_with_what_to_do_instead() -> None:
     ]
 
 
+class Mistyped(Layer):
+    """Means connecting, and accepted."""
+
+    def conecting(self, address: Sockaddr) -> None: ...
+
+    def on_accepted(self, address: Sockaddr) -> None: ...
+
+    def helps(self) -> None: ...
+
+
+class Says(Layer):
+    """Has a last word."""
+
+    def run_ended(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (Nothing, ""),
+        (Mistyped, "; is conecting meant to be connecting?; is on_accepted meant to be accepted?"),
+    ],
+)
+def test_a_layer_of_which_nothing_is_called_is_told(layer: type[Layer], said: str) -> None:
+    assert planned(layer, Decides).not_called_lines() == [
+        f"winsock: layer {layer.name} has none of a layer's hooks and functions, so nothing of it is called{said}"
+    ]
+
+
+@pytest.mark.parametrize("layer", [Says, Counts, Shouts, Makes, Adopts])
+def test_a_layer_of_which_something_is_called_is_not(layer: type) -> None:
+    assert planned(layer).not_called_lines() == []
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
+
+
+class Awaits(Layer):
+    """Would have to be awaited."""
+
+    async def connecting(self, address: Sockaddr) -> None: ...  # type: ignore[override]
+
+
+class Yields(Layer):
+    """Makes a generator."""
+
+    def accepted(self, address: Sockaddr | None) -> Any:
+        yield address
+
+
+class AwaitsBytes(StreamLayer):
+    """The same with bytes."""
+
+    async def outgoing(self, data: bytes) -> bytes:  # type: ignore[override]
+        return data
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [(Awaits, "awaits: connecting"), (Yields, "yields: accepted"), (AwaitsBytes, "awaitsbytes: outgoing")],
+)
+def test_a_hook_that_would_never_run_is_refused(layer: type, name: str) -> None:
+    with pytest.raises(PlanError, match=f"{name} is async, or has a yield"):
+        planned(layer)
+
+
+class Helps(Layer):
+    """May await what it likes of its own."""
+
+    def connecting(self, address: Sockaddr) -> None: ...
+
+    async def look_up(self) -> None: ...
+
+
+def test_what_is_no_hook_may_be_async() -> None:
+    assert planned(Helps).functions == {"WSPConnect"}
 
 
 @pytest.mark.parametrize(

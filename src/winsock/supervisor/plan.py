@@ -44,6 +44,8 @@ _MEETING = frozenset({"WSPConnect", "WSPAccept"})
 """What is reported so that every such socket is met."""
 BYTE_HOOKS = ("outgoing", "incoming", "outgoing_ended", "incoming_ended", "passed")
 """The hooks of a `StreamLayer`, which on another class are never called."""
+_COROUTINE_OR_GENERATOR = 0x80 | 0x20 | 0x200
+"""Of co_flags: code that a call makes ready, and does not run."""
 _INSTEAD = {"WSPCloseSocket": " (use the hook `closed`)"}
 
 
@@ -99,6 +101,24 @@ class PlannedLayer(NamedTuple):
         return sorted(self.functions - set(self.carried))
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing of the layer is ever called."""
+        return not (self.gets_bytes or self.functions or self.life_hooks or self.overrides("run_ended"))
+
+    @property
+    def idle_text(self) -> str:
+        """Why, for the author of the layer, who meant something by it."""
+        known = [name for name in dir(Layer) if not name.startswith(("_", "WSP"))]
+        own = [name for name, what in vars(self.kind).items() if callable(what) and not name.startswith("_")]
+        text = "has none of a layer's hooks and functions, so nothing of it is called"
+        if own:
+            from difflib import get_close_matches
+
+            meant = [(name, near[0]) for name in own if (near := get_close_matches(name, known, 1))]
+            text += "".join(f"; is {name} meant to be {hook}?" for name, hook in meant)
+        return text
+
+    @property
     def not_called_text(self) -> str:
         """The same in words, with what to do instead."""
         return ", ".join(name + _INSTEAD.get(name, "") for name in self.not_called)
@@ -136,12 +156,12 @@ class Plan(NamedTuple):
         return any(layer.overrides(hook) for layer in self.layers for hook in hooks)
 
     def not_called_lines(self) -> list[str]:
-        """A line for each layer that overrides functions in vain."""
+        """A line for each layer that overrides functions in vain, or nothing at all."""
         return [
             f"winsock: layer {layer.spec.name}: not called under run: {layer.not_called_text}"
             for layer in self.layers
             if layer.not_called
-        ]
+        ] + [f"winsock: layer {layer.spec.name} {layer.idle_text}" for layer in self.layers if layer.idle]
 
 
 def make(specs: Sequence[LayerSpec]) -> Plan:
@@ -193,11 +213,26 @@ def _planned(spec: LayerSpec, digest: str = "") -> PlannedLayer:
             f"{spec.path} is not a subclass of winsock.Layer or winsock.StreamLayer; "
             "winsock run takes no other providers"
         )
+    for name in _never_run(kind):
+        raise PlanError(
+            f"layer {spec.name}: {name} is async, or has a yield, and would never run: a plain def is wanted"
+        )
     functions = RELAYING if is_stream(kind) else overridden(kind)
     refusal = _refusal(kind, functions)
     if refusal:
         raise PlanError(f"layer {spec.name} {refusal}; this version of winsock run cannot carry that")
     return PlannedLayer(spec, kind, functions)
+
+
+def _never_run(kind: type[Layer] | type[StreamLayer]) -> list[str]:
+    """The hooks and functions whose code a call does not run."""
+    base: type = Layer
+    if is_stream(kind):
+        from winsock.spi.stream import StreamLayer
+
+        base = StreamLayer
+    codes = {name: getattr(getattr(kind, name), "__code__", None) for name in dir(base) if not name.startswith("_")}
+    return [name for name, code in codes.items() if code is not None and code.co_flags & _COROUTINE_OR_GENERATOR]
 
 
 def _refusal(kind: type, functions: Iterable[str]) -> str | None:
