@@ -208,6 +208,7 @@ def test_what_is_not_set_has_its_default() -> None:
         ("flag=False", "flag", False),
         ("path=/etc/hosts", "path", Path("/etc/hosts")),
         ("colour=blue", "colour", Colour.BLUE),
+        ("colour=BLUE", "colour", Colour.BLUE),
         ("maybe=3", "maybe", 3),
         ("perhaps=1.5", "perhaps", 1.5),
         ("mode=slow", "mode", "slow"),
@@ -236,7 +237,7 @@ def test_several_settings() -> None:
         ("whole=", "whole='' is not of type int"),
         ("part=much", "part='much' is not of type float"),
         ("flag=maybe", "flag='maybe' is not of type bool"),
-        ("colour=green", "colour='green' is not of type Colour"),
+        ("colour=green", "colour='green' is not of type Colour, which is one of red, blue"),
         ("maybe=none", "maybe='none' is not of type int"),
         ("mode=medium", "mode='medium' is not one of fast, slow"),
     ],
@@ -246,9 +247,30 @@ def test_a_value_of_another_type_is_told(setting: str, said: str) -> None:
         options(setting)
 
 
-def test_a_list_cannot_be_set_here() -> None:
-    with pytest.raises(UsageError, match=r"words.*list\[str\]"):
-        options("words=a")
+class Many(Layer):
+    """Options that may repeat."""
+
+    @dataclass
+    class Options:
+        words: list[str] = field(default_factory=list)
+        ports: set[int] | None = None
+        pair: tuple[int, ...] = ()
+        plain: list = field(default_factory=list)  # type: ignore[type-arg]
+        table: dict[str, int] = field(default_factory=dict)
+
+
+def test_an_option_that_repeats_fills_a_list() -> None:
+    given = choose("tests.cli.test_choosing:Many,words=b,ports=2,words=a,ports=2,pair=7,plain=x").options
+    assert given == Many.Options(["b", "a"], {2}, (7,), ["x"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("ports=x", "ports='x' is not of type int"), ("table=a", r"table='a' is not of type dict\[str, int\]")],
+)
+def test_what_cannot_be_in_it_is_told(setting: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        choose(f"tests.cli.test_choosing:Many,{setting}")
 
 
 @pytest.mark.parametrize("setting", ["wohle=1", "=1", "", "flag,,whole=2"])

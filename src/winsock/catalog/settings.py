@@ -1,11 +1,13 @@
 """The options of a layer as text, "volume=11,names=yes": how they are typed, how they are kept, and what they mean.
 
-A layer's Options is a dataclass; the types of its fields say what a text becomes.
+A layer's Options is a dataclass; the types of its fields say what a text becomes. An option that repeats,
+"port=80,port=443", fills a list, a set, or a tuple of any length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -34,14 +36,21 @@ def parse(options: type | None, settings: Sequence[str]) -> Any:
         if settings:
             raise ValueError(f"this layer has no options, so {settings[0]!r} means nothing")
         return None
-    fields = field_types(options)
+    fields = {name: _present(kind) for name, kind in field_types(options).items()}
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         key = key.strip().replace("-", "_")
         if key not in fields:
             raise NoSuchOption(key, list(fields))
-        values[key] = _value(key, fields[key], text if equals else "true")
+        kind = fields[key]
+        text = text if equals else "true"
+        if _is_many(kind):
+            values[key] = [*values.get(key, ()), _value(key, _each(kind), text)]
+        else:
+            values[key] = _value(key, kind, text)
+    for key in values.keys() & {name for name, kind in fields.items() if _is_many(kind)}:
+        values[key] = (get_origin(fields[key]) or fields[key])(values[key])
     try:
         return options(**values)
     except TypeError as error:
@@ -58,10 +67,25 @@ def field_types(options: type) -> Mapping[str, Any]:
     return {field: hints.get(field, str) for field in fields}
 
 
-def _value(key: str, kind: Any, text: str) -> Any:
-    """The text as a value of the field's type; of an optional one, as a value of what it may be."""
+def _present(kind: Any) -> Any:
+    """The type of a field; of an optional one, of what it may be."""
     if get_origin(kind) in (Union, UnionType):
-        kind = next(part for part in get_args(kind) if part is not type(None))
+        return next(part for part in get_args(kind) if part is not type(None))
+    return kind
+
+
+def _is_many(kind: Any) -> bool:
+    """Whether a field holds several values of a type: its option may repeat."""
+    origin = get_origin(kind) or kind
+    return origin in (list, set, frozenset) or (origin is tuple and get_args(kind)[1:] == (...,))
+
+
+def _each(kind: Any) -> Any:
+    return (*get_args(kind), str)[0]
+
+
+def _value(key: str, kind: Any, text: str) -> Any:
+    """The text as a value of a type."""
     try:
         return _as(kind, text)
     except (KeyError, TypeError, ValueError):
@@ -74,11 +98,19 @@ def _as(kind: Any, text: str) -> Any:
     if get_origin(kind) is Literal:
         return {str(choice): choice for choice in get_args(kind)}[text]
     if get_origin(kind) is not None:
-        raise TypeError(kind)  # a list, say: one word is none
+        raise TypeError(kind)  # a dict, say: one word is none
+    if _is_enum(kind) and text in kind.__members__:
+        return kind[text]
     return text if kind is Any else kind(text)
 
 
 def _wanted(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
+    if _is_enum(kind):
+        return f"of type {kind.__name__}, which is one of {', '.join(str(choice.value) for choice in kind)}"
     return f"of type {kind if get_origin(kind) else getattr(kind, '__name__', kind)}"
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
