@@ -146,6 +146,20 @@ def test_a_file_that_was_named_without_its_ending_is_guessed(folder: Path) -> No
         choose("mine")
 
 
+def test_a_file_in_a_folder_too(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "mine.py").write_text(HEAD + ONE)
+    with pytest.raises(UsageError, match=r"there is no layer 'deep/mine'; did you mean --layer deep/mine\.py\?; there"):
+        choose("deep/mine")
+
+
+def test_a_module_without_its_class_is_guessed() -> None:
+    with pytest.raises(
+        UsageError, match=r"did you mean a class of that module, --layer winsock\.layers\.trace:Class\?"
+    ):
+        choose("winsock.layers.trace")
+
+
 @pytest.mark.parametrize("name", ["gone.py", "./gone.py", "./gone.py:One"])
 def test_a_file_that_is_not_there(name: str) -> None:
     with pytest.raises(UsageError, match=r"there is no file (\./)?gone\.py"):

@@ -305,6 +305,8 @@ def test_a_program_that_opens_all_it_may_is_supervised_to_its_end() -> None:
         (["run", "--drain", "soon", "--", "true"], "--drain: 'soon' is no number of seconds"),
         (["run", "--drain", "-1", "--", "true"], "--drain: '-1' is no number of seconds"),
         (["rnu", "--", "true"], "there is no command 'rnu'; there are: run,"),
+        (["env", "true"], ". To run a program: winsock run -- env ..."),
+        (["trace", "--", "true"], "winsock run --layer trace -- PROGRAM ..."),
     ],
 )
 def test_wrong_use_is_told_with_status_2(arguments: list[str], told: str) -> None:

@@ -54,11 +54,20 @@ def _main(arguments: list[str]) -> int:
         from winsock.cli.words import nearest_first
 
         listed = ", ".join(nearest_first(command, COMMANDS))
-        print(f"winsock: there is no command {command!r}; there are: {listed}", file=sys.stderr)
+        print(f"winsock: there is no command {command!r}; there are: {listed}{_meant(command)}", file=sys.stderr)
         return _USAGE_STATUS
     module = import_module(f"winsock.cli.{command}")
     status: int = module.main(arguments[1:])
     return status
+
+
+def _meant(command: str) -> str:
+    """What somebody may have meant who typed a program or a layer instead of a command."""
+    from shutil import which
+
+    if which(command):
+        return f". To run a program: winsock run -- {command} ..."
+    return ". To run a program through it: winsock run --layer trace -- PROGRAM ..." if command == "trace" else ""
 
 
 def _help() -> str:

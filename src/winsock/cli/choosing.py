@@ -56,10 +56,18 @@ def _path(name: str) -> str:
     if name in known:
         return known[name]
     listed = ", ".join(nearest_first(name, known))
-    hint = f"; did you mean --layer ./{name}.py?" if os.path.isfile(name + ".py") else ""
     raise UsageError(
-        f"there is no layer {name!r}{hint}; there are: {listed} (or a file ./mine.py, or package.module:Class)"
+        f"there is no layer {name!r}{_hint(name)}; there are: {listed} (or a file ./mine.py, or package.module:Class)"
     )
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a name that is none."""
+    if os.path.isfile(name + ".py"):
+        return f"; did you mean --layer {name if '/' in name else './' + name}.py?"
+    if "." in name.strip(".") and "/" not in name:
+        return f"; did you mean a class of that module, --layer {name}:Class?"
+    return ""
 
 
 def _load(name: str, path: str) -> Any:

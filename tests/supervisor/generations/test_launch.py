@@ -77,6 +77,12 @@ def test_not_found_is_127(name: str) -> None:
     assert (done.returncode, done.stderr.decode()) == (127, f"winsock: {name}: not found\n")
 
 
+def test_a_whole_command_as_one_word_is_told_apart() -> None:
+    done = call([*runner(), "echo hello"])
+    assert done.returncode == 127
+    assert done.stderr == b"winsock: echo hello: not found (as one word: a program and its arguments are several)\n"
+
+
 def test_not_executable_is_126(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("text")
     done = call([*runner(), "./plain"], cwd=tmp_path)

@@ -160,7 +160,8 @@ def resolve(name: str, inheritance: Inheritance) -> bytes:
         if _executable(candidate):
             return candidate
     if not found:
-        raise LaunchError(NOT_FOUND, f"{name}: not found")
+        words = " (as one word: a program and its arguments are several)" if " " in name.strip() else ""
+        raise LaunchError(NOT_FOUND, f"{name}: not found{words}")
     what = "is a directory" if os.path.isdir(found[0]) else "permission denied"
     raise LaunchError(NOT_EXECUTABLE, f"{os.fsdecode(found[0])}: {what}")
 
