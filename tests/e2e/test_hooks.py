@@ -203,6 +203,51 @@ def test_accepted_resets_one_connection_and_takes_the_next(layer: Write, way: st
     assert logged(finished) == [f"{LOCALHOST}:{name[1]} WSPAccept" for name in (first_name, second_name)]
 
 
+REFUSED_ALL = """
+import os, select, signal, socket, threading
+
+listener = socket.create_server(("127.0.0.1", 0))
+before = os.listdir("/proc/self/fd")
+
+def knock():
+    with socket.create_connection(listener.getsockname()) as client:
+        select.select([client], [], [])
+
+listener.setblocking(False)
+for _ in range(3):
+    client = threading.Thread(target=knock, daemon=True)
+    client.start()
+    select.select([listener], [], [])
+    try:
+        listener.accept()
+    except BlockingIOError:
+        print("refused", flush=True)
+    client.join()
+print("numbers:", len(os.listdir("/proc/self/fd")) - len(before))
+
+listener.setblocking(True)
+signal.signal(signal.SIGALRM, lambda *_: 1 // 0)
+
+def alarm():
+    knock()
+    os.kill(os.getpid(), signal.SIGALRM)
+
+threading.Thread(target=alarm, daemon=True).start()
+try:
+    listener.accept()
+except ZeroDivisionError:
+    print("let go by a signal")
+"""
+
+
+def test_connections_that_were_refused_leave_nothing_in_the_server(layer: Write) -> None:
+    """No number that was held for one of them, and no call that hears no signal."""
+    mine = layer("class Mine(Layer):\n    def accepted(self, address):\n        raise ConnectionRefusedError")
+    finished = supervised(PYTHON, "-c", REFUSED_ALL, options=["--layer", mine])
+    refused, numbers, end = b"refused\n" * 3, b"numbers: 0\n", b"let go by a signal\n"
+    assert finished.same == (0, refused + numbers + end)
+
+
 # --- closed, current_call, print, log ---------------------------------------------------------------------------------
 
 

@@ -304,15 +304,3 @@ def test_a_worker_that_puts_a_descriptor_into_the_program_is_not_disturbed(world
     assert (worker.woken, call.abandoned) == (0, False)
     assert world.look((worker, call))
     assert (worker.woken, call.abandoned) == (1, True)
-
-
-def test_a_number_reserved_in_the_program_looks_like_a_signal_and_is_none(world: World) -> None:
-    call, worker = world.accepting(), Worker()
-    call.started -= HELD_FOR_LONG_S
-    world.flag(call.thread)
-    call.reserved = 7
-    assert world.look((worker, call))
-    assert (worker.woken, call.abandoned) == (0, False)
-    world.process.kill()
-    assert world.look((worker, call))
-    assert call.abandoned

@@ -30,12 +30,12 @@ class World:
         assert notification is not None
         return notification
 
-    def give(self, descriptor: int, close_on_exec: bool = True, number: int | None = None) -> int:
+    def give(self, descriptor: int, close_on_exec: bool = True) -> int:
         """Answer a call with a descriptor; the number that the puppet sees."""
         call = self.arrive()
-        told = self.listener.inject(call.id, descriptor, close_on_exec, number)
+        told = self.listener.inject(call.id, descriptor, close_on_exec)
         seen: int = self.process.result()
-        assert told == (seen if number is None else number)
+        assert told == seen
         return seen
 
 
@@ -108,26 +108,11 @@ def test_whether_it_stays_open_over_exec(world: World, close_on_exec: bool) -> N
         assert world.process.run(f"os.get_inheritable({number})") is not close_on_exec
 
 
-def test_a_number_is_reserved_and_taken(world: World) -> None:
-    with socket.socket() as ours, open(os.devnull) as placeholder:
-        call = world.arrive()
-        number = world.listener.reserve(call.id, placeholder.fileno())
-        assert os.readlink(f"/proc/{world.process.pid}/fd/{number}") == os.devnull
-        assert world.listener.valid(call.id)
-        world.listener.inject(call.id, ours.fileno(), False, number)
-        assert world.process.result() == number
-        same = os.fstat(ours.fileno()).st_ino
-        assert world.process.run(f"os.fstat({number}).st_ino") == same
-
-
-def test_a_program_without_a_number_left_is_told_so_before_anything_happens(world: World) -> None:
+def test_a_program_without_a_number_left_is_told_so(world: World) -> None:
     world.process.run("resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))")
     call = world.arrive()
-    with open(os.devnull) as placeholder:
-        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-            world.listener.reserve(call.id, placeholder.fileno())
-        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-            world.listener.inject(call.id, placeholder.fileno(), True)
+    with open(os.devnull) as file, pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        world.listener.inject(call.id, file.fileno(), True)
     assert world.listener.fail(call.id, errno.EMFILE)
     assert world.process.result() == -errno.EMFILE
 
@@ -135,21 +120,8 @@ def test_a_program_without_a_number_left_is_told_so_before_anything_happens(worl
 def test_nobody_is_there_to_be_given_anything(world: World) -> None:
     call = world.arrive()
     world.process.kill()
-    with open(os.devnull) as file:
-        with pytest.raises(FileNotFoundError):
-            world.listener.reserve(call.id, file.fileno())
-        with pytest.raises(FileNotFoundError):
-            world.listener.inject(call.id, file.fileno(), True)
-
-
-def test_an_o_path_file_cannot_be_given(world: World) -> None:
-    """Which is why the placeholder that reserves numbers is another one than that of the slots."""
-    call = world.arrive()
-    path = os.open("/", os.O_PATH)
-    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
-        world.listener.reserve(call.id, path)
-    os.close(path)
-    world.listener.answer(call.id, 0)
+    with open(os.devnull) as file, pytest.raises(FileNotFoundError):
+        world.listener.inject(call.id, file.fileno(), True)
 
 
 def test_before_the_flag_of_6_6_it_goes_without() -> None:

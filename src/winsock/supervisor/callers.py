@@ -24,13 +24,15 @@ _NAME_KEPT_S = 0.1
 class Process:
     """A process of the program's tree, seen at its first trapped call."""
 
-    __slots__ = ("_name", "_named_at", "id", "threads")
+    __slots__ = ("_name", "_named_at", "id", "roomy_until", "threads")
 
     def __init__(self, id: int) -> None:
         self.id = id
         self.threads: set[int] = set()
         self._name = "?"
         self._named_at = -1.0
+        self.roomy_until = -1.0
+        """Until when it surely has numbers left (see `room`)."""
 
     def name(self, now: float) -> str:
         """The command's name; looked up again after a tenth of a second, because exec changes it."""

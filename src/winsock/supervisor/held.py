@@ -114,14 +114,9 @@ class Held:
             self.leave(call, restart=call.deadline is None)
 
     def _must_leave(self, call: Call) -> bool:
-        """Whether the kernel has flagged the thread, or it is gone.
-
-        A number reserved in the program makes its thread look flagged, so then only its end counts.
-        """
+        """Whether the kernel has flagged the thread, or it is gone."""
         if not self._listener.valid(call.id):
             return True
-        if call.reserved is not None:
-            return False
         try:
             with open(f"/proc/{call.thread}/stat", "rb", 0) as file:
                 return file.read(512).rpartition(b") ")[2][:1] == b"D"

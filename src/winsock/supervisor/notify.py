@@ -68,16 +68,9 @@ class Listener:
         """Whether the thread still waits for this answer, so that its number and memory are still its own."""
         return host.valid(self.descriptor, id)
 
-    def reserve(self, id: int, descriptor: int) -> int:
-        """Put a copy of `descriptor` into the program without answering; its number. `OSError` EMFILE, ENOENT."""
-        return self._add(id, descriptor, 0, 0, 0)
-
-    def inject(self, id: int, descriptor: int, close_on_exec: bool, number: int | None = None) -> int:
-        """Answer with a copy of `descriptor`, at `number` if given. `OSError` EMFILE, or ENOENT: nobody waits."""
-        flags = numbers.ADDFD_FLAG_SEND | (0 if number is None else numbers.ADDFD_FLAG_SETFD)
-        return self._add(id, descriptor, flags, number or 0, os.O_CLOEXEC if close_on_exec else 0)
-
-    def _add(self, id: int, descriptor: int, flags: int, number: int, new_flags: int) -> int:
-        request = bytearray(_ADDFD.pack(id, flags, descriptor, number, new_flags))
+    def inject(self, id: int, descriptor: int, close_on_exec: bool) -> int:
+        """Answer with a copy of `descriptor`; its number. `OSError` EMFILE, or ENOENT: nobody waits."""
+        new_flags = os.O_CLOEXEC if close_on_exec else 0
+        request = bytearray(_ADDFD.pack(id, numbers.ADDFD_FLAG_SEND, descriptor, 0, new_flags))
         added: int = fcntl.ioctl(self.descriptor, numbers.NOTIF_ADDFD, request, True)
         return added

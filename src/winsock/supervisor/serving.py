@@ -65,8 +65,6 @@ class Supervisor:
         """For getsockopt and setsockopt, the (level, option) pairs of the host that the chain asked for."""
         self.report = report
         self.rights = Rights()
-        self.placeholder = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        """What reserves a number in the program."""
         self.chains = Chains(plan.catalog)
         self.relays: Relays | None = None
         adopt, release = (self.chains.adopt, handles.release) if plan.remembers else (self.chains.enter, _nothing)
@@ -277,11 +275,13 @@ class Supervisor:
         socket = delivery.socket
         try:
             with call.undisturbed():
-                self.listener.inject(call.id, socket.slot, delivery.close_on_exec, delivery.number)
+                self.listener.inject(call.id, socket.slot, delivery.close_on_exec)
         except OSError as error:
-            if delivery.listener is not None and error.errno == errno.ENOENT:
+            if delivery.listener is not None and error.errno in (errno.ENOENT, *_NO_NUMBER):
                 self.leases.forget(socket.cookie)
                 self.leases.listening(delivery.listener).kept.append((socket.slot, delivery.peer))
+                if error.errno != errno.ENOENT:
+                    raise
                 following = self.held.next_of(delivery.listener)
                 if following is not None and call.worker is not None:
                     self._perform(call.worker, following)  # the kernel will not tell of what it has delivered

@@ -52,8 +52,6 @@ class Delivery(NamedTuple):
 
     socket: Socket
     close_on_exec: bool
-    number: int | None
-    """The number reserved for it, if one was."""
     peer: Sockaddr | None = None
     listener: Socket | None = None
     """Who keeps the connection where it cannot be delivered."""
@@ -94,7 +92,6 @@ class Call:
         "caller",
         "deadline",
         "id",
-        "reserved",
         "row",
         "socket",
         "started",
@@ -113,7 +110,6 @@ class Call:
         self.socket: Socket | None = None
         self.abandoned = False
         """The thread must handle a signal, or is gone: give up, and let go of its socket."""
-        self.reserved: int | None = None
         self.deadline: float | None = None
 
     def describe(self) -> calling.Call:
@@ -126,8 +122,7 @@ class Call:
     def undisturbed(self) -> AbstractContextManager[object]:
         """Put a descriptor into the program without being woken.
 
-        The kernel knows no way back from an interrupted one: where the answer came with it, the program would be told
-        0. And a thread that has been given a number looks as one that a signal waits for, until we know its number.
+        The kernel knows no way back from an interrupted one: the program would be told 0.
         """
         return nullcontext() if self.worker is None else self.worker.undisturbed
 

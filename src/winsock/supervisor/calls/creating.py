@@ -58,7 +58,7 @@ def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Ans
         os.set_blocking(handle, False)
     assert call.caller is not None
     created = run.leases.keep(handle, record, call.caller.process)
-    return Delivery(created, bool(type_and_flags & os.O_CLOEXEC), None)
+    return Delivery(created, bool(type_and_flags & os.O_CLOEXEC))
 
 
 def _exists(run: Supervisor, call: Call, kind: Kind) -> bool:

@@ -2,8 +2,8 @@
 
 A blocking accept that finds nothing to take lets go of the program's file at once, so that nothing keeps its port
 bound, and waits in the poll set. Each time the listener becomes ready one waiting call is performed again from the
-start. When there is a connection, a number is reserved in the program first: if it has none left, the connection stays
-in the queue and the program sees EMFILE, as it would by itself.
+start. When there is a connection, and the program has no number left for it, the connection stays in the queue and the
+program sees EMFILE, as it would by itself.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import fcntl
 import os
 import select
 import struct
+import time
 from typing import TYPE_CHECKING
 
 from winsock.host import pure
+from winsock.supervisor import room
 from winsock.supervisor.calls.call import HELD, Answer, Call, Delivery, decode_address
 from winsock.supervisor.lease import SO_ACCEPTCONN
 
@@ -54,10 +56,10 @@ def accept(run: Supervisor, call: Call, socket: Socket) -> Answer:
         listens = run.leases.options.read(socket.slot, SO_ACCEPTCONN)
         if listens and not listening.kept and not _ready(socket):
             return _wait(run, call, socket)
-        if listens and not listening.kept and run.leases.is_full():
-            raise run.no_number(errno.EMFILE)
+        if listens:
+            _check_room(run, call, listening)
         try:
-            handle, peer = _take(run, call, socket, listening, bool(listens))
+            handle, peer = listening.kept.pop(0) if listening.kept else socket.table.WSPAccept(socket.slot)
         finally:  # what ends this accept, a shutdown say, is news to the others too
             if listening.waiting:
                 run.held.watch(socket)
@@ -91,26 +93,13 @@ def _wait(run: Supervisor, call: Call, socket: Socket) -> Answer:
     return HELD
 
 
-def _take(
-    run: Supervisor, call: Call, socket: Socket, listening: Listening, listens: bool
-) -> tuple[int, Sockaddr | None]:
-    """One connection: one that could not be delivered before, or the chain's next."""
-    if listens and call.reserved is None and _address_is_writable(call):
-        with call.undisturbed():
-            call.reserved = run.listener.reserve(call.id, run.placeholder)
-    if listening.kept:
-        return listening.kept.pop(0)
-    return socket.table.WSPAccept(socket.slot)
-
-
-def _address_is_writable(call: Call) -> bool:
-    """Whether the address can be handed over. If not, the kernel takes the connection, closes it and fails."""
-    if not call.arguments[1]:
-        return True
-    try:
-        return bool(_INT.unpack(call.read(call.arguments[2], 4))[0] >= 0)
-    except OSError:
-        return False
+def _check_room(run: Supervisor, call: Call, listening: Listening) -> None:
+    """Whether the program has a number left for a connection, and we for one that comes."""
+    assert call.caller is not None
+    if not room.is_there_for(call.caller, time.monotonic()):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    if not listening.kept and run.leases.is_full():
+        raise run.no_number(errno.EMFILE)
 
 
 def _deliver(run: Supervisor, call: Call, listener: Socket, handle: int, peer: Sockaddr | None, flags: int) -> Delivery:
@@ -124,4 +113,4 @@ def _deliver(run: Supervisor, call: Call, listener: Socket, handle: int, peer: S
             raise
     if flags & _SOCK_NONBLOCK:
         os.set_blocking(handle, False)
-    return Delivery(accepted, bool(flags & _SOCK_CLOEXEC), call.reserved, peer, listener)
+    return Delivery(accepted, bool(flags & _SOCK_CLOEXEC), peer, listener)
