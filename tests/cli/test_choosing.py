@@ -297,6 +297,20 @@ def test_an_unknown_option_lists_what_there_is_nearest_first(setting: str) -> No
         assert listed[0] == "whole"
 
 
+class Undecorated(Layer):
+    """Forgot @dataclass."""
+
+    class Options:
+        whole: int = 1
+
+
+def test_options_that_are_no_dataclass_cannot_be_set() -> None:
+    given: Any = choose(named(Undecorated)).options
+    assert given.whole == 1
+    with pytest.raises(UsageError, match=r"Undecorated\.Options is no dataclass \(@dataclass\), so 'whole=2' means"):
+        choose(named(Undecorated, ",whole=2"))
+
+
 def test_a_layer_without_options() -> None:
     with pytest.raises(UsageError, match="this layer has no options, so 'volume=1' means nothing"):
         choose(named(Plain, ",volume=1"))

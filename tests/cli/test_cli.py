@@ -51,6 +51,25 @@ class Unheard(Layer):
         size: "Whatever" = 0  # type: ignore[name-defined]  # noqa: F821, UP037
 
 
+def no_default() -> int:
+    raise RuntimeError("no default today")
+
+
+class Hostile(Layer):
+    """The default of its option raises."""
+
+    @dataclass
+    class Options:
+        size: int = field(default_factory=no_default)
+
+
+class PlainOptions(Layer):
+    """Its options are no dataclass."""
+
+    class Options:
+        size: int = 1
+
+
 PROVIDER = RecordingBase()
 
 
@@ -297,7 +316,15 @@ def test_a_layer_that_cannot_be_used_hides_no_other(
         odd=path_of(Unheard),
         provider=f"{__name__}:PROVIDER",
         silent=path_of(Silent),
+        call="os:getcwd",
+        wrong="builtins:int",
+        plain=path_of(PlainOptions),
+        hostile=path_of(Hostile),
     )
+    assert "cannot be used: os:getcwd is no layer" in said["call"][0]
+    assert "cannot be used: builtins:int is no layer" in said["wrong"][0]
+    assert said["plain"][2] == "options: none, for Options is no dataclass"
+    assert said["hostile"][0].endswith("Hostile: RuntimeError: no default today")
     assert "cannot be used: no.such.module:Layer could not be imported" in said["gone"][0]
     assert "cannot be used: the types of the options of Unheard.Options cannot be read" in said["odd"][0]
     assert said["provider"][0].startswith("TCP and UDP by the `socket` module")

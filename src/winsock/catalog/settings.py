@@ -36,6 +36,8 @@ def parse(options: type | None, settings: Sequence[str]) -> Any:
         if settings:
             raise ValueError(f"this layer has no options, so {settings[0]!r} means nothing")
         return None
+    if settings and not hasattr(options, "__dataclass_fields__"):
+        raise ValueError(f"{options.__qualname__} is no dataclass (@dataclass), so {settings[0]!r} means nothing")
     fields = {name: _present(kind) for name, kind in field_types(options).items()}
     values: dict[str, Any] = {}
     for setting in settings:

@@ -22,15 +22,20 @@ def main(arguments: Sequence[str]) -> int:
             lines = _about(name, path, loader.resolve(path))
         except (WinsockError, UsageError) as error:
             lines = [f"{name:<12} cannot be used: {getattr(error, 'strerror', None) or error}"]
+        except Exception as error:  # what others wrote must not hide what else there is
+            lines = [f"{name:<12} cannot be used: {path}: {type(error).__name__}: {error}"]
         print("\n".join(lines))
     print("\nYour own: --layer ./mine.py, or an entry point of the group winsock.layers in a package.")
     return 0
 
 
 def _about(name: str, path: str, found: Any) -> list[str]:
-    from winsock.spi.layer import overridden
+    from winsock.cli.words import UsageError
+    from winsock.spi.layer import is_stream, overridden
 
     kind = found if isinstance(found, type) else type(found)
+    if not hasattr(kind, "WSPStartup") and not is_stream(kind):
+        raise UsageError(f"{path} is no layer (a subclass of winsock.Layer or winsock.StreamLayer)")
     caption = (kind.__doc__ or "").strip().splitlines()
     options = getattr(kind, "Options", None)
     more = [
@@ -46,6 +51,8 @@ def _option_lines(options: type) -> list[str]:
 
     from winsock.cli.choosing import field_types
 
+    if not dataclasses.is_dataclass(options):
+        return ["options: none, for Options is no dataclass"]
     types = field_types(options)
     lines = []
     for field in dataclasses.fields(options):
