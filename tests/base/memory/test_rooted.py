@@ -20,6 +20,7 @@ from winsock.abi.constants import (
     JL_RECEIVER_ONLY,
     JL_SENDER_ONLY,
     MSG_PEEK,
+    SD_RECEIVE,
     SD_SEND,
     SO_RCVBUF,
     SOCK_DGRAM,
@@ -204,6 +205,18 @@ def test_select_does_not_tell_of_a_join(land: Land) -> None:  # MPT-011
         land.settle()
         assert waiting.select(0, [leaf], [leaf], [leaf], 0) == ([], [], [])
         assert recorded(leaf) == {FD_CONNECT: WSAECONNREFUSED}
+
+
+def test_nothing_is_received_after_a_shutdown(land: Land) -> None:  # IO-007
+    with land:
+        root = root_of(land)
+        leaf, _ = leaf_of(land, root, land.bob)
+        transfer.send(root, b"to the leaf")
+        transfer.send(leaf, b"to the root")
+        land.settle()
+        for s in (leaf, root):
+            sockets.shutdown(s, SD_RECEIVE)
+            refused(WSAESHUTDOWN, lambda s=s: transfer.recv(s, 100))  # type: ignore[misc]
 
 
 # Leaves that are invited.

@@ -345,6 +345,8 @@ class RootedSocket(StreamSocket):
     def _check_receiver(self) -> None:
         if self.role == BRANCH:
             raise WinsockError(WSAEOPNOTSUPP, "s: the root's socket for one leaf receives nothing; the root does")
+        if self.receiving_ended:
+            raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
         if self.role != ROOT:
             if not self._inbox.queue:
                 self.check_receiving()

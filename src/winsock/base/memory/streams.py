@@ -288,9 +288,9 @@ class StreamSocket(ListeningSocket):
     def check_receiving(self) -> None:
         """Raises WSAEINVAL where not bound, WSAENOTCONN, WSAESHUTDOWN, or what broke the connection."""
         self.life.after(self.state, "receive")
-        self.check_broken()
         if self.receiving_ended:
             raise WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
+        self.check_broken()
 
     def _wait_for_bytes(self, wanted: int) -> None:
         def ready() -> bool:
