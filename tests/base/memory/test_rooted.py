@@ -207,6 +207,32 @@ def test_select_does_not_tell_of_a_join(land: Land) -> None:  # MPT-011
         assert recorded(leaf) == {FD_CONNECT: WSAECONNREFUSED}
 
 
+def test_an_invitation_that_is_closed_is_cancelled(land: Land) -> None:  # MPT-010, MPT-013
+    with land:
+        root = nonblocking(land.member(land.alice, AS_ROOT, PORT))
+        invited = nonblocking(land.listener(land.bob, PORT, make=lambda host: land.member(host, AS_LEAF)))
+        sockets.closesocket(join(root, address(land.bob, PORT)))
+        second = join(root, address(land.bob, PORT))
+        land.settle()
+        refused(WSAEACCES, lambda: sockets.accept(invited))
+        member, _ = sockets.accept(invited)
+        land.settle()
+        transfer.send(root, b"one leaf")
+        assert heard(land, member) == [[b"one leaf"]]
+        sockets.closesocket(second)
+
+
+def test_a_root_that_is_closed_cancels_its_invitation(land: Land) -> None:  # MPT-031
+    with land:
+        invited = land.listener(land.bob, PORT, make=lambda host: land.member(host, AS_LEAF))
+        root = nonblocking(land.member(land.alice, AS_ROOT, PORT))
+        branch = watched(join(root, address(land.bob, PORT)))
+        sockets.closesocket(root)
+        assert recorded(branch) == {FD_CLOSE: 0}
+        land.settle()
+        refused(WSAEACCES, lambda: sockets.accept(invited))
+
+
 def test_nothing_is_received_after_a_shutdown(land: Land) -> None:  # IO-007
     with land:
         root = root_of(land)

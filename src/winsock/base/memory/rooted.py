@@ -375,9 +375,18 @@ class RootedSocket(StreamSocket):
         for connection, branch in list(self.branches.items()):
             self.lose(connection)
             branch.root_left()
-        if self.root is not None and self.connection is not None:
-            self.root.lose(self.connection)
+        if self._joining is not None and self._joining.state == CONNECTING:
+            self._joining.root_left()
+        if self.root is not None:
+            self.root.forget_join(self)
+            if self.connection is not None:
+                self.root.lose(self.connection)
         super().close()
+
+    def forget_join(self, branch: RootedSocket) -> None:
+        """A branch was closed: if its leaf had not joined yet, that join is cancelled, and another may begin."""
+        if self._joining is branch:
+            self._joining = None
 
     def root_left(self) -> None:
         """The session is over."""
