@@ -30,6 +30,7 @@ from winsock.abi.errors import (
     WSAETIMEDOUT,
     WSAEWOULDBLOCK,
 )
+from winsock.abi.sockaddr import SockaddrIn
 from winsock.api import options, sockets, transfer, waiting
 from winsock.dispatcher.records import records
 
@@ -81,6 +82,36 @@ def test_a_peer_may_be_chosen(land: Land) -> None:
         sockets.connect(one, (BOB, 7))
         transfer.send(one, b"x")
         assert transfer.recv(other, 10) == b"x"
+
+
+def test_who_has_a_peer_hears_nobody_else(land: Land) -> None:  # CONN-026
+    with land:
+        one, other, stranger = land.reliable(land.alice, 7), land.reliable(land.bob, 7), land.reliable(land.bob, 8)
+        transfer.sendto(stranger, b"before", 0, (ALICE, 7))
+        transfer.recv(one, 100)
+        sockets.connect(one, (BOB, 7))
+        for _ in range(2):
+            transfer.sendto(stranger, b"not for you", 0, (ALICE, 7))
+            refused(WSAECONNRESET, lambda: transfer.recv(stranger, 1))
+        transfer.sendto(other, b"for you", 0, (ALICE, 7))
+        assert transfer.recv(one, 100) == b"for you"
+
+
+def test_another_peer_makes_what_came_before_forgotten(land: Land) -> None:  # CONN-028
+    with land:
+        one, other = land.reliable(land.alice, 7), land.reliable(land.bob, 7)
+        options.setsockopt(one, SOL_SOCKET, SO_RCVBUF, 1000)
+        for _ in range(4):
+            transfer.sendto(other, bytes(1000), 0, (ALICE, 7))
+        land.settle()
+        sockets.connect(one, (BOB, 7))  # forgets what had arrived, and hears what waited for room
+        assert transfer.recv(one, 1000) == bytes(1000)
+        sockets.connect(one, (BOB, 8))
+        land.settle(5.0)
+        assert options.ioctlsocket(one, FIONREAD) == 0
+        sockets.connect(one, SockaddrIn("0.0.0.0", 0))
+        transfer.sendto(land.reliable(land.bob, 9), b"anybody", 0, (ALICE, 7))
+        assert transfer.recv(one, 100) == b"anybody"
 
 
 def test_what_is_longer_than_the_buffer_stays(land: Land) -> None:  # IO-005

@@ -9,7 +9,7 @@ from winsock.base.memory.channel import Channel
 from winsock.base.memory.connections import Connection
 from winsock.base.memory.hosts import Host
 
-STEPS = 20_000
+STEPS = 22_000
 
 
 @pytest.mark.parametrize("seed", range(16))

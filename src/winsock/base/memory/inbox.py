@@ -45,6 +45,11 @@ class Inbox:
         """Receive from it no more; what is complete stays."""
         self._assemblies.pop(connection, None)
 
+    def clear(self) -> None:
+        """Forget what is complete."""
+        self.queue.clear()
+        self._bytes = 0
+
     def connections(self) -> list[Connection]:
         """All it receives from."""
         return list(self._assemblies)

@@ -1,7 +1,8 @@
 """Reliable datagrams (SOCK_RDM): nobody connects, and yet every message arrives, once and in order from each sender.
 
 Beneath, the first message to an address opens a connection that carries what this socket sends there. A receiver takes
-such connections as they come. What cannot be delivered is told to the sender's next receive.
+such connections as they come, one that has chosen a peer those of its peer alone. What cannot be delivered is told to
+the sender's next receive.
 """
 
 from __future__ import annotations
@@ -63,6 +64,27 @@ class ReliableSocket(DatagramSocket):
         events = super().standing_events()
         return events | {FD_READ: 0} if self._inbox.queue else events
 
+    # Peers.
+
+    def connect(self, name: InetAddress, caller_data: bytes) -> bytes:
+        answer = super().connect(name, caller_data)
+        for connection in self._inbox.connections():
+            if self._is_stranger(connection.remote):
+                self._inbox.drop(connection)
+                connection.abort()
+        self._pull()
+        return answer
+
+    def forget_peer(self) -> None:
+        super().forget_peer()
+        self._pull()
+
+    def _is_stranger(self, source: InetAddress) -> bool:
+        return self.peer is not None and source != self.peer
+
+    def _forget_queue(self) -> None:
+        self._inbox.clear()
+
     # Sending.
 
     def send(self, data: bytes, flags: int, to: InetAddress | None) -> int:
@@ -123,6 +145,8 @@ class ReliableSocket(DatagramSocket):
     # What happens to its connections.
 
     def offered(self, packet: Packet) -> bool:
+        if self._is_stranger(packet.source):
+            return False
         connection = Connection.asked_by(packet, self)
         self._inbox.add(connection)
         connection.answer()
@@ -135,9 +159,12 @@ class ReliableSocket(DatagramSocket):
         else:
             self._way_changed(connection)
 
-    def _incoming_changed(self, connection: Connection) -> None:
+    def _pull(self) -> None:
         if self._inbox.pull():
             self.happened(FD_READ)
+
+    def _incoming_changed(self, connection: Connection) -> None:
+        self._pull()
         channel = connection.channel
         if channel.phase == machine.DEAD or (channel.peer_ended and not channel.readable):
             self._inbox.drop(connection)
