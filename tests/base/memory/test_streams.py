@@ -551,6 +551,19 @@ def test_disconnects_are_shutdowns(land: Land) -> None:  # CLOSE-012, CLOSE-016
         refused(WSAESHUTDOWN, lambda: transfer.recv(server, 1))
 
 
+def test_a_receive_disconnect_is_nothing_to_the_peer(land: Land) -> None:  # CLOSE-012, CLOSE-013
+    with land:
+        client, server = land.connected()
+        transfer.send(client, b"unread")
+        land.settle()
+        assert transfer.WSARecvDisconnect(server) == b""
+        refused(WSAESHUTDOWN, lambda: transfer.recv(server, 1))
+        transfer.send(client, b"more")
+        transfer.send(server, b"the other way")
+        assert transfer.recv(client, 100) == b"the other way"
+        refused(WSAENOTCONN, lambda: transfer.WSARecvDisconnect(land.stream(land.alice)))
+
+
 def test_shutdown_of_nothing(land: Land) -> None:  # CLOSE-019
     with land:
         client, _ = land.connected()

@@ -231,12 +231,11 @@ class Memory(Waiting, Names, Options, Controls):
             socket.shut_down(SD_SEND, bytes(data or b""))
 
     def WSPRecvDisconnect(self, s: int) -> bytes:
-        """End receiving; what came with the peer's end. Raises WSAENOTCONN (lpwsprecvdisconnect)."""
+        """Receive no more, which the peer is not told; what came with its end. WSAENOTCONN (lpwsprecvdisconnect)."""
         with self.network.entered():
             socket = self.socket(s)
-            note = socket.last_note
-            socket.shut_down(SD_RECEIVE)
-            return note
+            socket.stop_receiving()
+            return socket.last_note
 
     # Data.
 

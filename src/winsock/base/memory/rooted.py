@@ -371,6 +371,14 @@ class RootedSocket(StreamSocket):
                 connection.flush()
             branch.happened(FD_CLOSE)
 
+    def stop_receiving(self) -> None:
+        if self.role != ROOT:
+            super().stop_receiving()
+            return
+        if not self.branches:
+            raise WinsockError(WSAENOTCONN, "s: no leaf has joined")
+        self.receiving_ended = True
+
     def close(self) -> None:
         for connection, branch in list(self.branches.items()):
             self.lose(connection)

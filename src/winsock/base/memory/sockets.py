@@ -296,6 +296,11 @@ class Socket:
         self.sending_ended |= "send" in halves
         self.receiving_ended |= "receive" in halves
 
+    def stop_receiving(self) -> None:
+        """WSPRecvDisconnect: the protocol goes on as before, until its window is full."""
+        self.life.after(self.state, "shutdown")
+        self.receiving_ended = True
+
 
 def with_port(address: InetAddress, port: int) -> InetAddress:
     """The same host with another port."""
