@@ -206,7 +206,7 @@ class DatagramSocket(Socket):
         link = host.routes.get(target[0])
         if link is None:
             if is_to_many(target.host):
-                return self._send_to_many(data, target)
+                return self._send_to_many(data, target, is_peer=to is None)
             link = host.route(target.host)
         if target[1] == 0:  # nobody is at port 0: sent, and lost
             return len(data)
@@ -218,10 +218,10 @@ class DatagramSocket(Socket):
         self.network.carry(link, self.slot, source, target, size, size + _HEADER, _arrived, packet)
         return size
 
-    def _send_to_many(self, data: bytes, target: InetAddress) -> int:
+    def _send_to_many(self, data: bytes, target: InetAddress, is_peer: bool) -> int:
         """A broadcast to every host, a multicast to those with members."""
         if target.host == BROADCAST:
-            if not self.broadcast and target != self.peer:
+            if not self.broadcast and not is_peer:
                 raise WinsockError(WSAEACCES, "to: the broadcast address needs SO_BROADCAST")
             hosts = self.network.hosts
         else:
