@@ -652,6 +652,16 @@ def test_a_peer_that_cannot_be(world: World) -> None:
         sockets.connect(six, ("fe80::1", 9))
 
 
+def test_a_peer_without_a_port(world: World) -> None:
+    s, other = sockets.socket(*UDP), world.datagram()
+    for _ in range(2):
+        with refused(WSAEADDRNOTAVAIL):
+            sockets.connect(s, ("127.0.0.1", 0))
+        sockets.connect(s, sockets.getsockname(other))
+    transfer.send(s, b"still yours")
+    assert transfer.recv(other, 100) == b"still yours"
+
+
 def test_broadcast_needs_leave_only_for_sendto_so_34_conn_029_io_032(world: World) -> None:
     s = sockets.socket(*UDP)
     broadcast = ("127.255.255.255", 9)

@@ -155,6 +155,12 @@ INSTEAD = (
         Failure(WSAEADDRNOTAVAIL),
     ),
     Instead(
+        "nf-winsock2-connect: WSAEADDRNOTAVAIL for a peer of datagrams without a port",
+        ("connect",),
+        lambda s, step: not s.is_stream and _where(step).host != "wildcard" and _where(step).port_of is None,
+        Failure(WSAEADDRNOTAVAIL),
+    ),
+    Instead(
         "nf-winsock2-connect: WSAEISCONN, also where the connection broke",
         ("connect",),
         lambda s, step: s.is_stream and s.phase == CONNECTED,

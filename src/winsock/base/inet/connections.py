@@ -164,6 +164,8 @@ class Connections(Sockets):
         if address.host in ZEROS:
             self._forget_peer_of_datagrams(record)
             return
+        if address.port == 0:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} has no port to send to")
         earlier = raw.getpeername(record.handle) if record.phase == own.CONNECTED and has_peer(record) else None
         error = raw.connect(record.handle, name)
         if error == errno.EACCES:  # Windows lets a socket connect to the broadcast address, and send() to it
