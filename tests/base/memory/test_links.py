@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 
@@ -72,3 +73,28 @@ def test_conditions_change_for_what_comes_later() -> None:
     assert changing.arrivals(0.0, 100) == (0.0,)
     changing.change(changing.conditions._replace(latency=1.0))
     assert changing.arrivals(0.0, 100) == (1.0,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"latency": -0.1},
+        {"latency": math.inf},
+        {"latency": math.nan},
+        {"jitter": -1},
+        {"loss": 1.5},
+        {"duplicate": -0.1},
+        {"reorder": math.nan},
+        {"bandwidth": 0},
+        {"bandwidth": -1},
+        {"mtu": 0},
+    ],
+)
+def test_conditions_that_cannot_be(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        Network(conditions=Conditions(**wrong))  # type: ignore[arg-type]
+    network = Network()
+    one, other = network.host("10.0.0.1"), network.host("10.0.0.2")
+    with pytest.raises(ValueError, match=name):
+        network.link(one, other, **wrong)  # type: ignore[arg-type]

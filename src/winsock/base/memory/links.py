@@ -6,6 +6,7 @@ that the fate of a packet depends on what was sent over this link before it, and
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,23 @@ class Conditions(NamedTuple):
     """Bytes of a packet. Longer datagrams go in parts, each with its own chance to be lost; streams fit theirs."""
 
 
+def checked(conditions: Conditions) -> Conditions:
+    """The conditions, where there can be such; raises ValueError for the first number that makes no sense."""
+    for name in ("latency", "jitter"):
+        seconds = getattr(conditions, name)
+        if not 0 <= seconds < inf:
+            raise ValueError(f"{name}: {seconds} is no number of seconds to be late")
+    for name in ("loss", "duplicate", "reorder"):
+        chance = getattr(conditions, name)
+        if not 0 <= chance <= 1:
+            raise ValueError(f"{name}: {chance} is no chance, which is from 0 to 1")
+    if conditions.bandwidth is not None and not conditions.bandwidth > 0:
+        raise ValueError(f"bandwidth: nothing ever passes at {conditions.bandwidth} bytes a second")
+    if conditions.mtu < 1:
+        raise ValueError(f"mtu: a packet has a byte at least, not {conditions.mtu}")
+    return conditions
+
+
 class Link:
     """One direction between two hosts."""
 
@@ -56,7 +74,7 @@ class Link:
 
     def change(self, conditions: Conditions) -> None:
         """From now on; what is under way arrives as it would have."""
-        self._conditions = conditions
+        self._conditions = checked(conditions)
         self.latency = conditions.latency
         self.plain = not (
             conditions.jitter or conditions.loss or conditions.duplicate or conditions.reorder or conditions.bandwidth

@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 from winsock.abi.errors import WSAENETDOWN, WinsockError
 from winsock.abi.guids import GUID
 from winsock.base.memory.hosts import Host
-from winsock.base.memory.links import Conditions, Link
+from winsock.base.memory.links import Conditions, Link, checked
 from winsock.base.memory.protocols import PROTOCOLS
 from winsock.base.memory.waiting import select
 from winsock.catalog.entries import Catalog, CatalogEntry
@@ -65,7 +65,7 @@ class Network:
     ) -> None:
         self.seed = seed
         self.name = name
-        self.conditions = conditions
+        self.conditions = checked(conditions)
         """Of every link that has none of its own."""
         self.simulation = Simulation() if simulation is None else simulation
         self.clock = self.simulation.clock
