@@ -43,6 +43,7 @@ from winsock.abi.errors import (
     WSAEAFNOSUPPORT,
     WSAECONNRESET,
     WSAEDESTADDRREQ,
+    WSAEFAULT,
     WSAEINVAL,
     WSAEISCONN,
     WSAEMSGSIZE,
@@ -223,6 +224,28 @@ def test_a_peer_may_be_given_up(land: Land, name: SockaddrIn | SockaddrOther) ->
 def test_a_port_is_needed(land: Land) -> None:
     with land:
         refused(WSAEADDRNOTAVAIL, lambda: sockets.connect(land.datagram(land.alice), (BOB, 0)))
+
+
+@pytest.mark.parametrize(
+    ("to", "code"),
+    [
+        (SockaddrIn("alice", 9), WSAEFAULT),
+        (SockaddrIn("", 9), WSAEFAULT),
+        (SockaddrIn(BOB, -1), WSAEFAULT),
+        (SockaddrIn(BOB, 65536), WSAEFAULT),
+        (SockaddrIn(BOB, None), WSAEFAULT),  # type: ignore[arg-type]
+        (SockaddrIn("0.0.0.0", 9), WSAEADDRNOTAVAIL),
+    ],
+)
+def test_what_is_no_address_to_send_to(land: Land, to: SockaddrIn, code: int) -> None:
+    with land:
+        senders = [land.datagram(land.alice), land.reliable(land.alice)]
+        for s in senders:
+            refused(code, lambda s=s: transfer.sendto(s, b"x", 0, to))  # type: ignore[misc]
+            refused(code, lambda s=s: sockets.connect(s, to))  # type: ignore[misc]
+        refused(code, lambda: sockets.connect(land.stream(land.alice), to))
+        if code == WSAEFAULT:
+            refused(code, lambda: sockets.bind(land.stream(land.alice), to))
 
 
 def test_a_datagram_for_nobody_is_told_to_its_sender(land: Land) -> None:  # IO-023

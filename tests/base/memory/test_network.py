@@ -35,6 +35,7 @@ from winsock.abi.errors import (
     WSASYSNOTREADY,
     InternalError,
 )
+from winsock.abi.sockaddr import SockaddrIn6
 from winsock.api import options, sockets, transfer, waiting
 from winsock.base.memory import Conditions, Network, entries
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
@@ -88,6 +89,29 @@ def test_an_address_is_one_hosts() -> None:
     network.host(ALICE, name="alice")
     with pytest.raises(ValueError, match=r"10\.0\.0\.1 is the address of alice"):
         network.host(ALICE)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "alice", "10.0.0.256", "10.1", "0.0.0.0", "::", "127.0.0.1", "::1", "224.0.0.1", "255.255.255.255"]
+)
+def test_what_is_no_address_of_a_host(address: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        Network().host(address)
+
+
+def test_an_address_is_the_same_in_any_spelling() -> None:
+    with Land() as land:
+        carol = land.network.host("FD00:0:0::3")
+        assert carol.addresses == ("fd00::3",)
+        with pytest.raises(ValueError, match="fd00::3 is the address of"):
+            land.network.host("fd00:0::3")
+        with carol:
+            s = sockets.socket(AF_INET6, SOCK_DGRAM, 0)
+            sockets.bind(s, SockaddrIn6("fd00:0:0::3", 7))
+        sender = sockets.socket(AF_INET6, SOCK_DGRAM, 0)
+        for text in ("fd00::3", "FD00:0::3", "fd00:0:0:0:0:0:0:3"):
+            transfer.sendto(sender, b"x", 0, SockaddrIn6(text, 7))
+            assert transfer.recv(s, 10) == b"x"
 
 
 def test_its_entries_go_beside_others() -> None:

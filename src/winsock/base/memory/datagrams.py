@@ -113,8 +113,8 @@ class DatagramSocket(Socket):
         if name.host in ANY and name.port == 0:
             self.forget_peer()
             return b""
-        if name.port == 0:
-            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} has no port to send to")
+        if name.port == 0 or name.host in ANY:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to send to")
         if not is_to_many(name.host):
             self.host.route(name.host)
         self.local = self.bind_for(name)
@@ -197,13 +197,15 @@ class DatagramSocket(Socket):
             raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")
         if len(data) > _MOST_BYTES:
             raise WinsockError(WSAEMSGSIZE, f"buffers: {len(data)} bytes are more than a datagram can have")
+        host = self.host
+        link = host.routes.get(target[0])
+        if link is None or not 0 < target[1] < 65536:
+            check_target(target)
         if self.claim is None:
             self.bind_for(target)
             self.state = BOUND
         if self.selection is not None:
             self.called("send")
-        host = self.host
-        link = host.routes.get(target[0])
         if link is None:
             if is_to_many(target.host):
                 return self._send_to_many(data, target, is_peer=to is None)
@@ -308,6 +310,13 @@ class DatagramSocket(Socket):
     def crashed(self) -> None:
         self._groups.clear()
         super().crashed()
+
+
+def check_target(target: InetAddress) -> None:
+    """Raises WSAEFAULT for what is no address, WSAEADDRNOTAVAIL for one of zeros."""
+    if target.host in ANY:
+        raise WinsockError(WSAEADDRNOTAVAIL, f"to: {target} is no address to send to")
+    target.pack()
 
 
 def is_to_many(host: str) -> bool:

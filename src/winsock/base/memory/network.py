@@ -21,8 +21,11 @@ from weakref import WeakValueDictionary
 
 from winsock.abi.errors import WSAENETDOWN, WinsockError
 from winsock.abi.guids import GUID
-from winsock.base.memory.hosts import Host
+from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, coerce
+from winsock.base.memory.datagrams import is_to_many
+from winsock.base.memory.hosts import LOOPBACK, Host
 from winsock.base.memory.links import Conditions, Link, checked
+from winsock.base.memory.ports import ANY
 from winsock.base.memory.protocols import PROTOCOLS
 from winsock.base.memory.waiting import select
 from winsock.catalog.entries import Catalog, CatalogEntry
@@ -98,14 +101,15 @@ class Network:
         buffer_bytes: int = _PLENTY,
     ) -> Host:
         """A new host; its addresses are text, of either family, and nobody else's. WSPSocket answers WSAENOBUFS where
-        it has `most_sockets`, or where their buffers together have `buffer_bytes`."""
+        it has `most_sockets`, or where their buffers together have `buffer_bytes`. Raises ValueError."""
         with self.entered():
-            for address in addresses:
+            own = tuple(_own_address(address) for address in addresses)
+            for address in own:
                 if address in self.address_book:
                     raise ValueError(f"{address} is the address of {self.address_book[address].name}")
-            host = Host(self, name or (addresses[0] if addresses else "host"), addresses, most_sockets, buffer_bytes)
+            host = Host(self, name or (addresses[0] if addresses else "host"), own, most_sockets, buffer_bytes)
             self.hosts.append(host)
-            self.address_book.update(dict.fromkeys(addresses, host))
+            self.address_book.update(dict.fromkeys(own, host))
             self._forget_routes()
             return host
 
@@ -302,6 +306,19 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _own_address(text: str) -> str:
+    """An address that one host may have, as the tables spell it; raises ValueError for what is none."""
+    try:
+        address = coerce((text, 0))
+    except WinsockError as error:
+        raise ValueError(error.strerror) from None
+    assert isinstance(address, (SockaddrIn, SockaddrIn6))
+    host = address.host
+    if host in ANY or host in LOOPBACK or is_to_many(host):
+        raise ValueError(f"{text!r} is no address that one host alone can have")
+    return host
 
 
 def _names(hosts: Iterable[Host]) -> str:

@@ -286,7 +286,7 @@ class Memory(Waiting, Names, Options, Controls):
             socket = self._sockets.get(s)
             if socket is None or socket.is_down or overlapped is not None:
                 socket = self.socket_for(s, "WSPSendTo", overlapped)
-            target = to if type(to) is self._plain_address else self._target(socket, to)
+            target = to if type(to) is self._plain_address and type(to[1]) is int else self._target(socket, to)
             return socket.send(gathered(buffers), flags, target)
 
     def _target(self, socket: Socket, to: Sockaddr | None) -> InetAddress | None:

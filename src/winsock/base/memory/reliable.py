@@ -24,7 +24,7 @@ from winsock.abi.errors import (
 from winsock.base.memory import channel as machine
 from winsock.base.memory.channel import Channel
 from winsock.base.memory.connections import Connection, Packet
-from winsock.base.memory.datagrams import DatagramSocket, is_to_many
+from winsock.base.memory.datagrams import DatagramSocket, check_target, is_to_many
 from winsock.base.memory.inbox import Inbox
 from winsock.base.memory.messages import framed
 from winsock.base.memory.ports import InetAddress
@@ -95,6 +95,7 @@ class ReliableSocket(DatagramSocket):
         target = to or self.peer
         if target is None:
             raise WinsockError(WSAEDESTADDRREQ, "to: a datagram needs an address, or a connected socket")
+        check_target(target)
         if is_to_many(target.host):
             raise WinsockError(WSAEOPNOTSUPP, f"to: {self.protocol.name} go to one receiver each")
         if len(data) > self.protocol.message_size:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from winsock.abi.constants import (
@@ -31,7 +32,7 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.abi.options import Linger
-from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
+from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, unpack
 from winsock.base.memory.ports import ANY, InetAddress
 from winsock.core import states
 from winsock.core.states import NEW, Life
@@ -308,12 +309,20 @@ def with_port(address: InetAddress, port: int) -> InetAddress:
 
 
 def normal(name: object, family: int) -> InetAddress | None:
-    """An address as the tables know it; None where it is none of that family."""
-    if isinstance(name, SockaddrIn) and family == SockaddrIn.family:
-        return name
-    if isinstance(name, SockaddrIn6) and family == SockaddrIn6.family:
-        return name if name[2:] == (0, 0) else SockaddrIn6(name.host, name.port)
+    """An address as the tables know it; None where it is none of that family. Raises WSAEFAULT for a part that is none.
+
+    No value was checked when it was made, and an IPv6 address has many spellings.
+    """
+    if isinstance(name, (SockaddrIn, SockaddrIn6)) and family == name.family:
+        return _spelled(name)
     return None
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _spelled(name: InetAddress) -> InetAddress:
+    usual = unpack(name.pack())
+    assert isinstance(usual, (SockaddrIn, SockaddrIn6))
+    return type(usual)(usual.host, usual.port)
 
 
 def gathered(buffers: Sequence[ReadBuffer]) -> bytes:
