@@ -12,6 +12,7 @@ from tests.base.memory.land import ALICE, BOB, Land, address, blocking, going_on
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
+    FD_CLOSE,
     IPPROTO_TCP,
     SO_BROADCAST,
     SO_RCVBUF,
@@ -36,10 +37,11 @@ from winsock.abi.errors import (
     InternalError,
 )
 from winsock.abi.sockaddr import SockaddrIn6
-from winsock.api import options, sockets, transfer, waiting
+from winsock.api import events, options, sockets, transfer, waiting
 from winsock.base.memory import Conditions, Network, entries
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
 from winsock.dispatcher.process import started
+from winsock.overlapped.messages import MessageQueue
 
 # Which host a socket is of.
 
@@ -217,6 +219,20 @@ def test_a_crash_leaves_handles_that_are_good_for_closing() -> None:
         sockets.closesocket(listener)
         assert land.network.sockets.keys() == {client}
         assert land.bob.reserved_bytes == 0
+
+
+@pytest.mark.parametrize("what", ["crash", "stop"])
+def test_what_happens_to_all_sockets_of_a_host_happens_in_one_order(what: str) -> None:
+    with Land() as land:
+        queue = MessageQueue()
+        made = [land.stream(land.bob) for _ in range(20)]
+        for s in made:
+            events.WSAAsyncSelect(s, queue, 0x401, FD_CLOSE)
+        getattr(land.bob, what)()
+        told = []
+        while (message := queue.get(0)) is not None:
+            told.append(message.wparam)
+        assert told == made
 
 
 def test_a_crash_ends_calls_that_wait() -> None:
@@ -420,7 +436,7 @@ def test_a_network_may_be_used_again() -> None:
         with started(catalog=network.catalog()):
             blocking(sockets.socket(AF_INET, SOCK_STREAM, 0))
         assert network.sockets == {}
-        assert network.hosts[0].sockets == set()
+        assert not network.hosts[0].sockets
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -432,7 +448,7 @@ def test_a_child_has_no_sockets_of_its_parent() -> None:
         if child == 0:
             try:
                 refused(WSAENOTSOCK, lambda: transfer.send(client, b"x"))
-                assert land.alice.sockets == set()
+                assert land.alice.sockets == {}
                 one, other = land.datagram(land.alice), land.datagram(land.bob, 7)
                 transfer.sendto(one, b"anew", 0, (BOB, 7))
                 assert transfer.recvfrom(other, 10)[0] == b"anew"

@@ -85,7 +85,7 @@ def test_the_last_end_resets_what_is_open(land: Land) -> None:
         land.listener(land.bob, 80)
         land.datagram(land.alice, 7)
     network = land.network
-    assert (network.sockets, land.alice.sockets, land.bob.sockets) == ({}, set(), set())
+    assert (network.sockets, land.alice.sockets, land.bob.sockets) == ({}, {}, {})
     network.sleep(1.0)
     assert land.alice.connections == land.bob.connections == {}
     assert land.alice.reserved_bytes == land.bob.reserved_bytes == 0
@@ -120,7 +120,7 @@ def test_the_last_end_lets_waits_come_back(land: Land) -> None:  # SPIINIT-013
 def test_sockets_of_other_kinds_are_refused(land: Land, asked: tuple[int, int, int], code: int) -> None:
     with land:
         tcp = provider(land)
-        before = set(land.alice.sockets)
+        before = dict(land.alice.sockets)
         refused(code, lambda: tcp.WSPSocket(*asked, tcp.info))
         assert land.alice.sockets == before
 
@@ -156,7 +156,7 @@ def test_a_handle_that_cannot_be_had_leaves_nothing_behind(land: Land, monkeypat
 
     with land:
         tcp = provider(land)
-        before = set(land.alice.sockets)
+        before = dict(land.alice.sockets)
 
         class NoHandles:
             def WPUCreateSocketHandle(self, entry_id: int, context: object) -> int:

@@ -474,7 +474,7 @@ class Walk:
             self.close_one(member)
         self.network.sleep(1000.0)
         for at in self.hosts:
-            assert at.sockets == set()
+            assert not at.sockets
             assert at.connections == {}
             assert at.reserved_bytes == 0
             assert at.groups == {}

@@ -52,7 +52,8 @@ class Host:
         self.is_up = True
         """Whether packets come in and calls get through."""
         self.ports = tuple(Ports() for _ in PROTOCOLS)
-        self.sockets: set[Socket] = set()
+        self.sockets: dict[Socket, None] = {}
+        """In the order in which they were made: what happens to all of them has one history."""
         self.connections: dict[int, Connection] = {}
         """By `Segment.key`."""
         self.ended: dict[int, Ended] = {}
@@ -135,7 +136,7 @@ class Host:
         if len(self.sockets) >= self.most_sockets:
             raise WinsockError(WSAENOBUFS, f"{self.name} has {self.most_sockets} sockets, and can have no more")
         self.reserve(socket.send_room + socket.receive_room)
-        self.sockets.add(socket)
+        self.sockets[socket] = None
 
     def reserve(self, count: int) -> None:
         """Take bytes for buffers, or give them back. Raises WSAENOBUFS."""
@@ -146,7 +147,7 @@ class Host:
     def dismiss(self, socket: Socket) -> None:
         """A socket was closed."""
         if socket in self.sockets:
-            self.sockets.remove(socket)
+            del self.sockets[socket]
             self.reserve(-(socket.send_room + socket.receive_room))
 
     def check_up(self) -> None:
