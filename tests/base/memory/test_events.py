@@ -23,6 +23,7 @@ from winsock.abi.constants import (
     POLLWRNORM,
     SD_SEND,
     SO_LINGER,
+    SO_SNDBUF,
     SOCK_STREAM,
     SOL_SOCKET,
     WSA_INFINITE,
@@ -33,6 +34,7 @@ from winsock.abi.errors import (
     WSAECONNREFUSED,
     WSAECONNRESET,
     WSAEINVAL,
+    WSAENETDOWN,
     WSAENOTSOCK,
     WSAEWOULDBLOCK,
     WSATRY_AGAIN,
@@ -374,6 +376,24 @@ def test_select_with_nothing_or_nonsense(land: Land) -> None:  # EVT-021, SE-16,
         assert waiting.select(0, [server, server], None, None, 0) == ([], [], [])
         land.network.at(land.network.now + 1.0, sockets.closesocket, server)
         assert waiting.select(0, [server], None, None, None) == ([server], [], [])
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_select_for_what_never_comes_any_more(land: Land, place: int) -> None:  # SE-17
+    with land:
+        client, server = land.connected()
+        options.setsockopt(server, SOL_SOCKET, SO_SNDBUF, 1)
+        transfer.send(nonblocking(server), b"full")
+        writes, exceptions = ([server], None) if place == 1 else (None, [server])
+        land.network.at(land.network.now, sockets.closesocket, server)
+        refused(WSAENOTSOCK, lambda: waiting.select(0, None, writes, exceptions))
+        other = [land.stream(land.bob)]
+        writes, exceptions = (other, None) if place == 1 else (None, other)
+        land.network.at(land.network.now, land.bob.crash)
+        refused(WSAENETDOWN, lambda: waiting.select(0, None, writes, exceptions))
+        land.alice.spawn(lambda: refused(WSAENOTSOCK, lambda: waiting.select(0, None, None, [client], 5)))
+        land.alice.spawn(sockets.closesocket, client)
+        land.network.run()
 
 
 def test_poll(land: Land) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
+from winsock.abi.errors import WSAEINVAL, WSAENETDOWN, WSAENOTSOCK, WinsockError
 from winsock.base.memory.ground import Ground
 from winsock.base.memory.selection import Selection
 from winsock.base.memory.sockets import Socket
@@ -112,6 +112,10 @@ class Asked:
             when_closed if socket.is_closed or socket.is_down else is_ready(socket)
         )
 
+    def is_lost(self) -> bool:
+        """Whether none of them will ever be ready: each was closed, or its host is down."""
+        return all(socket.is_closed or socket.is_down for socket in self.sockets.values())
+
     def any(self) -> bool:
         """Whether one of them is ready."""
         is_ready = self._is_ready
@@ -129,7 +133,7 @@ def select(
     exceptfds: Sequence[int] | None,
     timeout: float | None,
 ) -> tuple[list[int], list[int], list[int]]:
-    """WSPSelect for all protocols of a network; WSAEINVAL, WSAENOTSOCK."""
+    """WSPSelect for all protocols of a network. WSAEINVAL, WSAENOTSOCK, WSAENETDOWN."""
     if timeout is not None and not timeout >= 0:
         raise WinsockError(WSAEINVAL, f"timeout: {timeout} is no number of seconds; None waits without limit")
     asked = (
@@ -141,8 +145,16 @@ def select(
         raise WinsockError(WSAEINVAL, "readfds, writefds, exceptfds: there is no handle in any of them")
     first = next(socket for one in asked for socket in one.sockets.values())
     until = None if timeout is None else network.clock.time + timeout
-    first.provider.wait(lambda: any(one.any() for one in asked), until, f"select of {_handles(asked)}")
+
+    def is_over() -> bool:
+        return any(one.any() for one in asked) or all(one.is_lost() for one in asked)
+
+    first.provider.wait(is_over, until, f"select of {_handles(asked)}")
     reads, writes, exceptions = (one.found() for one in asked)
+    if not (reads or writes or exceptions) and all(one.is_lost() for one in asked):
+        if any(socket.is_closed for one in asked for socket in one.sockets.values()):
+            raise WinsockError(WSAENOTSOCK, "writefds, exceptfds: all of the sockets were closed meanwhile")
+        raise WinsockError(WSAENETDOWN, "writefds, exceptfds: the hosts of all of the sockets are down")
     return reads, writes, exceptions
 
 
