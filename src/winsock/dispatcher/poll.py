@@ -12,7 +12,7 @@ import errno
 import math
 import select as host
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -268,6 +268,19 @@ def _has_unread(table: ProcTable, s: int) -> bool:
     return any(table.WSPIoctl(s, FIONREAD, None, _DWORD_SIZE))
 
 
+def _own_poll(fds: Collection[int]) -> Callable[[Mapping[int, int], float | None], dict[int, int]] | None:
+    """That of the base provider which made all of these handles (`winsock.spi.provider.PollsItself`)."""
+    found: list[Callable[[Mapping[int, int], float | None], dict[int, int]]] = []
+    for fd in fds:
+        record = records.get(fd)
+        own = None if record is None else getattr(record.base, "poll", None)
+        if record is None or own is None or record.table.WSPSelect != record.base.select:  # type: ignore[attr-defined]
+            return None
+        if own not in found:
+            found.append(own)
+    return found[0] if len(found) == 1 else None
+
+
 def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
     """Where a socket is no descriptor of its provider's, or is none at all."""
     invalid = [(fd, POLLNVAL) for fd, events in wanted.items() if events == -1]
@@ -276,12 +289,17 @@ def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
         timeout_ms = 0
     if not known:
         return invalid
+    timeout = None if timeout_ms < 0 else timeout_ms / 1000
+    own = _own_poll(known)
+    if own is not None:
+        told = own(known, timeout) | dict(invalid)
+        return [(fd, told[fd]) for fd in wanted if fd in told]
     reads, writes, exceptions = select.select(
         0,
         [fd for fd, events in known.items() if events & (POLLRDNORM | POLLRDBAND)],
         [fd for fd, events in known.items() if events & POLLWRNORM],
         list(known),
-        None if timeout_ms < 0 else timeout_ms / 1000,
+        timeout,
     )
     ready = dict.fromkeys(wanted, 0) | dict(invalid)
     for fds, event in ((reads, POLLRDNORM), (writes, POLLWRNORM), (exceptions, POLLERR | POLLHUP)):

@@ -11,7 +11,7 @@ Sources: ns-ws2spi-wspproc_table and nc-ws2spi-lpwsp* of the Windows SDK documen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -172,6 +172,15 @@ class HearsOfLosses(Protocol):
     def hear_losses(self, s: int) -> None:
         """Take what the kernel has to tell; what a receive would is in `winsock.spi.losses` then."""
         ...
+
+
+class PollsItself(Protocol):
+    """What a base provider may offer beside its table, where its handles are no descriptors that tell anything."""
+
+    select: Callable[..., tuple[list[int], list[int], list[int]]]
+    """Its WSPSelect, by which it is seen that no layer makes handles of its own above it."""
+    poll: Callable[[Mapping[int, int], float | None], dict[int, int]]
+    """(events asked for by handle, seconds or None) -> what WSAPoll tells by handle, of those that have any."""
 
 
 class HearsOfRefusals(Protocol):

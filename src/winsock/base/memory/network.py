@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappush
 from itertools import count
@@ -27,7 +27,7 @@ from winsock.base.memory.hosts import LOOPBACK, Host
 from winsock.base.memory.links import Conditions, Link, checked
 from winsock.base.memory.ports import ANY
 from winsock.base.memory.protocols import PROTOCOLS
-from winsock.base.memory.waiting import select
+from winsock.base.memory.waiting import poll, select
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.core.chance import Seed, source
 from winsock.overlapped.simulation import Simulation
@@ -225,6 +225,11 @@ class Network:
         """WSPSelect, the same function for all protocols of the network, so that one select may span them."""
         with self.entered():
             return select(self, readfds, writefds, exceptfds, timeout)
+
+    def poll(self, wanted: Mapping[int, int], timeout: float | None) -> dict[int, int]:
+        """See `winsock.spi.provider.PollsItself`."""
+        with self.entered():
+            return poll(self, wanted, timeout)
 
     # Packets.
 

@@ -64,6 +64,7 @@ class Memory(Waiting, Names, Options, Controls):
         with self._starting:
             self.info, self.upcalls, self.network = protocol_info, upcalls, network
             self._simulation, self._sockets = network.simulation, network.sockets
+            self.select, self.poll = network.select, network.poll
             self.slot = slot_of(protocol_info)
             self.protocol = PROTOCOLS[self.slot]
             self._plain_address = SockaddrIn if self.protocol.family == AF_INET else None

@@ -114,6 +114,11 @@ class RootedSocket(StreamSocket):
     def is_exceptional(self) -> bool:
         return self.role == PLAIN and super().is_exceptional()  # select does not tell of joins
 
+    def polled(self) -> int:
+        if self.state == REFUSED and self.role != PLAIN:  # nor does WSAPoll
+            return 0
+        return super().polled()
+
     @property
     def readable_bytes(self) -> int:
         return self._inbox.byte_count

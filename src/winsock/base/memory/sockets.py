@@ -19,6 +19,8 @@ from winsock.abi.constants import (
     MSG_PEEK,
     MSG_PUSH_IMMEDIATE,
     MSG_WAITALL,
+    POLLRDNORM,
+    POLLWRNORM,
 )
 from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
@@ -112,7 +114,7 @@ class Socket:
         """Its row."""
         return self.provider.protocol
 
-    # What select asks.
+    # What select and WSAPoll ask.
 
     def is_readable(self) -> bool:
         """Whether a receive or an accept would answer at once."""
@@ -125,6 +127,10 @@ class Socket:
     def is_exceptional(self) -> bool:
         """Whether a non-blocking connect has failed."""
         return False
+
+    def polled(self) -> int:
+        """What WSAPoll tells of it, whatever was asked for."""
+        return (POLLRDNORM if self.is_readable() else 0) | (POLLWRNORM if self.is_writable() else 0)
 
     @property
     def readable_bytes(self) -> int:

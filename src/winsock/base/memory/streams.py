@@ -13,6 +13,10 @@ from winsock.abi.constants import (
     FD_WRITE,
     MSG_PEEK,
     MSG_WAITALL,
+    POLLERR,
+    POLLHUP,
+    POLLRDNORM,
+    POLLWRNORM,
 )
 from winsock.abi.errors import (
     WSAEADDRNOTAVAIL,
@@ -68,6 +72,14 @@ class StreamSocket(ListeningSocket):
 
     def is_writable(self) -> bool:
         return self.state == BROKEN or (self.state == CONNECTED and (self.has_room(self.channel) or self.sending_ended))
+
+    def polled(self) -> int:
+        if self.state in (BROKEN, REFUSED):
+            return POLLWRNORM | POLLERR | POLLHUP
+        if self.state != CONNECTED:
+            return super().polled()
+        told = (POLLRDNORM if self.has_data() else 0) | (POLLWRNORM if self.is_writable() else 0)
+        return told | POLLHUP if self.channel.peer_ended else told
 
     def has_room(self, channel: Channel) -> bool:
         """Whether a send would find some, or what the last one did not find."""

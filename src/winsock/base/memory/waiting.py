@@ -1,4 +1,4 @@
-"""WSPEventSelect, WSPEnumNetworkEvents, WSPAsyncSelect; and the one WSPSelect of a network.
+"""WSPEventSelect, WSPEnumNetworkEvents, WSPAsyncSelect; and the one WSPSelect of a network, and its WSAPoll.
 
 Sources: nc-ws2spi-lpwspeventselect; nc-ws2spi-lpwspenumnetworkevents; nc-ws2spi-lpwspasyncselect;
 nc-ws2spi-lpwspselect.
@@ -6,9 +6,10 @@ nc-ws2spi-lpwspselect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from winsock.abi.constants import POLLERR, POLLHUP, POLLNVAL
 from winsock.abi.errors import WSAEINVAL, WSAENETDOWN, WSAENOTSOCK, WinsockError
 from winsock.base.memory.ground import Ground
 from winsock.base.memory.selection import Selection
@@ -156,6 +157,30 @@ def select(
             raise WinsockError(WSAENOTSOCK, "writefds, exceptfds: all of the sockets were closed meanwhile")
         raise WinsockError(WSAENETDOWN, "writefds, exceptfds: the hosts of all of the sockets are down")
     return reads, writes, exceptions
+
+
+def poll(network: Network, wanted: Mapping[int, int], timeout: float | None) -> dict[int, int]:
+    """What WSAPoll tells of sockets of a network: revents by handle, of those that have any."""
+    sockets = {handle: network.sockets.get(handle) for handle in wanted}
+
+    def told() -> dict[int, int]:
+        found = {handle: _polled(socket) & (wanted[handle] | _UNASKED) for handle, socket in sockets.items()}
+        return {handle: revents for handle, revents in found.items() if revents}
+
+    first = next((socket for socket in sockets.values() if socket is not None), None)
+    if first is not None:
+        until = None if timeout is None else network.clock.time + timeout
+        first.provider.wait(lambda: bool(told()), until, f"WSAPoll of {', '.join(map(str, wanted))}")
+    return told()
+
+
+_UNASKED = POLLERR | POLLHUP | POLLNVAL
+
+
+def _polled(socket: Socket | None) -> int:
+    if socket is None or socket.is_closed:
+        return POLLNVAL
+    return POLLERR | POLLHUP if socket.is_down else socket.polled()
 
 
 def _handles(asked: Sequence[Asked]) -> str:
