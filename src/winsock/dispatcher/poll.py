@@ -30,9 +30,9 @@ from winsock.abi.constants import (
     SOCK_STREAM,
     SOL_SOCKET,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOTSOCK, WinsockError
 from winsock.dispatcher import select
-from winsock.dispatcher.records import closed_since, records
+from winsock.dispatcher.records import Record, closed_since, records
 from winsock.dispatcher.waits import Waiter
 from winsock.spi.losses import LOSSES
 
@@ -74,7 +74,7 @@ def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
         for fd, events in fds:
             record = known(fd)
             if record is None or record.made:
-                return _poll_oddly(fds, timeout_ms)
+                return _poll_odd(fds, timeout_ms)
             register(fd, _MASKS[events])
     except KeyError as error:
         raise WinsockError(WSAEINVAL, _why_not(error.args[0])) from None
@@ -82,13 +82,27 @@ def poll(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
         raise WinsockError(WSAEFAULT, "fds: pairs of (socket, events) are wanted") from None
     if not fds:
         raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
-    return _wait(poller, fds, timeout_ms)
+    wanted = dict(fds)
+    if len(wanted) != len(fds):
+        return _doubled(fds, timeout_ms)
+    return _wait(poller, wanted, timeout_ms)
 
 
-def _wait(poller: host.poll, fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
+def _doubled(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
+    """Where a socket is there more than once: each time it is told what was asked for then."""
+    wanted: dict[int, int] = {}
+    for fd, events in fds:
+        wanted[fd] = wanted.get(fd, 0) | events
+    told = dict(poll(list(wanted.items()), timeout_ms))
+    return [(fd, revents) for fd, events in fds if (revents := told.get(fd, 0) & (events | _UNASKED))]
+
+
+_UNASKED = POLLERR | POLLHUP | POLLNVAL
+
+
+def _wait(poller: host.poll, wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
     """The answers of a poll object that is filled, in time."""
     until = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
-    wanted = dict(fds)
     found = poller.poll(0)
     ready = _told(found, wanted)
     if ready or timeout_ms == 0:
@@ -175,19 +189,20 @@ class _Edges:
         return [one for one in found if one[0] != number] + self._epoll.poll(0)
 
 
-def _poll_oddly(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
+def _poll_odd(fds: Collection[Entry], timeout_ms: int) -> list[Entry]:
     """Where a number is negative, no socket, or one whose provider alone knows when it is ready."""
-    wanted: dict[int, int] = {}
-    for fd, events in fds:
+    entries = [(fd, events) for fd, events in fds if fd >= 0]
+    for _, events in entries:
         if events not in _MASKS:
             raise WinsockError(WSAEINVAL, _why_not(events))
-        if fd >= 0:
-            wanted[fd] = events
+    wanted = dict(entries)
+    if len(wanted) != len(entries):
+        return _doubled(entries, timeout_ms)
     if not wanted:
         raise WinsockError(WSAEINVAL, "fds: there is no socket in it")
     sockets = {fd: record for fd in wanted if (record := records.get(fd)) is not None}
     if any(record.made for record in sockets.values()):
-        return _by_select({fd: wanted[fd] if fd in sockets else -1 for fd in wanted}, timeout_ms)
+        return _oddly({fd: wanted[fd] if fd in sockets else -1 for fd in wanted}, timeout_ms)
     if len(sockets) == len(wanted):
         return poll(list(wanted.items()), timeout_ms)
     told = dict(poll([(fd, wanted[fd]) for fd in sockets], 0)) if sockets else {}
@@ -281,28 +296,106 @@ def _own_poll(fds: Collection[int]) -> Callable[[Mapping[int, int], float | None
     return found[0] if len(found) == 1 else None
 
 
-def _by_select(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
+def _oddly(wanted: dict[int, int], timeout_ms: int) -> list[Entry]:
     """Where a socket is no descriptor of its provider's, or is none at all."""
     invalid = [(fd, POLLNVAL) for fd, events in wanted.items() if events == -1]
     known = {fd: events for fd, events in wanted.items() if events != -1}
     if invalid:
         timeout_ms = 0
-    if not known:
-        return invalid
-    timeout = None if timeout_ms < 0 else timeout_ms / 1000
-    own = _own_poll(known)
+    told = dict(invalid)
+    if known:
+        told |= _of_providers(known, None if timeout_ms < 0 else timeout_ms / 1000)
+    return [(fd, told[fd]) for fd in wanted if fd in told]
+
+
+def _of_providers(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """What is told of handles that their providers know."""
+    own = _own_poll(wanted)
     if own is not None:
-        told = own(known, timeout) | dict(invalid)
-        return [(fd, told[fd]) for fd in wanted if fd in told]
+        return own(wanted, timeout)
+    sockets = {fd: record for fd in wanted if (record := records.get(fd)) is not None}
+    if any(getattr(record.base, "simulation", None) is not None for record in sockets.values()):
+        return _simulated(wanted, timeout)
+    until = None if timeout is None else time.monotonic() + timeout
+    layered = _Layered(wanted, sockets)
+    with Waiter({*layered.bases, *layered.bases.values()}) as waiter:  # who closes one of them rings
+        while True:
+            told = layered.told()
+            if told or (until is not None and time.monotonic() >= until):
+                return told
+            waiter.wait(layered.interest(), until)
+
+
+class _Layered:
+    """Sockets of real base providers, with layers above them.
+
+    When bytes come out of a chain, its uppermost provider knows; how the connection fares, the descriptor beneath.
+    """
+
+    def __init__(self, wanted: dict[int, int], sockets: dict[int, Record]) -> None:
+        self._wanted = wanted
+        self._sockets = sockets
+        self.bases = {fd: select.base_of(record) for fd, record in sockets.items()}
+        """The descriptor to wait at, by handle."""
+        self._readable: set[int] = set()
+
+    def told(self) -> dict[int, int]:
+        """The revents of this moment, of those that have any."""
+        found = {fd: self._look(fd, record) for fd, record in self._sockets.items()}
+        found |= dict.fromkeys(self._wanted.keys() - self._sockets.keys() | closed_since(self._sockets), POLLNVAL)
+        return {fd: revents for fd, revents in found.items() if revents}
+
+    def _look(self, fd: int, record: Record) -> int:
+        events = self._wanted[fd]
+        try:
+            reads, writes, exceptions = record.table.WSPSelect(0, [fd], [fd] if events & POLLWRNORM else [], [fd], 0)
+        except WinsockError as error:
+            if error.winerror != WSAENOTSOCK:
+                raise
+            return POLLNVAL  # another thread is closing it
+        below = _at_once(self.bases[fd])
+        self._readable -= {fd}
+        told = POLLWRNORM if writes else 0
+        if reads and _has_ended(fd):
+            told |= POLLHUP
+        elif reads:
+            self._readable.add(fd)
+            told |= events & POLLRDNORM | below & POLLHUP
+        if below & POLLERR or (exceptions and not below & POLLRDBAND):
+            told |= POLLERR | POLLHUP | below & events & POLLWRNORM
+        return told | below & events & POLLRDBAND if exceptions else told
+
+    def interest(self) -> dict[int, int]:
+        """What to wait for at the descriptors; who has something to read that was not asked for may yet end."""
+        return {
+            self.bases[fd]: _HOST_RDHUP
+            | (0 if fd in self._readable else _HOST_IN)
+            | (_HOST_OUT if events & POLLWRNORM else 0)
+            | (_HOST_PRI if events & POLLRDBAND else 0)
+            for fd, events in self._wanted.items()
+            if fd in self.bases
+        }
+
+
+def _at_once(fd: int) -> int:
+    """What a descriptor beneath all layers has to tell of its connection: room, urgent data, the end."""
+    asked = POLLRDBAND | POLLWRNORM
+    poller = host.poll()
+    poller.register(fd, _MASKS[asked])
+    return dict(_told(poller.poll(0), {fd: asked})).get(fd, 0) & ~POLLNVAL
+
+
+def _simulated(wanted: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """Where layers stand above simulated sockets: of the end is told where reading was asked for."""
     reads, writes, exceptions = select.select(
         0,
-        [fd for fd, events in known.items() if events & (POLLRDNORM | POLLRDBAND)],
-        [fd for fd, events in known.items() if events & POLLWRNORM],
-        list(known),
+        [fd for fd, events in wanted.items() if events & POLLRDNORM],
+        [fd for fd, events in wanted.items() if events & POLLWRNORM],
+        list(wanted),
         timeout,
     )
-    ready = dict.fromkeys(wanted, 0) | dict(invalid)
+    told = dict.fromkeys(wanted, 0)
     for fds, event in ((reads, POLLRDNORM), (writes, POLLWRNORM), (exceptions, POLLERR | POLLHUP)):
         for fd in fds:
-            ready[fd] |= POLLHUP if event == POLLRDNORM and _has_ended(fd) else event
-    return [(fd, revents) for fd, revents in ready.items() if revents]
+            told[fd] |= POLLHUP if event == POLLRDNORM and _has_ended(fd) else event
+    return {fd: revents for fd, revents in told.items() if revents}

@@ -11,7 +11,7 @@ Source: nf-winsock2-select; nc-ws2spi-lpwspselect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError
@@ -76,18 +76,18 @@ def _select_across(
     timeout: float | None,
 ) -> Ready:
     until = None if timeout is None else time.monotonic() + timeout
-    bases = {handle: _base(record) for handle, record in records.items()}
+    bases = {handle: base_of(record) for handle, record in records.items()}
     events: dict[int, int] = {}
     for handles, event in zip(sets, (IN, OUT, PRI), strict=True):
         for handle in handles:
             events[bases[handle]] = events.get(bases[handle], 0) | event
     closed: set[int] = set()
-    with Waiter(events) as waiter:
+    with Waiter({*records, *events}) as waiter:  # who closes one of them rings
         while True:
             try:
                 reads, writes, exceptions = _ask(nfds, _without(shares, closed), sets)
             except WinsockError:
-                if closed == (closed := closed_since(records)):
+                if closed == (closed := _lost(records)):
                     raise
                 continue
             reads += [handle for handle in dict.fromkeys(sets[0]) if handle in closed]
@@ -97,7 +97,20 @@ def _select_across(
                 raise WinsockError(WSAENOTSOCK, "writefds, exceptfds: all of the sockets were closed meanwhile")
             gone = {bases[handle] for handle in closed}
             waiter.wait({base: event for base, event in events.items() if base not in gone}, until)
-            closed = closed_since(records)
+            closed |= closed_since(records)
+
+
+def _lost(records: Mapping[int, Record]) -> set[int]:
+    """The handles that another thread has closed, or is closing: their providers know them no more."""
+    return closed_since(records) | {handle for handle, record in records.items() if not _is_known(record)}
+
+
+def _is_known(record: Record) -> bool:
+    try:
+        record.table.WSPSelect(0, [record.handle], [], [], 0)
+    except WinsockError as error:
+        return error.winerror != WSAENOTSOCK
+    return True
 
 
 def _without(shares: list[tuple[_Select, list[list[int]]]], closed: set[int]) -> list[tuple[_Select, list[list[int]]]]:
@@ -137,7 +150,7 @@ def _simulation(record: Record) -> Simulation | None:
     return found
 
 
-def _base(record: Record) -> int:
+def base_of(record: Record) -> int:
     """The descriptor to wait at: the one beneath all layers, where the handle is not itself one that tells."""
     if not isinstance(record, Made) or record.file is not None:
         return record.handle

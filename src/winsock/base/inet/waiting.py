@@ -75,7 +75,7 @@ class Waiting(Ground):
             return None
         if not record.stream:  # which has no end
             return 0
-        if record.phase == own.FAILED:
+        if record.phase == own.FAILED or record.broken_by:  # which the kernel tells once
             return POLLHUP | POLLERR
         return 0 if record.receiving_ended and not has_peer_ended(record) else None
 
