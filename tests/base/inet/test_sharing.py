@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket as host
 import threading
 
 import pytest
@@ -23,8 +24,8 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAEACCES, WSAEADDRINUSE, WinsockError
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-from winsock.api import options, sockets
-from winsock.base.inet import sharing
+from winsock.api import options, sockets, transfer, waiting
+from winsock.base.inet import own, sharing
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -46,12 +47,6 @@ def port_of(s: int) -> int:
     return name.port
 
 
-def kernel_is_stricter(row: Row, kind: int) -> bool:
-    """Windows lets a wildcard and a specific address live beside each other where Linux needs both to have agreed."""
-    given = {row["first_option"], row["second_option"]}
-    return "SO_EXCLUSIVEADDRUSE" in given or (kind == SOCK_DGRAM and "none" in given)
-
-
 def test_the_table_is_whole() -> None:
     assert len(TABLE) == 36
 
@@ -68,11 +63,60 @@ def test_second_binds_bl_05_bl_39_bl_40_opt_013_opt_015(row: Row, kind: int) -> 
             sockets.bind(second, (HOSTS[row["second_address"]], port_of(first)))
         except WinsockError as error:
             result, by_kernel = error.name, error.from_kernel
-    expected = row["second_bind_result"]  # OPT-013, OPT-015
-    if expected == "success" and kernel_is_stricter(row, kind):
-        assert (result, by_kernel) == ("WSAEADDRINUSE", True)
-    else:
-        assert (result, by_kernel) == (expected, False)
+    assert (result, by_kernel) == (row["second_bind_result"], False)  # OPT-013, OPT-015
+
+
+ANYWHERE, HERE = "0.0.0.0", "127.0.0.1"
+NEIGHBOURS = [
+    (one, wide, other, narrow)
+    for one, other in itertools.product(OPTIONS.values(), repeat=2)
+    for wide, narrow in ((ANYWHERE, HERE), (HERE, ANYWHERE))
+    if (one, other)[wide == HERE] != SO_EXCLUSIVEADDRUSE  # who has all of it exclusively has no neighbours
+]
+
+
+@pytest.mark.parametrize("listens_first", [False, True])
+@pytest.mark.parametrize(("one", "wide", "other", "narrow"), NEIGHBOURS)
+def test_the_specific_one_is_connected_to_bl_40(
+    one: int | None, wide: str, other: int | None, narrow: str, listens_first: bool
+) -> None:
+    with World():
+        first, second = opened(SOCK_STREAM, one), opened(SOCK_STREAM, other)
+        sockets.bind(first, (wide, 0))
+        if listens_first:
+            sockets.listen(first, 1)
+        sockets.bind(second, (narrow, port_of(first)))
+        sockets.listen(second, 1)
+        sockets.listen(first, 1)
+        client = opened(SOCK_STREAM, None)
+        sockets.connect(client, (HERE, port_of(first)))
+        specific = first if wide == HERE else second
+        assert waiting.select(0, [first, second], None, None, 20)[0] == [specific]
+        assert sockets.accept(specific)[1] == sockets.getsockname(client)
+
+
+def test_the_specific_one_is_sent_to() -> None:
+    with World():
+        first, second = opened(SOCK_DGRAM, None), opened(SOCK_DGRAM, SO_EXCLUSIVEADDRUSE)
+        sockets.bind(first, (ANYWHERE, 0))
+        sockets.bind(second, (HERE, port_of(first)))
+        transfer.sendto(opened(SOCK_DGRAM, None), b"x", 0, (HERE, port_of(first)))
+        assert transfer.recv(second, 10) == b"x"
+
+
+@pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM], ids=["tcp", "udp"])
+def test_neighbours_agree_to_nothing_with_strangers(kind: int) -> None:
+    with World():
+        first, second = opened(kind, SO_EXCLUSIVEADDRUSE), opened(kind, None)
+        sockets.bind(first, (HERE, 0))
+        sockets.bind(second, (ANYWHERE, port_of(first)))
+        for s in (first, second):
+            assert own.SOCKETS[s].getsockopt(host.SOL_SOCKET, host.SO_REUSEPORT) == 0
+        assert own.SOCKETS[first].getsockopt(host.SOL_SOCKET, host.SO_REUSEADDR) == 0
+        with host.socket(host.AF_INET, host.SOCK_STREAM if kind == SOCK_STREAM else host.SOCK_DGRAM) as stranger:
+            stranger.setsockopt(host.SOL_SOCKET, host.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                stranger.bind((HERE, port_of(first)))
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product([None, SO_REUSEADDR, SO_EXCLUSIVEADDRUSE], repeat=2)))

@@ -3,7 +3,7 @@
 The kernel cannot keep it, because its options are not Windows'. A TCP socket is bound with the host's SO_REUSEADDR, as
 Windows' default needs (a server can start again while old connections end), and the kernel would then let two sockets
 bind one address as long as neither listens. So each bind is held against the table first, and made after; where the
-kernel is the stricter one, its answer stands.
+kernel is the stricter one, those whom it concerns agree for that moment (`neighbours`).
 
 Source: "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", the table for Windows Server 2003 and later, same user account.
 """

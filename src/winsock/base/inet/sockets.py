@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 from winsock import host
 from winsock.abi.constants import (
@@ -149,7 +150,7 @@ class Sockets(Ground):
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
-        _check(raw.bind(s, address), f"name: cannot bind to {name}")
+        _check(_take(record, claim, lambda: raw.bind(s, address)), f"name: cannot bind to {name}")
         record.bound = True
         record.claim = claim._replace(port=_port(s))
         record.holds_more = True
@@ -170,7 +171,8 @@ class Sockets(Ground):
             raise WinsockError(WSAEINVAL, "s: the socket is not bound; bind it first")
         if record.phase == own.CONNECTED:
             raise WinsockError(WSAEISCONN, "s: the socket is connected")
-        _check(raw.listen(s, min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)), "s: cannot listen")
+        most = min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)
+        _check(_take(record, record.claim, lambda: raw.listen(s, most)), "s: cannot listen")
         record.phase = own.LISTENING
 
     def WSPShutdown(self, s: int, how: int) -> None:
@@ -337,6 +339,16 @@ def abort(record: OwnSocket) -> None:
             record.close()
         raise
     record.close()
+
+
+def _take(record: OwnSocket, claim: sharing.Claim | None, call: Callable[[], int]) -> int:
+    """Make a call that takes an address; 0 or an errno."""
+    error = call()
+    if error == errno.EADDRINUSE and claim is not None:
+        from winsock.base.inet import neighbours
+
+        error = neighbours.beside(record, claim, call)
+    return error
 
 
 def _apply(record: OwnSocket, option: int) -> None:
