@@ -26,6 +26,7 @@ from winsock.abi.errors import WSAEACCES, WSAEADDRINUSE, WinsockError
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
 from winsock.api import options, sockets, transfer, waiting
 from winsock.base.inet import own, sharing
+from winsock.core.bind_sharing import NONE
 from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
@@ -216,15 +217,14 @@ def test_an_exclusive_dual_stack_socket_bl_48() -> None:
 
 def test_claims_of_separate_scopes_do_not_overlap() -> None:
     one, other = (
-        sharing.claim_of(SockaddrIn6("fe80::1", 7, 0, scope), IPPROTO_TCP, sharing.NONE, v6_only=True)
-        for scope in (1, 2)
+        sharing.claim_of(SockaddrIn6("fe80::1", 7, 0, scope), IPPROTO_TCP, NONE, v6_only=True) for scope in (1, 2)
     )
     assert not one.overlaps(other)
     assert one.overlaps(one)
 
 
 def test_claims_are_kept_by_many_threads() -> None:
-    claim = sharing.claim_of(SockaddrIn("127.0.0.1", 7), IPPROTO_TCP, sharing.NONE, v6_only=True)
+    claim = sharing.claim_of(SockaddrIn("127.0.0.1", 7), IPPROTO_TCP, NONE, v6_only=True)
 
     def body() -> None:
         for _ in range(200):

@@ -41,6 +41,7 @@ from winsock.abi.constants import (
     SOL_SOCKET,
 )
 from winsock.abi.errors import (
+    WSAEACCES,
     WSAEDISCON,
     WSAEHOSTUNREACH,
     WSAEINVAL,
@@ -76,8 +77,10 @@ _ALSO = {
     "WSPConnect": {WSAEHOSTUNREACH},
     "WSPJoinLeaf": {WSAEHOSTUNREACH, WSAEINVAL},
     "WSPSetSockOpt": {WSAENOBUFS},
+    "WSPBind": {WSAEACCES},
 }
-"""Told elsewhere: that a connection broke (SOCK-009), that there is no such host, what WSAJoinLeaf answers."""
+"""Told elsewhere: that a connection broke (SOCK-009), that there is no such host, what WSAJoinLeaf answers, and that an
+address is another's (bind_sharing.csv)."""
 
 
 def documented() -> dict[str, set[int]]:

@@ -1,11 +1,9 @@
-"""Who may bind to an address that is taken: Windows' table, kept among the sockets of this process.
+"""Who may bind to an address that is taken: the table of `core.bind_sharing`, kept among the sockets of this process.
 
 The kernel cannot keep it, because its options are not Windows'. A TCP socket is bound with the host's SO_REUSEADDR, as
 Windows' default needs (a server can start again while old connections end), and the kernel would then let two sockets
 bind one address as long as neither listens. So each bind is held against the table first, and made after; where the
 kernel is the stricter one, those whom it concerns agree for that moment (`neighbours`).
-
-Source: "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", the table for Windows Server 2003 and later, same user account.
 """
 
 from __future__ import annotations
@@ -13,22 +11,9 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from winsock.abi.errors import WSAEACCES, WSAEADDRINUSE, WinsockError, name_of
+from winsock.abi.errors import WinsockError, name_of
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
-
-NONE, REUSE, EXCLUSIVE = range(3)
-_OK, _USE, _ACC = 0, WSAEADDRINUSE, WSAEACCES
-
-# First socket: option and kind of address. Columns, the second one's: none * and a, reuse * and a, exclusive * and a,
-# where * is the wildcard address and a the same specific one. Different specific addresses never conflict.
-_TABLE: dict[tuple[int, bool], tuple[int, int, int, int, int, int]] = {
-    (NONE, True): (_USE, _OK, _ACC, _OK, _USE, _OK),
-    (NONE, False): (_OK, _USE, _OK, _ACC, _USE, _USE),
-    (REUSE, True): (_USE, _OK, _OK, _OK, _USE, _OK),
-    (REUSE, False): (_OK, _USE, _OK, _OK, _USE, _USE),
-    (EXCLUSIVE, True): (_USE, _ACC, _ACC, _ACC, _USE, _ACC),
-    (EXCLUSIVE, False): (_OK, _USE, _OK, _ACC, _USE, _USE),
-}
+from winsock.core.bind_sharing import answer
 
 
 class Claim(NamedTuple):
@@ -74,11 +59,10 @@ def check(claim: Claim) -> None:
     """Hold a bind against those made before; raises WSAEADDRINUSE or WSAEACCES as the table says."""
     if claim.port == 0:
         return
-    column = 2 * claim.option + (claim.host is not None)
     with _lock:
         held_here = [held for held in _claims.get(claim.port, ()) if held.overlaps(claim)]
-        answers = [_TABLE[held.option, held.host is None][column] for held in held_here]
-    code = max(answers, default=_OK)
+        answers = [answer(held.option, held.host is None, claim.option, claim.host is None) for held in held_here]
+    code = max(answers, default=0)
     if code:
         raise WinsockError(code, f"name: port {claim.port} is taken by a socket of this process ({name_of(code)})")
 

@@ -37,6 +37,7 @@ from winsock.base.inet import groups, own, raw, sharing
 from winsock.base.inet.creation import check_kind
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
+from winsock.core import bind_sharing
 from winsock.core.kinds import SIMPLE_FLAGS, check_flags
 from winsock.host import make
 from winsock.spi.blocking import ASKING, HOOKED, refuse_nested
@@ -143,7 +144,7 @@ class Sockets(Ground):
             raise WinsockError(WSAEADDRNOTAVAIL, "name: the broadcast address is no address of this host")
         if not record.stream and address.family == AF_INET and address.host not in _NO_BROADCASTS:
             _check_broadcast(record, address.host)
-        option = sharing.EXCLUSIVE if record.exclusive else sharing.REUSE if record.reuse else sharing.NONE
+        option = bind_sharing.option_of(reuse=record.reuse, exclusive=record.exclusive)
         v6_only = self.info.iAddressFamily == AF_INET6 and bool(
             record.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
         )
@@ -353,9 +354,9 @@ def _take(record: OwnSocket, claim: sharing.Claim | None, call: Callable[[], int
 
 def _apply(record: OwnSocket, option: int) -> None:
     """Windows' defaults and SO_REUSEADDR, in the host's terms."""
-    if option != sharing.EXCLUSIVE and record.stream and os.name == "posix":
+    if option != bind_sharing.EXCLUSIVE and record.stream and os.name == "posix":
         record.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if option == sharing.REUSE:
+    if option == bind_sharing.REUSE:
         record.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from winsock.abi.errors import WSAEACCES, WSAEADDRINUSE, WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAENOBUFS, WinsockError
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
+from winsock.core import bind_sharing
 
 if TYPE_CHECKING:
     from winsock.base.memory.sockets import Socket
@@ -34,8 +35,10 @@ class Ports:
         return self.exact.get(target) or self.wild.get(target.port) or []
 
     def claim(self, socket: Socket, address: InetAddress) -> None:
-        """Enter a socket. Raises WSAEADDRINUSE, or WSAEACCES where the other one is there exclusively."""
-        self._check(socket, address)
+        """Enter a socket. Raises WSAEADDRINUSE, WSAEACCES, by the table of `core.bind_sharing`."""
+        option = bind_sharing.option_of(reuse=socket.reuse, exclusive=socket.exclusive)
+        self._check(option, address)
+        socket.claim_option = option
         if address.host in ANY:
             self.wild.setdefault(address.port, []).append(socket)
         else:
@@ -68,17 +71,16 @@ class Ports:
         self.exact.clear()
         self.wild.clear()
 
-    def _check(self, socket: Socket, address: InetAddress) -> None:
+    def _check(self, option: int, address: InetAddress) -> None:
+        is_wild = address.host in ANY
+        worst = 0
         for other in self._at_port(address.port):
             assert other.claim is not None
-            same = other.claim == address
-            overlapping = same or other.claim.host in ANY or address.host in ANY
-            exclusive = other.exclusive or socket.exclusive
-            if not (same and not socket.reuse) and not (overlapping and exclusive):
-                continue
-            if other.exclusive and socket.reuse:
-                raise WinsockError(WSAEACCES, f"name: a socket has {other.claim} exclusively")
-            raise WinsockError(WSAEADDRINUSE, f"name: {address} is taken by the socket at {other.claim}")
+            other_is_wild = other.claim.host in ANY
+            if other.claim == address or other_is_wild or is_wild:
+                worst = max(worst, bind_sharing.answer(other.claim_option, other_is_wild, option, is_wild))
+        if worst:
+            raise WinsockError(worst, f"name: {address} is taken by another socket of the host")
 
     def _at_port(self, port: int) -> Iterator[Socket]:
         yield from self.wild.get(port, ())

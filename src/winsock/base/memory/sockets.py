@@ -37,6 +37,7 @@ from winsock.abi.options import Linger
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6, unpack
 from winsock.base.memory.ports import ANY, InetAddress
 from winsock.core import states
+from winsock.core.bind_sharing import NONE
 from winsock.core.states import NEW, Life
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -73,6 +74,8 @@ class Socket:
     """Of datagrams: where they go if nothing else is said."""
     claim: InetAddress | None = None
     """What it was entered under in the table of ports."""
+    claim_option: int = NONE
+    """What it had set then, of SO_REUSEADDR and SO_EXCLUSIVEADDRUSE."""
     blocking: bool = True
     is_closed: bool = False
     is_lost: bool = False
