@@ -308,6 +308,8 @@ class TestNested:
             codes["select"] = code_of(lambda: winsock.select(0, [other.client], None, None, 0))
             codes["closesocket"] = code_of(lambda: winsock.closesocket(other.client))
             codes["WSASetLastError"] = code_of(lambda: winsock.WSASetLastError(0))
+            codes["WSASetBlockingHook"] = code_of(lambda: winsock.WSASetBlockingHook(bool))
+            codes["WSAUnhookBlockingHook"] = code_of(winsock.WSAUnhookBlockingHook)
             winsock.WSACancelBlockingCall()
 
         winsock.WSASetBlockingHook(Hook(all_of_them))

@@ -1,8 +1,8 @@
 """Blocking hooks: what programs of version 1 ran while a call of theirs waited.
 
 A thread's hook is called again and again while one of its blocking calls cannot finish, and may cancel it. Any other
-call from inside the hook fails with WSAEINPROGRESS. Programs that asked for version 2 alone have no hooks: these
-functions answer WSAEOPNOTSUPP, as Windows does for all but those of Wsock32.
+call from inside the hook but WSAIsBlocking fails with WSAEINPROGRESS. Programs that asked for version 2 alone have no
+hooks: these functions answer WSAEOPNOTSUPP, as Windows does for all but those of Wsock32.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from threading import get_ident
 from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAEOPNOTSUPP, WinsockError
 from winsock.dispatcher import process, threads
 from winsock.dispatcher.records import senders
-from winsock.dispatcher.route import function, not_started
+from winsock.dispatcher.route import function, not_started, refuse_nested
 from winsock.spi.blocking import ASKING, HOOKED
 
 Hook = Callable[[], object]
@@ -24,9 +24,11 @@ def WSASetBlockingHook(function: Hook) -> Hook | None:
     """Run this function while calls of this thread wait; the one before it, None where there was none.
 
     It is called until it answers False, before each look whether the call can finish. Raises WSAEFAULT, WSAEOPNOTSUPP
-    where no WSAStartup asked for version 1, WSANOTINITIALISED. Source: nf-winsock2-wsasetblockinghook.
+    where no WSAStartup asked for version 1, WSAEINPROGRESS inside a hook, WSANOTINITIALISED. Source:
+    nf-winsock2-wsasetblockinghook.
     """
     _require_version_1()
+    refuse_nested()
     if not callable(function):
         raise WinsockError(WSAEFAULT, f"function: {function!r} cannot be called")
     state = threads.current()
@@ -40,11 +42,12 @@ def WSASetBlockingHook(function: Hook) -> Hook | None:
 
 @function
 def WSAUnhookBlockingHook() -> None:
-    """Wait natively again. Raises WSAEOPNOTSUPP where no WSAStartup asked for version 1, WSANOTINITIALISED.
+    """Wait natively again. Raises WSAEOPNOTSUPP where no WSAStartup asked for version 1, WSAEINPROGRESS inside a hook.
 
-    Source: nf-winsock2-wsaunhookblockinghook.
+    Raises WSANOTINITIALISED, too. Source: nf-winsock2-wsaunhookblockinghook.
     """
     _require_version_1()
+    refuse_nested()
     state = threads.current()
     state.blocking_callback = state.blocking_context = None
     HOOKED.discard(get_ident())
