@@ -626,6 +626,14 @@ def test_an_enumeration_is_one_step(world: World, monkeypatch: pytest.MonkeyPatc
     selected.wait(FD_READ)
 
 
+def test_an_event_may_be_there_twice_where_one_is_enough(world: World) -> None:
+    one, other = events.WSACreateEvent(), events.WSACreateEvent()
+    events.WSASetEvent(one)
+    assert events.WSAWaitForMultipleEvents([other, one, one], False, 0) == WSA_WAIT_EVENT_0 + 1
+    with refused(WSA_INVALID_PARAMETER, "twice"):
+        events.WSAWaitForMultipleEvents([one, one], True, 0)
+
+
 def test_how_many_events_can_be_waited_for_evt_055(world: World) -> None:
     made = [events.WSACreateEvent() for _ in range(65)]
     events.WSASetEvent(made[63])

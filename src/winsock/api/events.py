@@ -50,8 +50,8 @@ def WSAWaitForMultipleEvents(events: Sequence[int], wait_all: bool, timeout_ms: 
 
     `timeout_ms` is in milliseconds, WSA_INFINITE waits without limit. `alertable`: what providers queue to this thread
     runs meanwhile (WPUQueueApc) and ends the wait, which answers WSA_WAIT_IO_COMPLETION. Raises WSA_INVALID_PARAMETER
-    for no event or more than WSA_MAXIMUM_WAIT_EVENTS (64), WSA_INVALID_HANDLE, WSANOTINITIALISED. Source:
-    nf-winsock2-wsawaitformultipleevents.
+    for no event, for more than WSA_MAXIMUM_WAIT_EVENTS (64), and where one is there twice of which all are waited for;
+    WSA_INVALID_HANDLE, WSANOTINITIALISED. Source: nf-winsock2-wsawaitformultipleevents.
     """
     require_started()
     if not isinstance(events, (list, tuple)):
@@ -63,6 +63,8 @@ def WSAWaitForMultipleEvents(events: Sequence[int], wait_all: bool, timeout_ms: 
     if timeout_ms < 0:
         raise WinsockError(WSA_INVALID_PARAMETER, f"timeout_ms: {timeout_ms} is less than nothing")
     found = [event_objects.find(event) for event in events]
+    if wait_all and len(set(found)) != len(found):
+        raise WinsockError(WSA_INVALID_PARAMETER, "events: an event object is there twice, which goes for any, not all")
     queue = apcs.of_this_thread() if alertable else None
     return event_objects.wait(found, wait_all, None if timeout_ms == WSA_INFINITE else timeout_ms / 1000, queue)
 
