@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from winsock.abi import errors as e
+from winsock.abi import structures
 from winsock.abi.sockaddr import SockaddrIn
 from winsock.core.journal import journal
+from winsock.core.netevents import NO_EVENTS, NetworkEvents
 from winsock.spi import guard
 from winsock.spi.guard import guarded, raised_at
 
@@ -97,12 +99,26 @@ def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
     [
         ("WSPAccept", (3, None), [(3, None, 4), None, ("3", None)]),
         ("WSPAddressToString", "1.2.3.4:5", [b"1.2.3.4:5", None]),
+        ("WSPConnect", None, ["connected", 0, SockaddrIn("1.2.3.4", 5)]),
+        ("WSPConnect", bytearray(b"welcome"), [("welcome",)]),
+        ("WSPEnumNetworkEvents", NO_EVENTS, [None, 1, (0, NO_EVENTS.iErrorCode), NetworkEvents(1, (0,))]),
+        (
+            "WSPEnumNetworkEvents",
+            NetworkEvents(1, (5,) * 10),
+            [NetworkEvents(-1, (5,) * 10), NetworkEvents(1, (-5,) * 10)],
+        ),
+        ("WSPGetOverlappedResult", (5, 0), [None, 5, (5, None), ("5", 0), (5, 0, 0), (-5, 0), [5, 0]]),
         ("WSPGetPeerName", SockaddrIn("1.2.3.4", 5), [("1.2.3.4", 5), None]),
+        ("WSPGetQOSByName", [], [None, 5, "guaranteed", [b"guaranteed"]]),
+        ("WSPGetQOSByName", structures.QOS(), [structures.FLOWSPEC(), {}]),
         ("WSPGetSockOpt", -1, [None, "on", 10**30]),
         ("WSPGetSockOpt", (1, 0), [[1, 0]]),
         ("WSPIoctl", None, ["four", 4]),
         ("WSPIoctl", bytearray(4), [(4,)]),
         ("WSPRecv", (5, 0), [(5, 0, 0), 5, None, (-5, 0)]),
+        ("WSPRecvDisconnect", b"", [None, "goodbye", 0, (b"goodbye",)]),
+        ("WSPSelect", ([3], [], []), [None, 1, (1, 0, 0), ([3], []), ([3], [], None), (["3"], [], []), ([-1], [], [])]),
+        ("WSPSelect", [(3,), [4], ()], ["abc", [[], [], [object()]]]),
         ("WSPSend", 5, ["5", -5, None, 10**30]),
         ("WSPSocket", 3, [None, "3", -1]),
     ],
@@ -114,7 +130,7 @@ def test_a_senseless_answer_becomes_an_error(
         kind = type("Mine", (Layer,), {function: lambda self: answer})
         return guarded(kind(), function, getattr(kind(), function))
 
-    assert answering(fine)() == fine
+    assert answering(fine)() is fine
     assert lines == []
     for answer in senseless:
         with pytest.raises(e.WinsockError, match="is wanted, not") as caught:

@@ -17,6 +17,7 @@ from winsock.abi.guids import WSAID_ACCEPTEX
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
 from winsock.api import sockets, transfer
 from winsock.core.journal import journal
+from winsock.core.netevents import NO_EVENTS, NetworkEvents
 from winsock.dispatcher import handles, loader, process
 from winsock.dispatcher.chains import Chain
 from winsock.dispatcher.records import find, identity_of, records
@@ -119,8 +120,9 @@ class Below(Layer):
     def WSPEventSelect(self, s: int, event: object, events: int) -> None:
         self.seen.append((s, event, events))
 
-    def WSPEnumNetworkEvents(self, s: int, event: object) -> None:
+    def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
         self.seen.append((s, event))
+        return NO_EVENTS
 
     def WSPAsyncSelect(self, s: int, window: object, message: int, events: int) -> None:
         self.seen.append((s, window, message, events))
@@ -129,8 +131,9 @@ class Below(Layer):
         self.seen.append((s, overlapped, wait))
         return 0, 0
 
-    def WSPGetQOSByName(self, s: int, name: str) -> None:
+    def WSPGetQOSByName(self, s: int, name: str) -> list[str]:
         self.seen.append((s, name))
+        return []
 
     def WSPCancelBlockingCall(self) -> None:
         self.seen.append(())

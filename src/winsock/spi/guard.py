@@ -65,6 +65,10 @@ def take_all_for_defects() -> None:
     _Defects.kind = BaseException
 
 
+class WrongAnswer(TypeError):
+    """A layer's function answered with what it cannot."""
+
+
 class Answer(NamedTuple):
     """What a function answers with: a kind; of a tuple, which begins with a number, also its size."""
 
@@ -92,8 +96,19 @@ class Answer(NamedTuple):
             raise WrongAnswer(f"{self.wanted} is wanted, not {reprlib.repr(answer)}")
 
 
-class WrongAnswer(TypeError):
-    """A layer's function answered with what it cannot."""
+class Composed(NamedTuple):
+    """An answer of several parts, which has to be looked at closely."""
+
+    wanted: str
+    fits: Callable[[Any], bool]
+    kind: type = WrongAnswer
+    """What no answer is of, so that none is let through at a glance."""
+    size: int = 0
+
+    def check(self, answer: object, arguments: int) -> None:
+        """Raises WrongAnswer."""
+        if not self.fits(answer):
+            raise WrongAnswer(f"{self.wanted} is wanted, not {reprlib.repr(answer)}")
 
 
 class WrongCode(ValueError):
@@ -101,19 +116,55 @@ class WrongCode(ValueError):
 
 
 _MOST = 2**63 - 1
+
+
+def _are_numbers(answer: Any, size: int | None = None, kinds: Any = tuple) -> bool:
+    """So many numbers from 0 on in a sequence of these kinds."""
+    if not isinstance(answer, kinds) or size not in {None, len(answer)}:
+        return False
+    return all(isinstance(number, int) and 0 <= number <= _MOST for number in answer)
+
+
+def _are_sets(answer: Any) -> bool:
+    lists = (list, tuple)
+    return isinstance(answer, lists) and len(answer) == 3 and all(_are_numbers(part, kinds=lists) for part in answer)
+
+
+def _are_events(answer: Any) -> bool:
+    from winsock.core.netevents import NO_EVENTS, NetworkEvents
+
+    if not isinstance(answer, NetworkEvents):
+        return False
+    return _are_numbers((answer.lNetworkEvents,)) and _are_numbers(answer.iErrorCode, len(NO_EVENTS.iErrorCode))
+
+
+def _is_quality(answer: Any) -> bool:
+    from winsock.abi.structures import QOS
+
+    names = isinstance(answer, (list, tuple)) and all(isinstance(name, str) for name in answer)
+    return names or isinstance(answer, (QOS, bytes, bytearray, memoryview))
+
+
 _HANDLE = Answer("a handle", int)
 _ADDRESS = Answer("an address", SockaddrIn, others=(SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther))
-_ANSWERS_OF = {
+_DATA = (bytes, bytearray, memoryview)
+_ANSWERS_OF: dict[str, Answer | Composed] = {
     "WSPAccept": Answer("(handle, address)", tuple, 2),
     "WSPAddressToString": Answer("a text", str),
+    "WSPConnect": Answer("bytes or None", type(None), others=_DATA),
     "WSPDuplicateSocket": Answer("a WSAPROTOCOL_INFO", WSAPROTOCOL_INFO),
+    "WSPEnumNetworkEvents": Composed("NetworkEvents", _are_events),
+    "WSPGetOverlappedResult": Composed("(count, flags)", lambda answer: _are_numbers(answer, 2)),
     "WSPGetPeerName": _ADDRESS,
+    "WSPGetQOSByName": Composed("names of templates or a QOS", _is_quality),
     "WSPGetSockName": _ADDRESS,
-    "WSPGetSockOpt": Answer("an option's value", int, others=(bytes, bytearray, memoryview, tuple), least=-_MOST),
+    "WSPGetSockOpt": Answer("an option's value", int, others=(*_DATA, tuple), least=-_MOST),
     "WSPIoctl": Answer("bytes or None", bytes, others=(bytearray, memoryview, type(None))),
     "WSPJoinLeaf": _HANDLE,
     "WSPRecv": Answer("(count, flags)", tuple, 2, pending_above=3),
+    "WSPRecvDisconnect": Answer("bytes", bytes, others=_DATA),
     "WSPRecvFrom": Answer("(count, flags, address)", tuple, 3, pending_above=3),
+    "WSPSelect": Composed("three lists of handles", _are_sets),
     "WSPSend": Answer("a count", int, pending_above=3),
     "WSPSendTo": Answer("a count", int, pending_above=4),
     "WSPSocket": _HANDLE,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     from winsock.abi.protocol_info import WSAPROTOCOL_INFO
     from winsock.abi.sockaddr import Sockaddr
+    from winsock.core.netevents import NetworkEvents
     from winsock.spi.upcalls import Upcalls
 
 ReadBuffer: TypeAlias = bytes | bytearray | memoryview
@@ -84,7 +85,7 @@ class ProcTable:
     WSPCloseSocket: Callable[[int], None]
     WSPConnect: Callable[..., bytes | None]
     WSPDuplicateSocket: Callable[[int, int], WSAPROTOCOL_INFO]
-    WSPEnumNetworkEvents: Callable[..., Any]
+    WSPEnumNetworkEvents: Callable[..., NetworkEvents]
     WSPEventSelect: Callable[..., None]
     WSPGetOverlappedResult: Callable[..., tuple[int, int]]
     WSPGetPeerName: Callable[[int], Sockaddr]
@@ -244,7 +245,7 @@ class Provider:
         """A structure with which that process can open the same socket."""
         raise unsupported("WSPDuplicateSocket")
 
-    def WSPEnumNetworkEvents(self, s: int, event: object) -> Any:
+    def WSPEnumNetworkEvents(self, s: int, event: object) -> NetworkEvents:
         """The network events recorded since the last call, and their errors."""
         raise unsupported("WSPEnumNetworkEvents")
 
@@ -269,7 +270,7 @@ class Provider:
         raise unsupported("WSPGetSockOpt")
 
     def WSPGetQOSByName(self, s: int, name: str) -> Any:
-        """A named quality-of-service template."""
+        """The QOS, or its bytes, that a template of that name stands for; for an empty name, those of all templates."""
         raise unsupported("WSPGetQOSByName")
 
     def WSPIoctl(

@@ -388,7 +388,7 @@ class Direct(Asking, NonIfsLayer):
         handle = self.context(s)
         connection = handle.connection
         if handle.notices is None:
-            return super().WSPEnumNetworkEvents(s, event)  # type: ignore[no-any-return]
+            return super().WSPEnumNetworkEvents(s, event)
         if connection is None:
             return handle.notices.take(event)
         with connection.lock:
