@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.conftest import Build
 from tests.e2e.harness import PYTHON, WINSOCK, Finished, missing, needs, running, supervised, winsock
-from tests.e2e.oracle import CHAINS, same_answers
+from tests.e2e.oracle import BYTES, CHAINS, EVERYTHING, same_answers
 from tests.e2e.test_handles import Answering, answering
 
 
@@ -157,7 +157,7 @@ if libc.unshare(0x10000000 | 0x40000000):  # a user namespace and a network name
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
     fcntl.ioctl(plain, 0x8914, struct.pack("16sh14x", b"lo", 0x49))  # up
 server = socket.create_server(("127.0.0.1", 0))
-for _ in range(700):
+for _ in range(int(sys.argv[1])):
     client = socket.create_connection(server.getsockname())
     accepted = server.accept()[0]
     client.close()
@@ -169,7 +169,7 @@ for _ in range(700):
 def test_a_program_in_a_network_of_its_own_may_open_as_many_sockets_as_it_likes(tmp_path: Path) -> None:
     """The kernel tells us nothing of their ends: who kept a number for each would have none left."""
     lines = tmp_path / "lines"
-    command = (*WINSOCK, "run", "--format", "json", "--output", lines, "--", PYTHON, "-c", ELSEWHERE)
+    command = (*WINSOCK, "run", "--format", "json", "--output", lines, "--", PYTHON, "-c", ELSEWHERE, "700")
     with running((needs("prlimit"), "--nofile=600:600", *command), lines=lines) as started:
         ran = started.wait()
     if ran.status == 77:
@@ -178,3 +178,19 @@ def test_a_program_in_a_network_of_its_own_may_open_as_many_sockets_as_it_likes(
     assert ran.truth["refused"] == {}
     assert len(ran.events("connect", result="connected")) == 700
     assert len(ran.events("close", protocol="tcp", sent=None)) == 1401
+
+
+CREATED = "created in another network namespace"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("chain", ["everything", "made and relayed"])
+def test_a_socket_that_no_layer_could_make_is_counted_once_though_it_is_met_later(chain: str) -> None:
+    options = {**CHAINS, "made and relayed": ("--layer", EVERYTHING, "--layer", f"{BYTES}:Pass")}[chain]
+    ran = supervised(PYTHON, "-c", ELSEWHERE, "3", options=(*options, "--strict"))
+    if ran.status == 77:
+        missing("no namespaces of one's own are allowed here")
+    assert (ran.status, ran.text) == (125, "")
+    # a datagram socket, a server and three clients were created there, and three connections accepted
+    assert (ran.truth["passed"], ran.truth["layered"], ran.truth["seen"]) == ({CREATED: 5}, 3, 8)
+    assert ran.events("log", text=f"winsock: --strict: a socket was not layered: {CREATED}")

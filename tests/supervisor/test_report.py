@@ -63,6 +63,18 @@ def test_a_socket_whose_creation_was_told_of_is_not_counted_again_when_it_calls(
     assert record["seen"] == 2
 
 
+def test_a_socket_that_no_layer_made_is_met_once_and_one_of_another_kind_is_another() -> None:
+    report = Report()
+    stream, datagram = (2, 1), (2, 2)
+    report.made_without("elsewhere", stream)
+    report.made_without("elsewhere", datagram)
+    assert [report.met_again(stream), report.met_again(stream), report.met_again((10, 1))] == [True, False, False]
+    assert report.met_again(datagram)
+    report.layered(False)
+    record = truth(report)
+    assert (record["seen"], record["layered"], record["passed"]) == (3, 1, {"elsewhere": 2})
+
+
 def test_a_socket_from_outside_is_counted_when_it_calls() -> None:
     report = Report()
     report.passed("raw")

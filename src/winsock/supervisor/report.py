@@ -22,6 +22,7 @@ class Report:
         self._layered_datagram = 0
         self._datagrams_created: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
+        self._made_without: Counter[tuple[int, int]] = Counter()
         self._strange: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._met: set[int] = set()
@@ -44,6 +45,19 @@ class Report:
                 self._passed[reason] += 1
             if socket is not None and len(self._told_of) < _MOST_TOLD_OF:
                 self._told_of.add((reason, socket))
+
+    def made_without(self, reason: str, kind: tuple[int, int]) -> None:
+        """A socket, of that domain and type, that a layer was to make and did not; the chain may carry its calls."""
+        with self._lock:
+            self._passed[reason] += 1
+            self._made_without[kind] += 1
+
+    def met_again(self, kind: tuple[int, int]) -> bool:
+        """A socket that no layer made is met: whether it was told of when it was made, and so is counted."""
+        with self._lock:
+            known = self._made_without[kind] > 0
+            self._made_without[kind] -= known
+            return known
 
     def strange(self, kind: str, cookie: int) -> None:
         """A call on a socket of a kind that no chain is for.

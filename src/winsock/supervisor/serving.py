@@ -33,6 +33,7 @@ from winsock.supervisor.crew import Crew, Worker
 from winsock.supervisor.held import Held
 from winsock.supervisor.kinds import Chains, name_of
 from winsock.supervisor.lease import Leases, Socket, Stranger
+from winsock.supervisor.notices.unnoticed import network_of
 from winsock.supervisor.notify import Listener
 from winsock.supervisor.report import Report
 from winsock.supervisor.rights import Rights
@@ -81,6 +82,7 @@ class Supervisor:
         self._arch = numbers.machine().arch
         self._foreign = {number: name for name, number in numbers.machine().foreign_calls.items()}
         self._network = os.stat("/proc/self/ns/net").st_ino
+        self._network_cookie = _network_cookie()
         if plan.relays:
             self._make_relays(plan.by_table)
         self.on_relay_over: Callable[[Connection], None] = _nobody_told
@@ -361,7 +363,9 @@ class Supervisor:
     def _met(self, socket: Socket) -> None:
         if self.relays is not None:
             self.relays.met(socket)
-        self.report.layered(socket.kind.type == numbers.SOCK_DGRAM)
+        socket.passed = self._is_known_as_passed(socket)
+        if not socket.passed:
+            self.report.layered(socket.kind.type == numbers.SOCK_DGRAM)
         for tell_met in self.on_met:
             tell_met(socket.cookie, socket.slot)
         if self._follows_processes:
@@ -376,6 +380,13 @@ class Supervisor:
             if not is_alive(process.id):
                 self._process_ended(process)
 
+    def _is_known_as_passed(self, socket: Socket) -> bool:
+        """Whether it was counted when it was created, because no layer could make one in its network."""
+        if "WSPSocket" not in self.functions or not socket.record.adopted:
+            return False
+        is_of_ours = self._network_cookie is not None and network_of(socket.slot) == self._network_cookie
+        return not is_of_ours and self.report.met_again(socket.kind[:2])
+
     def _process_ended(self, process: Process) -> None:
         for chain in self._chains_of.pop(process, ()):
             tell(chain.layers, "process_ended", process.id)
@@ -383,6 +394,15 @@ class Supervisor:
 
 def _nobody_told(connection: Connection) -> None:
     """Before the run has said who is to be told."""
+
+
+def _network_cookie() -> int | None:
+    """What the sockets of our own network namespace say that they are of; None where the kernel does not tell."""
+    probe = host.make((numbers.AF_INET, numbers.SOCK_STREAM, 0), False)
+    try:
+        return network_of(probe)
+    finally:
+        os.close(probe)
 
 
 def _nothing(handle: int) -> None:

@@ -39,14 +39,13 @@ def socket(run: Supervisor, call: Call) -> Answer:
         if _exists(run, call, kind):
             run.report.passed(name_of(kind))
         return PASSED
+    wanted = "WSPSocket" in run.functions
+    if wanted and not run.same_network(call.thread):
+        run.report.made_without("created in another network namespace", kind[:2])
+        return PASSED
     if kind.type != SOCK_STREAM:
         run.report.created(name_of(kind))
-    if "WSPSocket" not in run.functions:
-        return PASSED
-    if not run.same_network(call.thread):
-        run.report.passed("created in another network namespace")
-        return PASSED
-    return _create(run, call, kind, type_and_flags)
+    return _create(run, call, kind, type_and_flags) if wanted else PASSED
 
 
 def _create(run: Supervisor, call: Call, kind: Kind, type_and_flags: int) -> Answer:

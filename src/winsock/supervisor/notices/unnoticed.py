@@ -49,7 +49,7 @@ class Unnoticed:
 
     def meet(self, cookie: int, descriptor: int) -> bool:
         """A socket was met; whether it is ours to look after, because nobody will tell of its end."""
-        if self._network is not None and _network(descriptor) in (self._network, None):
+        if self._network is not None and network_of(descriptor) in (self._network, None):
             return False
         self._cookies.add(cookie)
         return True
@@ -80,7 +80,7 @@ class Unnoticed:
             self._most = len(self._cookies) - len(self._missed) + self._many_new
 
 
-def _network(descriptor: int) -> int | None:
+def network_of(descriptor: int) -> int | None:
     """The network namespace of a socket; None where the kernel does not tell (before Linux 5.14)."""
     try:
         return host.network(descriptor)
