@@ -472,6 +472,26 @@ def test_an_abortive_close_resets(land: Land) -> None:  # CLOSE-006, CLOSE-009
         assert waiting.select(0, [server], [server], [server], 0) == ([server], [server], [])  # SE-18
 
 
+def test_to_wait_for_all_gets_what_came_before_a_reset(land: Land) -> None:
+    with land:
+        client, server = land.connected()
+        options.setsockopt(client, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+        transfer.send(client, b"some")
+        land.settle()
+        land.network.clock.at(land.network.now + 1, sockets.closesocket, client)
+        assert transfer.recv(server, 10, MSG_WAITALL) == b"some"
+        refused(WSAECONNRESET, lambda: transfer.recv(server, 10, MSG_WAITALL))
+
+
+def test_to_wait_for_all_gets_what_came_before_a_time_out(land: Land) -> None:
+    with land:
+        client, server = land.connected()
+        options.setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, 3000)
+        transfer.send(client, b"some")
+        assert transfer.recv(server, 10, MSG_WAITALL) == b"some"
+        refused(WSAETIMEDOUT, lambda: transfer.recv(server, 10, MSG_WAITALL))
+
+
 def test_a_lingering_close_waits_until_all_is_sent(land: Land) -> None:  # CLOSE-007
     with land:
         client, server = land.connected()

@@ -15,12 +15,14 @@ import pytest
 import winsock
 from tests.puppet import ROOT
 from tests.refusals import code_of, refused
+from tests.waiting import DEADLINE_S, wait_until
 from winsock.abi import constants as c
 from winsock.abi.errors import (
     WSAEADDRINUSE,
     WSAEADDRNOTAVAIL,
     WSAEAFNOSUPPORT,
     WSAECONNREFUSED,
+    WSAECONNRESET,
     WSAEFAULT,
     WSAEINTR,
     WSAEINVAL,
@@ -414,6 +416,38 @@ def test_what_is_left_open_ends_with_winsock(path: str) -> None:
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(s)
     winsock.WSAStartup(0x0202)
+
+
+@pytest.mark.parametrize("buffers", [[10], [1, 2, 0, 7], [1] * 1100])
+def test_to_wait_for_all_gets_what_came_before_a_reset_and_then_the_reset(path: str, buffers: list[int]) -> None:
+    client, server = pair(path)
+    winsock.send(server, b"never read")
+    winsock.send(client, b"some")
+    given = [bytearray(size) for size in buffers]
+    received: list[tuple[int, int] | None] = []
+    thread = threading.Thread(
+        target=lambda: received.append(winsock.WSARecv(server, given, c.MSG_WAITALL)), daemon=True
+    )
+    thread.start()
+    wait_until(lambda: not winsock.ioctlsocket(server, c.FIONREAD), "for the first bytes to be taken")
+    winsock.closesocket(client)
+    thread.join(DEADLINE_S)
+    assert (received, b"".join(given)[:5]) == ([(4, 0)], b"some\0")
+    for flags in (c.MSG_WAITALL, 0):
+        with refused(WSAECONNRESET):
+            winsock.recv(server, 10, flags)
+
+
+def test_to_wait_for_all_gets_what_came_before_a_time_out(path: str) -> None:
+    client, server = pair(path)
+    winsock.setsockopt(server, c.SOL_SOCKET, c.SO_RCVTIMEO, 50)
+    winsock.send(client, b"some")
+    assert winsock.recv(server, 10, c.MSG_WAITALL) == b"some"
+    with refused(WSAETIMEDOUT):
+        winsock.recv(server, 10, c.MSG_WAITALL)
+    winsock.send(client, b"more")
+    winsock.shutdown(client, c.SD_SEND)
+    assert [winsock.recv(server, 10, c.MSG_WAITALL) for _ in range(2)] == [b"more", b""]
 
 
 def test_it_can_be_shared(path: str) -> None:

@@ -288,7 +288,10 @@ class StreamSocket(ListeningSocket):
         self._wait_for_bytes(capacity)
         data = self._take_bytes(capacity, bool(flags & MSG_PEEK))
         while flags & MSG_WAITALL and len(data) < capacity and not self._is_at_end():
-            self._wait_for_bytes(capacity)
+            try:
+                self._wait_for_bytes(capacity)
+            except WinsockError:
+                break  # what came is not lost, and the next call fails
             data += self._take_bytes(capacity - len(data), peek=False)
         return data
 

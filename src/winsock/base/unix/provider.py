@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Sequence
 
 from winsock.abi.constants import SIO_AF_UNIX_GETPEERPID, SOL_SOCKET
 from winsock.abi.errors import (
@@ -25,16 +26,18 @@ from winsock.abi.errors import (
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrUn
-from winsock.base.inet import own, raw
+from winsock.base.inet import many, own, raw
 from winsock.base.inet.addresses import pack
 from winsock.base.inet.controls import COMMON_ROWS, Controls, Row
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.provider import Inet
+from winsock.spi.provider import WriteBuffer
 
 _CREDENTIALS = struct.Struct("=iII")
 _DWORD = struct.Struct("<I")
 _SO_PEERCRED = getattr(socket, "SO_PEERCRED", 17)
 _NOBODY_LISTENS = (errno.ENOENT, errno.ENOTDIR)
+_WAITALL = int(getattr(socket, "MSG_WAITALL", 0))
 _NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EROFS)
 
 
@@ -62,6 +65,31 @@ class Unix(Inet):
         if error:
             raise from_errno(error, f"name: cannot bind to {name}: {os.strerror(error)}")
         record.bound = True
+
+    def receive_own(
+        self, record: OwnSocket, buffers: Sequence[WriteBuffer], host_flags: int
+    ) -> tuple[int, int, Sockaddr | None]:
+        """Receive on one of our sockets: (count, the kernel's flags, source).
+
+        A call of the kernel's that waits for all forgets a reset which it meets after the first bytes, and the next one
+        would tell a stream's end.
+        """
+        if not host_flags & _WAITALL:
+            return super().receive_own(record, buffers, host_flags)
+        return many.filled(buffers, lambda room: self._receive_all(record, memoryview(room), host_flags & ~_WAITALL))
+
+    def _receive_all(self, record: OwnSocket, rest: memoryview, host_flags: int) -> tuple[int, int, Sockaddr | None]:
+        count, flags, source = super().receive_own(record, (rest,), host_flags)
+        some = count
+        while some and (rest := rest[some:]):
+            try:
+                some, *_ = super().receive_own(record, (rest,), host_flags)
+            except WinsockError:
+                if record.closed:
+                    raise
+                break  # what came is not lost, and the next call fails
+            count += some
+        return count, flags, source
 
     def check_target(self, record: OwnSocket, name: Sockaddr) -> None:
         """Whether it can connect there."""
