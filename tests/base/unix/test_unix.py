@@ -38,6 +38,7 @@ from winsock.abi.errors import (
     WSAEWOULDBLOCK,
 )
 from winsock.abi.sockaddr import SockaddrIn, SockaddrUn
+from winsock.dispatcher import waits
 
 
 @pytest.fixture(autouse=True)
@@ -448,6 +449,42 @@ def test_to_wait_for_all_gets_what_came_before_a_time_out(path: str) -> None:
     winsock.send(client, b"more")
     winsock.shutdown(client, c.SD_SEND)
     assert [winsock.recv(server, 10, c.MSG_WAITALL) for _ in range(2)] == [b"more", b""]
+
+
+@pytest.mark.parametrize("how", [c.SD_RECEIVE, c.SD_BOTH])
+def test_a_poll_tells_of_the_peers_end_only(path: str, how: int) -> None:
+    client, server = pair(path)
+    winsock.shutdown(server, how)
+    assert winsock.WSAPoll([(server, c.POLLIN | c.POLLOUT)], 0) == [(server, c.POLLWRNORM)]
+    assert winsock.WSAPoll([(server, 0)], 1) == []
+    answers: list[list[tuple[int, int]]] = []
+    thread = threading.Thread(target=lambda: answers.append(winsock.WSAPoll([(server, 0)], -1)), daemon=True)
+    thread.start()
+    wait_until(lambda: server in waits.waiting, "for the poll to wait")
+    winsock.closesocket(client)
+    thread.join(DEADLINE_S)
+    assert answers == [[(server, c.POLLHUP)]]
+
+
+@pytest.mark.parametrize("how", [c.SD_RECEIVE, c.SD_BOTH])
+def test_an_event_tells_of_the_peers_end_only(path: str, how: int) -> None:
+    client, server = pair(path)
+    event = winsock.WSACreateEvent()
+    winsock.WSAEventSelect(server, event, c.FD_CLOSE)
+    winsock.shutdown(server, how)
+    assert winsock.WSAWaitForMultipleEvents([event], False, 0) == c.WSA_WAIT_TIMEOUT
+    winsock.closesocket(client)
+    assert winsock.WSAWaitForMultipleEvents([event], False, 20_000) == c.WSA_WAIT_EVENT_0
+    assert winsock.WSAEnumNetworkEvents(server, event).lNetworkEvents == c.FD_CLOSE
+
+
+def test_a_peer_that_has_not_been_accepted_has_not_ended(path: str) -> None:
+    waiting, client = listener(path), new()
+    winsock.connect(client, path)
+    winsock.shutdown(client, c.SD_RECEIVE)
+    assert winsock.WSAPoll([(client, c.POLLOUT)], 0) == [(client, c.POLLWRNORM)]
+    winsock.closesocket(waiting)
+    assert winsock.WSAPoll([(client, 0)], 20_000)[0][1] & c.POLLHUP
 
 
 def test_it_can_be_shared(path: str) -> None:

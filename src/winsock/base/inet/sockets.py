@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from winsock import host
 from winsock.abi.constants import (
     AF_INET,
     AF_INET6,
+    AF_UNIX,
     SD_BOTH,
     SD_RECEIVE,
     SD_SEND,
@@ -295,8 +297,23 @@ def has_peer_ended(record: OwnSocket) -> bool:
     try:
         state = raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 1)[0]
     except WinsockError:  # a stream of another protocol
-        return True
+        return not _is_ended_by_us_alone(record)
     return state not in _PEER_GOES_ON
+
+
+def _is_ended_by_us_alone(record: OwnSocket) -> bool:
+    """Whether a local stream ended by nothing but our own shutdown."""
+    if record.info.iAddressFamily != AF_UNIX or not record.receiving_ended or record.broken_by:
+        return False
+    from winsock.host.local import has_open_peer
+
+    poller = select.poll()
+    poller.register(record.handle, 0)
+    try:
+        # A peer that waits to be accepted has no number yet, and one that was closed hangs up.
+        return not poller.poll(0) or has_open_peer(record.handle)
+    except OSError:
+        return False
 
 
 def retire(record: OwnSocket) -> None:
