@@ -374,3 +374,45 @@ def test_doctors_status_says_whether_programs_can_be_supervised(
     assert capsys.readouterr().out == "text of ['checked']\n"
     assert main(["doctor", "--json"]) == int(not healthy)
     assert json.loads(capsys.readouterr().out) == ["checked"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "prog", "told"),
+    [
+        ("run --strict=1 -- true", "run", "--strict takes no value"),
+        ("run --outptu x -- true", "run", "there is no option --outptu; there are: --output, "),
+        ("run --out x -- true", "run", "there is no option --out; there are: --output, "),
+        ("run --layer", "run", "--layer wants NAME[,OPTION=VALUE]...: a layer, "),
+        ("run --drain soon -- true", "run", "--drain: 'soon' is no number of seconds"),
+        ("run --format jsn -- true", "run", "--format: there is no 'jsn'; there are: json, text"),
+        ("run --format", "run", "--format wants one of: text, json"),
+        ("explain --layer", "explain", "--layer wants NAME[,OPTION=VALUE]...: a layer, "),
+        ("layers --jsn", "layers", "there is no option --jsn; there are: --help"),
+        ("layers trace", "layers", "'trace' means nothing here"),
+        ("doctor --jsn", "doctor", "there is no option --jsn; there are: --json, --help"),
+        ("doctor --js", "doctor", "there is no option --js; there are: --json, --help"),
+        ("doctor --json=yes", "doctor", "--json takes no value"),
+        ("doctor kernel", "doctor", "'kernel' means nothing here"),
+        ("catalog", "catalog", "which command? there are: show, install, "),
+        ("catalog shwo", "catalog", "there is no command 'shwo'; there are: show, "),
+        ("catalog --jsn show", "catalog", "there is no option --jsn; there are: --help"),
+        ("catalog show --jsn", "catalog show", "there is no option --jsn; there are: --json, "),
+        ("catalog show trace", "catalog show", "'trace' means nothing here"),
+        ("catalog install", "catalog install", "LAYER[,OPTION=VALUE]... is missing: a name (winsock layers), "),
+        ("catalog install trace --nme=x", "catalog install", "there is no option --nme; there are: --name, "),
+        ("catalog install trace --over", "catalog install", "--over wants WHAT: cover only tcp, "),
+        ("catalog remove", "catalog remove", "NAME|ID is missing: a layer's name, or the id"),
+        ("catalog reorder", "catalog reorder", "ID|NAME is missing: an entry, or the chains"),
+        ("catalog audit --josn", "catalog audit", "there is no option --josn; there are: --json, --help"),
+        ("catalog reset all", "catalog reset", "'all' means nothing here"),
+    ],
+)
+def test_wrong_use_says_what_there_is_in_every_command(
+    typed: str, prog: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(typed.split())
+    said, complained = capsys.readouterr()
+    assert (left.value.code, said) == (2, "")
+    assert complained.startswith(f"usage: winsock {prog} ")
+    assert f"winsock {prog}: error: {told}" in complained

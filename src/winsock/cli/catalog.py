@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from winsock.cli.words import UsageError
+from winsock.cli.words import Parser, UsageError
 
 USAGE_STATUS, REFUSED_STATUS = 2, 1
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """0; 1 where a change is refused, or problems were found; 2 for wrong use."""
     from winsock.abi.errors import WinsockError
 
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_options(arguments)
     module = import_module(f"winsock.cli.{_PLACES[options.command]}")
     try:
         status: int = getattr(module, options.command)(options)
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         return REFUSED_STATUS
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="winsock catalog",
         description="The installed protocols and chains. A layer that is installed is part of every `winsock run` "
         "without --layer, and of every program that starts Winsock afterwards.",
@@ -64,7 +64,7 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _add_install(install: ArgumentParser) -> None:
+def _add_install(install: Parser) -> None:
     install.add_argument(
         "layer",
         metavar="LAYER[,OPTION=VALUE]...",

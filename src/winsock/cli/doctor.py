@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
+
+from winsock.cli.words import Parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """0 where programs can be supervised here, else 1."""
-    parser = ArgumentParser(prog="winsock doctor", description="Say what works here, and what to do where it does not.")
+    parser = Parser(prog="winsock doctor", description="Say what works here, and what to do where it does not.")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    options = parser.parse_args(arguments)
+    options = parser.parse_options(arguments)
     from winsock.supervisor import doctor
 
     checks = doctor.checks()

@@ -16,7 +16,6 @@ def main(arguments: Sequence[str]) -> int:
         prog="winsock explain",
         usage="winsock explain [--layer NAME]... [-- PROGRAM [ARG]...]",
         description="Print the chain, what each layer overrides, and the system calls that would be trapped.",
-        allow_abbrev=False,
     )
     add_layer_option(parser)
     ours, program = split(arguments)

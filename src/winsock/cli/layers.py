@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +10,12 @@ def main(arguments: Sequence[str]) -> int:
     """0; a layer that does not import is listed with the reason."""
     from winsock.abi.errors import WinsockError
     from winsock.cli.choosing import installed
-    from winsock.cli.words import UsageError
+    from winsock.cli.words import Parser, UsageError
     from winsock.dispatcher import loader
 
-    ArgumentParser(
+    Parser(
         prog="winsock layers", description="List the layers, their options, and the functions they override."
-    ).parse_args(arguments)
+    ).parse_options(arguments)
     for name, path in sorted(installed().items()):
         try:
             lines = _about(name, path, loader.resolve(path))

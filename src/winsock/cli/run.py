@@ -123,7 +123,6 @@ def _parser() -> Parser:
         usage="winsock run [OPTION]... -- PROGRAM [ARG]...",
         description="Run a program, and every process it starts, with its sockets opened through layers.",
         epilog="The exit status is the program's; 127 not found, 126 not executable, 125 it cannot be supervised.",
-        allow_abbrev=False,
         formatter_class=_formatter,
     )
     add_layer_option(parser)
