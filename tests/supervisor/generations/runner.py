@@ -65,9 +65,30 @@ class Loop:
             self.seen += 1
             if "raise" in self.modes:
                 raise RuntimeError("a bug in the notification side")
+            if "helper" in self.modes:
+                self.answer_by_helper(notification.id)
+                return
             if "print" in self.modes:
                 print("printed by a layer")
             self.listener.proceed(notification.id)
+
+    def answer_by_helper(self, id: int) -> None:
+        """As a layer might: with a program's help, which leaves another one behind; and one that is waited for later.
+
+        The first call starts them, the second one tells of them.
+        """
+        import subprocess
+
+        if self.seen == 1:
+            leave = "sleep 0.01 >&- & echo $!"
+            orphan = subprocess.run(["sh", "-c", leave], stdout=subprocess.PIPE, check=True).stdout.split()[0]
+            self.unasked = subprocess.Popen(["sh", "-c", "exit 7"])
+            self.forked = os.fork() or os._exit(5)
+            self.serving.line(f"helpers: {int(orphan)} {self.unasked.pid} {self.forked}")
+        else:
+            statuses = self.unasked.wait(), os.waitstatus_to_exitcode(os.waitpid(self.forked, 0)[1])
+            self.serving.line(f"statuses: {statuses} {os.system('exit 3') >> 8}")
+        self.listener.proceed(id)
 
     def tell_if_due(self) -> None:
         """The last line, and the front's leave."""

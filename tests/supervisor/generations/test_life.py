@@ -221,6 +221,22 @@ def test_orphans_are_reaped_while_the_program_runs() -> None:
         assert front.returncode == 0
 
 
+def test_what_a_layers_program_leaves_behind_is_reaped_and_its_own_statuses_are_left_to_it() -> None:
+    script = "import socket\nfor _ in range(2): input(); socket.socket().close(); print(flush=True)"
+    with started([*runner("helper"), "/usr/bin/python3", "-I", "-c", script]) as front:
+        assert front.stdin is not None
+        assert front.stderr is not None
+        front.stdin.write(b"\n")
+        front.stdin.flush()
+        read_line(front)
+        orphan, unasked, forked = map(int, front.stderr.readline().split()[1:])
+        wait_until(lambda: state(orphan) == "", "what was left behind to be reaped")
+        assert (state(unasked), state(forked)) == ("Z", "Z")
+        out, errors = front.communicate(b"\n", timeout=20)
+        assert (front.returncode, out) == (0, b"\n")
+        assert b"statuses: (7, 5) 3\n" in errors
+
+
 def test_the_supervisor_lets_signals_for_others_pass_by() -> None:
     with started([*runner(), "sh", "-c", "echo $$; read x; exit 3"]) as front:
         supervisor = parent(int(read_line(front)))

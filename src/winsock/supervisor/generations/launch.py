@@ -259,6 +259,7 @@ def _supervise(
         sender.started(program, pidfd)
         os.close(pidfd)
         serving = Serving(listener, program, reflector, sender, options)
+        serving.helpers.watch()
         printed.tell_to(serving.line)
         serve(serving)
         printed.end()

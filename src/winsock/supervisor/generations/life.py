@@ -16,7 +16,7 @@
 
 The supervisor is a subreaper, so every process of the tree whose parent has ended becomes its child. When no child is
 left, the tree is empty. But a layer may start programs of its own and wait for them: those are not under our filter,
-their ends are left to it, and they are no part of the tree.
+their ends are left to it (helpers.py), and they are no part of the tree.
 
 Because to the user the front *is* the program, it stops and goes on with it (mirror.py), and a front that was killed
 takes the program with it.
@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 from winsock.supervisor.generations import system
 from winsock.supervisor.generations.channel import Finish, Sender
+from winsock.supervisor.generations.helpers import PATIENCE_S, Helpers
 from winsock.supervisor.generations.mirror import Mirror
 from winsock.supervisor.generations.processes import Process, children, descendants, filters_of
 
@@ -61,6 +62,9 @@ class Serving:
         """The program's wait status (see os.WIFEXITED), once it has ended."""
         self.alone = False
         """Whether no process of the tree is left."""
+        self.helpers = Helpers()
+        self._timer: system.Timer | None = None
+        """Rings when those must be looked for that nobody waits for."""
         self._own_filters = filters_of(os.getpid()) or 0
         self._mirror = mirror
         self._finished = False
@@ -88,6 +92,9 @@ class Serving:
         for descriptor, events in self._poll.poll(0):
             if descriptor == self._children:
                 signal.sigtimedwait({signal.SIGCHLD}, 0)
+                ended += self._reap()
+            elif self._timer is not None and descriptor == self._timer.fileno():
+                self._timer.silence()
                 ended += self._reap()
             elif descriptor == self._mirror.fileno():
                 ended += self._reap()  # an answer counts only if the program has not gone on since
@@ -151,13 +158,26 @@ class Serving:
     def _take_one_by_one(self) -> list[tuple[int, int]]:
         """Reap past a layer's programs. Whoever ends leaves its children to us, so that we look until nobody has."""
         ended: list[tuple[int, int]] = []
-        while left := [pid for pid in children(os.getpid()) if self._is_of_tree(pid)]:
+        while True:
+            everybody = children(os.getpid())
+            left = [pid for pid in everybody if self._is_of_tree(pid)]
             taken = [found for pid in left for found in self._take(pid)]
             if not taken:
                 break
             ended += taken
+        self._take_nobodys([pid for pid in everybody if pid not in left])
         self.alone = self.exited is not None and not left
         return ended
+
+    def _take_nobodys(self, others: list[int]) -> None:
+        """Reap what programs of layers have left behind, after a moment."""
+        for orphan in self.helpers.nobodys(others):
+            self._take(orphan)
+        if self.helpers.patient:
+            if self._timer is None:
+                self._timer = system.Timer()
+                self._poll.register(self._timer, select.EPOLLIN)
+            self._timer.start(PATIENCE_S)
 
     def _is_of_tree(self, child: int) -> bool:
         """Whether a child is of the program's tree, and none that a layer has started."""

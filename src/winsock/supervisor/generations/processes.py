@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 _DEAD = b"ZX"
+_BEGAN = 19
+"""Which field behind the name."""
 
 
 class Process(NamedTuple):
@@ -20,6 +22,7 @@ class _Row(NamedTuple):
     name: str
     state: bytes
     parent: int
+    began: int
 
 
 def descendants(root: int, besides: Collection[int] = ()) -> list[Process]:
@@ -62,11 +65,17 @@ def state_of(pid: int) -> bytes:
     return b"" if row is None else row.state
 
 
+def began_at(pid: int) -> int | None:
+    """When a process began, in ticks since the machine did; None when it is gone."""
+    row = _read(pid)
+    return None if row is None else row.began
+
+
 def _read(pid: int) -> _Row | None:
     try:
         with open(f"/proc/{pid}/stat", "rb", 0) as file:
             head, _, rest = file.read(1024).rpartition(b") ")
     except OSError:
         return None
-    fields = rest.split(None, 2)
-    return _Row(head.partition(b"(")[2].decode(errors="replace"), fields[0], int(fields[1]))
+    fields = rest.split(None, _BEGAN + 1)
+    return _Row(head.partition(b"(")[2].decode(errors="replace"), fields[0], int(fields[1]), int(fields[_BEGAN]))

@@ -17,6 +17,7 @@ PR_SET_NO_NEW_PRIVS = 38
 _FILTER_FLAGS = kernel.FILTER_FLAG_NEW_LISTENER | kernel.FILTER_FLAG_SPEC_ALLOW | kernel.FILTER_FLAG_WAIT_KILLABLE_RECV
 _SFD_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
 _SIGSET_BYTES = 128
+_CLOCK_MONOTONIC = 1
 _FILTER_INSTRUCTION_BYTES = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -51,6 +52,29 @@ def signalfd(signals: Iterable[int]) -> int:
     """A non-blocking descriptor that is readable while one of the (blocked) signals waits for this process."""
     mask = sum(1 << (number - 1) for number in signals)
     return _checked(_libc.signalfd(-1, mask.to_bytes(_SIGSET_BYTES, "little"), _SFD_FLAGS))
+
+
+class Timer:
+    """A non-blocking descriptor that is readable when a time has passed."""
+
+    def __init__(self) -> None:
+        self._descriptor = _checked(_libc.timerfd_create(_CLOCK_MONOTONIC, _SFD_FLAGS))
+
+    def fileno(self) -> int:
+        """For poll."""
+        return self._descriptor
+
+    def start(self, seconds: float) -> None:
+        """From now on; it rings once."""
+        times = (ctypes.c_long * 4)(0, 0, int(seconds), int(seconds % 1 * 1e9))
+        _checked(_libc.timerfd_settime(self._descriptor, 0, times, None))
+
+    def silence(self) -> None:
+        """It was heard."""
+        try:
+            os.read(self._descriptor, 8)
+        except BlockingIOError:
+            pass  # it was started anew
 
 
 def execve(path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]) -> int:
