@@ -35,8 +35,20 @@ def test_the_version_is_the_packages() -> None:
     assert winsock.__version__ == project["version"]
 
 
-def test_dir_shows_the_names() -> None:
-    assert set(dir(winsock)) == set(winsock._NAMES)
+def test_dir_shows_the_names_and_the_constants() -> None:
+    shown = set(dir(winsock))
+    assert shown >= {*winsock._NAMES, "AF_INET", "WSAEWOULDBLOCK", "FD_READ", "SIO_BASE_HANDLE", "ProviderInfoAudit"}
+    assert all(isinstance(getattr(winsock, name), int) for name in shown - set(winsock._NAMES))
+    assert not [name for name in shown if name.startswith("_")]
+    assert dir(winsock) == sorted(shown)
+
+
+def test_a_star_brings_every_public_name() -> None:
+    there: dict[str, object] = {}
+    exec("from winsock import *", there)
+    del there["__builtins__"]
+    assert {name: getattr(winsock, name) for name in dir(winsock)} == there
+    assert (there["AF_INET"], there["WSAEWOULDBLOCK"], there["recv"]) == (2, 10035, winsock.recv)
 
 
 def test_importing_the_package_imports_nothing_of_it() -> None:

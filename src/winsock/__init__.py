@@ -1,7 +1,7 @@
 """Windows Sockets 2 for Python: the API, providers, layers, and any Linux program's sockets opened through them.
 
 Nothing is imported before it is asked for. `_NAMES` says where each public name lives; constants and error codes
-(`AF_INET`, `WSAECONNREFUSED`) are looked for in the modules of `_CONSTANTS`.
+(`AF_INET`, `WSAECONNREFUSED`) are looked for in the modules of `_CONSTANTS`. `from winsock import *` asks for them all.
 """
 
 from __future__ import annotations
@@ -303,6 +303,8 @@ if not TYPE_CHECKING:  # type checkers know every name
             value: object = getattr(import_module(module), name)
             globals()[name] = value
             return value
+        if name == "__all__":
+            return __dir__()
         if not name.startswith("_"):
             for module in _CONSTANTS:
                 value = getattr(import_module(module), name, None)
@@ -313,4 +315,8 @@ if not TYPE_CHECKING:  # type checkers know every name
 
 
 def __dir__() -> list[str]:
-    return sorted(_NAMES)
+    """All public names, the constants among them."""
+    from importlib import import_module
+
+    found = (pair for module in _CONSTANTS for pair in vars(import_module(module)).items())
+    return sorted({*_NAMES, *(name for name, value in found if isinstance(value, int) and name[0] != "_")})
