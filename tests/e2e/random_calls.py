@@ -319,7 +319,10 @@ class Writer:
             flags = self._one_of(SEND_FLAGS[:-1])
             if s.kind == "tcp" and self._chance.random() < 0.3:
                 flags = "fastopen+nosignal"  # nobody but the kernel sends a thread SIGPIPE in time
-            self._step(self._one_of(("sendto", "sendto", "sendmsg")), s.number, self._size(), flags, self._target(s))
+            verb, size = self._one_of(("sendto", "sendto", "sendmsg")), self._size()
+            if flags.startswith("fastopen"):
+                size = max(1, size)  # a connection without data the kernel acknowledges late, in the hope of some
+            self._step(verb, s.number, size, flags, self._target(s))
 
     def _urgent(self) -> None:
         if (s := self._some("tcp", CONNECTED)) is not None:
