@@ -53,6 +53,10 @@ FOUND = {
         getsockopt 2 IPV6_V6ONLY; socket 3 6 tcp 0; bind 3 any6 -1; listen 3 5; socket 4 6 tcp 0; connect 4 loopback6 3
         accept 3 5; getsockopt 5 IPV6_V6ONLY
     """,
+    "behind an urgent byte": """
+        socket 1 4 tcp 0; bind 1 loopback4 -1; listen 1 5; socket 2 4 tcp 0; connect 2 loopback4 1; accept 1 3
+        send 2 1 oob; send 2 1 -; write 2 100; recvmsg 3 5000 -; send 2 1 oob; write 2 3000; read 3 5000; mark 3
+    """,
     "options of streams on datagrams": """
         socket 0 4 udp 0; getsockopt 0 SO_OOBINLINE; setsockopt 0 SO_OOBINLINE 1; getsockopt 0 SO_OOBINLINE
         setsockopt 0 SO_LINGER 1 3; getsockopt 0 SO_LINGER; setsockopt 0 TCP_NODELAY 1; getsockopt 0 TCP_NODELAY

@@ -149,6 +149,16 @@ static short polled(int fd, short wanted) {
     return ready.revents;
 }
 
+/* How many bytes can be read; of those behind an urgent byte the kernel speaks only when they are looked at. */
+static int readable(int fd, unsigned mask) {
+    static char behind[65536];
+    int waiting = -1;
+    if (ioctl(fd, FIONREAD, &waiting)) return -1;
+    if (waiting || !(mask & POLLPRI) || mask & POLLERR) return waiting;
+    ssize_t more = recv(fd, behind, sizeof behind, MSG_PEEK | MSG_DONTWAIT);
+    return more > 0 ? (int)more : 0;
+}
+
 static void look(void) {
     struct tcp_info info;
     char *at = seen, *end = seen + sizeof seen;
@@ -164,7 +174,7 @@ static void look(void) {
         for (int i = 0; i < COUNT(BITS); i++) if (mask & BITS[i].bit) *at++ = BITS[i].letter;
         info_of(fds[s], &info);
         if (info.tcpi_state == TCP_LISTEN) at += snprintf(at, end - at, "q%u", info.tcpi_unacked);
-        else if (!ioctl(fds[s], FIONREAD, &waiting)) at += snprintf(at, end - at, "%d", waiting);
+        else if ((waiting = readable(fds[s], mask)) >= 0) at += snprintf(at, end - at, "%d", waiting);
     }
     *at = 0;
 }
