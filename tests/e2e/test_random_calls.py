@@ -53,6 +53,10 @@ FOUND = {
         getsockopt 2 IPV6_V6ONLY; socket 3 6 tcp 0; bind 3 any6 -1; listen 3 5; socket 4 6 tcp 0; connect 4 loopback6 3
         accept 3 5; getsockopt 5 IPV6_V6ONLY
     """,
+    "no way from there": """
+        socket 1 6 tcp 0; bind 1 mapped6 -1; connect 1 loopback6 -1; connect 1 any6 -1; getsockopt 1 SO_ERROR
+        socket 2 6 tcp 0; bind 2 loopback6 -1; connect 2 mapped6 -1; connect 2 loopback6 -1; getsockopt 2 SO_ERROR
+    """,
     "behind an urgent byte": """
         socket 1 4 tcp 0; bind 1 loopback4 -1; listen 1 5; socket 2 4 tcp 0; connect 2 loopback4 1; accept 1 3
         send 2 1 oob; send 2 1 -; write 2 100; recvmsg 3 5000 -; send 2 1 oob; write 2 3000; read 3 5000; mark 3

@@ -7,12 +7,14 @@ then the redirector's pump carries the bytes between the program's socket and th
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from winsock.abi.errors import WSAEADDRNOTAVAIL, WSAECONNREFUSED, WSAENOBUFS, WinsockError
+from winsock.abi.errors import WSAEADDRNOTAVAIL, WSAENOBUFS, WinsockError, from_errno
+from winsock.base.inet import raw
 from winsock.core import journal
 from winsock.dispatcher import loader
 from winsock.dispatcher.drivers.relay import Ending
@@ -51,10 +53,10 @@ class Pumped(Relayed):
             layer.adopted(s)
 
 
-def _as_the_host_says(error: WinsockError, name: Sockaddr) -> WinsockError:
-    """Port 0 is no address to a provider. The host asks there, and is refused."""
+def _as_the_host_says(error: WinsockError, name: Sockaddr, connection: Connection) -> WinsockError:
+    """Port 0 is no address to a provider. The host asks there, and is refused, where there is a way to it."""
     if error.winerror == WSAEADDRNOTAVAIL and getattr(name, "port", None) == 0:
-        return WinsockError(WSAECONNREFUSED)
+        return from_errno(raw.connect(connection.owner.beneath(connection.outer), name) or errno.ECONNREFUSED)
     return error
 
 
@@ -114,7 +116,7 @@ class ByTable:
             connection.owner.next.WSPConnect(connection.outer, name)
             connection.learn_names()
         except WinsockError as error:
-            failed = _as_the_host_says(error, name)
+            failed = _as_the_host_says(error, name, connection)
         near = self._settled(failed)
         if near is None:
             self._close()
