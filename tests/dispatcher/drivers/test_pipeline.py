@@ -193,6 +193,25 @@ def test_what_opened_sends_goes_before_what_the_application_sent_early() -> None
     assert sent(pipeline) == b"hello hello data"
 
 
+def test_a_layer_that_is_not_ready_gets_nothing_from_the_application() -> None:
+    class Answering(Writing):
+        opening = True
+
+        def incoming(self, data: bytes) -> bytes | None:
+            self.send_out(b"welcome ")
+            self.ready()
+            return super().incoming(data)
+
+    layer = Answering()
+    pipeline = machine(layer, Writing())
+    pipeline.outgoing(b"early ")
+    pipeline.outgoing(END)
+    assert (layer.seen, sent(pipeline), pipeline.outgoing_over) == (["opened"], b"", False)
+    pipeline.incoming(b"hello")
+    assert layer.seen == ["opened", "in hello", "out early ", "out ended"]
+    assert (sent(pipeline), pipeline.outgoing_over) == (b"welcome early ", True)
+
+
 def test_a_timer_may_end_an_opening() -> None:
     class Waiting(StreamLayer):
         opening = True

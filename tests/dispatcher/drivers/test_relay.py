@@ -206,6 +206,41 @@ def test_without_pipes_passing_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -
         assert layer.counts["outgoing"] == 5
 
 
+# --- an exchange of the layer's own, on an accepted connection ---
+
+
+class Answering(StreamLayer):
+    """Is ready when it was greeted, and answers with a welcome."""
+
+    opening = True
+
+    def incoming(self, data: bytes) -> bytes | None:
+        if data == b"hello":
+            self.send_out(b"welcome ")
+            self.ready()
+            return None
+        return data
+
+
+@pytest.mark.parametrize("layers", [(Answering,), (Passing, Answering), (Counting, Answering, Passing)])
+def test_what_the_program_sends_waits_for_the_exchange(layers: tuple[Callable[[], StreamLayer], ...]) -> None:
+    with relayed(*(layer() for layer in layers)) as connection:
+        connection.program.sendall(b"early")
+        connection.program.shutdown(socket.SHUT_WR)
+        wait_acknowledged(connection.program)
+        connection.peer.sendall(b"hello")
+        assert read_all(connection.peer) == b"welcome early"
+        connection.peer.sendall(b"there")
+        assert connection.program.recv(100) == b"there"
+
+
+def test_a_peer_that_ends_before_the_exchange_is_over_fails_the_connection() -> None:
+    with relayed(Passing(), Answering()) as connection:
+        connection.peer.shutdown(socket.SHUT_WR)
+        assert read_until_reset(connection.program) == b""
+        assert read_until_reset(connection.peer) == b""
+
+
 # --- ends ---
 
 

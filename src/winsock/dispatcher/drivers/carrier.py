@@ -105,6 +105,8 @@ class Carrier:
                 lane.end()
         if outgoing.shut and incoming.shut and (incoming.over or incoming.discards):
             return not outgoing.over
+        if incoming.over and not pipeline.ready and pipeline.deadline is None:
+            raise Broken(incoming.source, OSError(errno.ECONNRESET, "it ended before every layer was ready"))
         at_rest = outgoing.over and incoming.over and not outgoing.pending and not incoming.pending
         return not at_rest or pipeline.deadline is not None
 

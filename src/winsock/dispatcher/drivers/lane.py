@@ -104,8 +104,10 @@ class Lane:
 
     @property
     def wants(self) -> bool:
-        """Whether the source is to be read."""
+        """Whether the source is to be read; the application's not before every layer is ready."""
         if self.over or self._queue or self._rest is not None or self._pipe is not None:
+            return False
+        if not self._pipeline.ready and self.direction == "outgoing":
             return False
         if self._reflected and not self.opposite.pending:
             self._reflected = 0

@@ -4,7 +4,8 @@
 in `to_network`. `incoming` goes the other way. A layer may also send against the stream, so what a stage gave waits in
 a list of work until the stage has returned: no layer is entered while it is being entered.
 
-The lowest stage is opened first, because those above speak through it.
+The lowest stage is opened first, because those above speak through it. A stage that is not ready yet is given what
+the network brings, and nothing from above: that waits.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Pipeline:
             index, way, item = self._work.popleft()
             if index < 0 or index == len(self.stages):
                 self._come_out(way, item)
-            elif not self.stages[index].is_open:
+            elif not (self.stages[index].is_ready or (way == _UP and self.stages[index].is_open)):
                 self._early.append((index, way, item))
             else:
                 stage = self.stages[index]
@@ -167,6 +168,12 @@ class Pipeline:
             self._unopened -= 1
             self.stages[self._unopened].open()
             self._collect(self._unopened)
-            self._work.extendleft(reversed(self._early))  # they came before what is on its way
-            self._early.clear()
+            self._let_in()
         self.ready = not self._unopened and all(stage.is_ready for stage in self.stages)
+        if self.ready:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """What waited has its turn; it came before what is on its way."""
+        self._work.extendleft(reversed(self._early))
+        self._early.clear()
