@@ -20,6 +20,7 @@ NOBODY = GUID(9, 0, 0, b"provider")
 KIND, AUDIT = c.ProviderInfoLspCategories, c.ProviderInfoAudit
 IFS = c.XP1_IFS_HANDLES
 MAKES = f"{__name__}:Makes"
+TCP = BUILTIN[0].info
 INFOS = [BUILTIN[0].info._replace(ProtocolChain=WSAPROTOCOLCHAIN(c.LAYERED_PROTOCOL), szProtocol="layer")]
 
 
@@ -37,6 +38,9 @@ CASES: list[tuple[str, Sequence[object], int]] = [
     ("WSCUpdateProvider", (None, MAKES, INFOS), e.WSAEFAULT),
     ("WSCUpdateProvider", (NOBODY, MAKES, INFOS), e.WSAEINVAL),
     ("WSCWriteProviderOrder", ([1, 2],), e.WSAEINVAL),
+    ("WSCWriteProviderOrder", (None,), e.WSAEINVAL),
+    ("WSCWriteProviderOrder", (7,), e.WSAEINVAL),
+    ("WSCWriteProviderOrder", (["one"] * len(BUILTIN),), e.WSAEINVAL),
     ("WSCGetProviderInfo", (None, KIND), e.WSAEFAULT),
     ("WSCGetProviderInfo", (NOBODY, 7), e.WSAEINVAL),
     ("WSCGetProviderInfo", (NOBODY, AUDIT), e.ERROR_CALL_NOT_IMPLEMENTED),
@@ -56,6 +60,8 @@ OF_BOTH: list[tuple[str, Sequence[object], int]] = [
     ("WSCInstallProviderAndChains64_32", (NOBODY, MAKES, MAKES, "", 0), e.WSAEINVAL),
     ("WSCInstallProviderAndChains", (NOBODY, MAKES, "layer", IFS), e.WSAEINVALIDPROCTABLE),
     ("WSCInstallProviderAndChains64_32", (NOBODY, MAKES, MAKES, "layer", IFS), e.WSAEINVALIDPROCTABLE),
+    ("WSCInstallProviderAndChains", (NOBODY, MAKES, "layer", None), e.WSAEINVAL),
+    ("WSCInstallProviderAndChains64_32", (NOBODY, MAKES, MAKES, "layer", "0"), e.WSAEINVAL),
     ("WSCGetApplicationCategory", (None, None), e.WSAEFAULT),
     ("WSCSetApplicationCategory", (None, None, 1), e.WSAEFAULT),
     ("WSCInstallProviderAndChains", (None, MAKES, "layer", 0), e.WSAEINVAL),
@@ -86,6 +92,48 @@ def test_an_application_with_a_null_character_in_its_path_is_none(extra: str | N
     winsock.WSCSetApplicationCategory("/bin/true", extra, c.LSP_SYSTEM)
     with winsock.started():
         assert winsock.WSAEnumProtocols()
+
+
+IMPOSSIBLE: dict[str, dict[str, object]] = {
+    "a chain of less than nothing": {"ProtocolChain": WSAPROTOCOLCHAIN(-1)},
+    "a chain of a length that is no number": {"ProtocolChain": WSAPROTOCOLCHAIN("2")},  # type: ignore[arg-type]
+    "no chain": {"ProtocolChain": None},
+    "a family that is no number": {"iAddressFamily": "AF_INET"},
+    "a family beyond all numbers": {"iAddressFamily": 1 << 40},
+    "a name that is none": {"szProtocol": 5},
+    "a name that ends in its middle": {"szProtocol": "one\0two"},
+    "a name of half a character": {"szProtocol": "\ud800"},
+    "a name of more units than characters": {"szProtocol": "\U0001f600" * 200},
+}
+
+
+@pytest.mark.parametrize("install", ["WSCInstallProvider", "WSCInstallProvider64_32"])
+@pytest.mark.parametrize("fields", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_the_catalog_could_not_keep_does_not_come_into_it(install: str, fields: dict[str, object]) -> None:
+    before = winsock.WSCEnumProtocols()
+    with refused(e.WSAEINVAL):
+        getattr(winsock, install)(NOBODY, MAKES, [TCP._replace(**fields)])  # type: ignore[arg-type]
+    assert winsock.WSCEnumProtocols() == before
+    winsock.WSCInstallProvider(NOBODY, MAKES, INFOS)
+    installed = winsock.WSCEnumProtocols()[-1]._replace(**fields)  # type: ignore[arg-type]
+    with refused(e.WSAEINVAL):
+        winsock.WSCUpdateProvider(NOBODY, MAKES, [installed])
+
+
+def test_a_path_with_a_null_character() -> None:
+    with refused(e.WSAEINVAL):
+        winsock.WSCInstallProvider(NOBODY, f"a\0{MAKES}", INFOS)
+
+
+@pytest.mark.parametrize("length", [c.LAYERED_PROTOCOL, c.BASE_PROTOCOL])
+def test_only_chains_have_members(length: int) -> None:
+    members = tuple(entry.info.dwCatalogEntryId for entry in BUILTIN[:3])
+    info = TCP._replace(ProtocolChain=WSAPROTOCOLCHAIN(length, members), szProtocol="mine")
+    winsock.WSCInstallProvider(NOBODY, MAKES, [info])
+    assert winsock.WSCEnumProtocols()[-1].ProtocolChain == WSAPROTOCOLCHAIN(length)
+    installed = winsock.WSCEnumProtocols()[-1]
+    winsock.WSCUpdateProvider(NOBODY, MAKES, [installed._replace(ProtocolChain=info.ProtocolChain)])
+    assert winsock.WSCEnumProtocols()[-1] == installed
 
 
 USES: dict[str, Sequence[object]] = {

@@ -392,6 +392,8 @@ def _source(path: str) -> Source:
     """A provider that is a file is known again by its contents."""
     if not isinstance(path, str) or not 0 < len(path) < _MAX_PATH:
         raise WinsockError(WSAEINVAL, f"path: an import path of 1 to {_MAX_PATH - 1} characters, not {path!r}")
+    if "\0" in path:
+        raise WinsockError(WSAEINVAL, f"path: {path!r} names nothing, because it has a null character")
     path, digest = files.kept(path)
     return Source(path, digest=digest)
 
@@ -402,4 +404,13 @@ def _described(infos: Sequence[WSAPROTOCOL_INFO]) -> list[WSAPROTOCOL_INFO]:
     for info in infos:
         if not isinstance(info, WSAPROTOCOL_INFO):
             raise WinsockError(WSAEFAULT, f"protocol_infos: {info!r} is no WSAPROTOCOL_INFO")
+        usual = WSAPROTOCOL_INFO()
+        _check_types(info, usual)
+        _check_types(info.ProtocolChain, usual.ProtocolChain)
     return list(infos)
+
+
+def _check_types(values: Any, usual: Any) -> None:
+    for field, value, like in zip(usual._fields, values, usual, strict=True):
+        if not isinstance(value, type(like)):
+            raise WinsockError(WSAEINVAL, f"protocol_infos: {field} is no {type(like).__name__}: {value!r}")

@@ -51,7 +51,7 @@ def install(catalog: Catalog, provider_id: GUID, source: Source, infos: Sequence
     if not infos:
         raise WinsockError(WSAEINVAL, "there are no entries to install")
     added = [
-        CatalogEntry(info._replace(ProviderId=provider_id, dwCatalogEntryId=entry_id, dwProviderReserved=0), *source)
+        CatalogEntry(_of_provider(info, provider_id)._replace(dwCatalogEntryId=entry_id), *source)
         for entry_id, info in enumerate(infos, catalog.next_id)
     ]
     return _settled(catalog, (*catalog.entries, *added), added)
@@ -204,7 +204,7 @@ def update(catalog: Catalog, provider_id: GUID, source: Source, infos: Sequence[
     changed = {entry_id: entry._replace(path=source.path, digest=source.digest) for entry_id, entry in old.items()}
     added: list[CatalogEntry] = []
     for info in infos:
-        info = info._replace(ProviderId=provider_id, dwProviderReserved=0)
+        info = _of_provider(info, provider_id)
         if info.dwCatalogEntryId in changed:
             changed[info.dwCatalogEntryId] = changed[info.dwCatalogEntryId]._replace(info=info)
         else:
@@ -287,6 +287,13 @@ def bases(catalog: Catalog) -> list[CatalogEntry]:
     return list(found.values())
 
 
+def _of_provider(info: WSAPROTOCOL_INFO, provider_id: GUID) -> WSAPROTOCOL_INFO:
+    """An entry as it is kept. Only a chain has members: the one component of a base protocol is itself."""
+    length = info.chain_length
+    chain = WSAPROTOCOLCHAIN(length) if length in (LAYERED_PROTOCOL, BASE_PROTOCOL) else info.ProtocolChain
+    return info._replace(ProviderId=provider_id, ProtocolChain=chain, dwProviderReserved=0)
+
+
 def _entries_of(catalog: Catalog, provider_id: GUID) -> list[CatalogEntry]:
     return [entry for entry in catalog if entry.info.ProviderId == provider_id]
 
@@ -303,7 +310,7 @@ def _settled(before: Catalog, entries: Iterable[CatalogEntry], new: Iterable[Cat
 
 
 def _check(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
-    """Raises WSAEINVAL for an entry that cannot be, WSANO_RECOVERY for too long a chain."""
+    """Raises WSAEINVAL for an entry that cannot be, or not be kept, WSANO_RECOVERY for too long a chain."""
     if not info.szProtocol or len(info.szProtocol) > WSAPROTOCOL_LEN:
         raise WinsockError(WSAEINVAL, f"szProtocol: a name has 1 to {WSAPROTOCOL_LEN} characters")
     if info.dwServiceFlags1 & XP1_UNI_SEND and info.dwServiceFlags1 & XP1_UNI_RECV:
@@ -311,9 +318,13 @@ def _check(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:
     if info.chain_length > BASE_PROTOCOL:
         _check_chain(catalog, info)
     try:
-        info.pack()
+        kept = WSAPROTOCOL_INFO.unpack(info.pack())
     except struct.error as error:
         raise WinsockError(WSAEINVAL, f"{info.szProtocol}: a number does not fit its field: {error}") from None
+    except ValueError as error:
+        raise WinsockError(WSAEINVAL, f"{info.szProtocol}: {error}") from None
+    if kept.szProtocol != info.szProtocol:
+        raise WinsockError(WSAEINVAL, f"szProtocol: {info.szProtocol!r} would be kept as {kept.szProtocol!r}")
 
 
 def _check_chain(catalog: Catalog, info: WSAPROTOCOL_INFO) -> None:

@@ -95,6 +95,10 @@ KINDS: dict[str, Kind] = {
     "address_family": _NUMBER,
     "family": _NUMBER,
     "process_id": _NUMBER,
+    "service_flags": _NUMBER,
+    "catalog_entry_ids": Kind(
+        "list of catalog entry ids", lambda value: value is not None and _handles(value), WSAEINVAL
+    ),
     "length": Kind("number of bytes", lambda value: isinstance(value, int) and 0 <= value < 1 << 31),
     "out_size": Kind("number of bytes", _dword),
     "argument": Kind("unsigned long", _dword),
