@@ -27,6 +27,7 @@ CASES = (
     "unanswered",
     "unreachable",
     "crowd",
+    "small_buffer",
 )
 DEEP = "three deep, mixed"
 CHAINS_HERE = {

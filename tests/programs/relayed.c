@@ -534,6 +534,32 @@ static void crowd(void) {
     say("good: %d of %d", good, CROWD * ROUNDS);
 }
 
+/* A window is agreed upon when a connection is made, by the buffer that there is: no other is ever as fast. */
+static void *send_much(void *socket) {
+    static char bytes[1 << 20];
+    int s = (int)(long)socket;
+    full_write(s, bytes, sizeof bytes);
+    shutdown(s, SHUT_WR);
+    return NULL;
+}
+
+static void small_buffer(void) {
+    int l = stream(), size = 4096;
+    struct sockaddr_in address = loopback(0);
+    result("SO_RCVBUF", setsockopt(l, SOL_SOCKET, SO_RCVBUF, &size, sizeof size));
+    need(!bind(l, (void *)&address, sizeof address) && !listen(l, 5), "a listener");
+    int s = connected_to(port_of(l)), a = accept(l, NULL, NULL);
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    need(!getsockopt(a, IPPROTO_TCP, TCP_INFO, &info, &length), "TCP_INFO");
+    say("the window is scaled by %d", info.tcpi_rcv_wscale);
+    pthread_t sending;
+    pthread_create(&sending, NULL, send_much, (void *)(long)s);
+    static char bytes[2 << 20];
+    say("received: %d", full_read(a, bytes, sizeof bytes));
+    pthread_join(sending, NULL);
+}
+
 int main(int count, char **arguments) {
     static const struct { const char *name; void (*run)(void); } cases[] = {
         {"observed_late", observed_late}, {"observed_early", observed_early}, {"observed_failure", observed_failure},
@@ -541,6 +567,7 @@ int main(int count, char **arguments) {
         {"bound", bound}, {"bound_without_port", bound_without_port}, {"options", options}, {"inherited", inherited},
         {"reset", reset}, {"unread", unread}, {"halves", halves}, {"again", again}, {"mode_changes", mode_changes},
         {"unanswered", unanswered}, {"unreachable", unreachable}, {"crowd", crowd},
+        {"small_buffer", small_buffer},
     };
     signal(SIGPIPE, SIG_IGN);
     alarm(25);

@@ -91,9 +91,6 @@ class Relays:
         except OSError as error:
             self._reset_outer(connection)
             raise from_errno(error.errno or errno.ENOBUFS) from None
-        listening = self.leases.at(listener)
-        if listening is not None:
-            carried.set_again(made, listening.options)
         beneath = owner.beneath(outer_handle)
         carried.inherit(beneath, made)
         if owner.by_table:  # layers may have changed this one already
@@ -229,6 +226,9 @@ class Relays:
         try:
             if domain == doors.AF_INET6:
                 carried.inherit(listener, made.fileno(), (carried.V6_ONLY,))  # which is settled for good by a connect
+            listening = self.leases.at(listener)
+            if listening is not None:  # before the connect, which settles windows by the buffers that there are
+                carried.set_again(made.fileno(), listening.options)
             made.setblocking(False)
             near = doors.meet(way, doors.begin(made.fileno(), way))
             host.connect(made.fileno(), way.waiting)  # tells that it is connected, and once only
