@@ -53,6 +53,25 @@ def python(code: str, *arguments: str, **more: str) -> subprocess.CompletedProce
 # --- where it is ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("place", ["/dev/null", os.path.dirname(__file__)])
+def test_what_is_no_file_is_no_catalog(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody is told to change the rights of a device."""
+    monkeypatch.setenv("WINSOCK_CATALOG", place)
+    for use in (store.read, lambda: put(1)):
+        with refused(WSANO_RECOVERY) as refusal:
+            use()
+        assert "a folder or a device" in str(refusal.value)
+        assert "chmod" not in str(refusal.value)
+
+
+def test_a_link_to_nothing_is_not_followed_by_an_install(catalog_file: Path) -> None:
+    catalog_file.parent.mkdir(mode=0o700)
+    catalog_file.symlink_to(catalog_file.parent / "nowhere")
+    with refused(WSANO_RECOVERY, "nowhere: No such file"):
+        put(1)
+    assert os.listdir(catalog_file.parent) == [catalog_file.name]
+
+
 def test_no_file_means_what_is_built_in_and_nothing_is_written(catalog_file: Path) -> None:
     contents = store.read()
     assert contents.native.entries == contents.twin.entries == BUILTIN

@@ -102,8 +102,8 @@ def test_an_unknown_command_lists_what_there_is_nearest_first(capsys: pytest.Cap
     assert err.startswith("winsock: there is no command 'docter'; there are: doctor, ")
 
 
-def as_script(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": ""}
+def as_script(*arguments: str, unbuffered: str = "", **streams: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": unbuffered}
     command = [sys.executable, "-m", "winsock.cli", *arguments]
     return subprocess.run(command, env=environment, text=True, stderr=subprocess.PIPE, check=False, **streams)
 
@@ -117,11 +117,13 @@ def test_as_a_script_it_takes_the_arguments_of_its_process_and_says_everything()
     assert "there is no command 'unheard-of'" in done.stderr
 
 
-def test_a_reader_that_has_gone_is_no_reason_to_complain() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_reason_to_complain(unbuffered: str) -> None:
+    """Whether that shows when the first line is printed, or at the end."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = as_script("catalog", "show", stdout=writer)
+        done = as_script("catalog", "show", unbuffered=unbuffered, stdout=writer)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")

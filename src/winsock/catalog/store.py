@@ -146,7 +146,9 @@ def _put_in_place(file: str, path: str) -> None:
 
 
 def _check_trust(path: str) -> None:
-    """Raises WSANO_RECOVERY where anybody but the user and root could have written the file."""
+    """Raises WSANO_RECOVERY where anybody but the user and root could have written the file, or it is none."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise WinsockError(WSANO_RECOVERY, f"the catalog {path} is refused: it is a folder or a device, and no file")
     for place in places(path):
         problem = distrust(place)
         if problem is not None:

@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     except UsageError as error:
         print(f"winsock: {error}", file=sys.stderr)
         return USAGE_STATUS
+    except BrokenPipeError:  # nobody reads on
+        raise
     except OSError as error:
         text = error.strerror if isinstance(error, WinsockError) else error
         print(f"winsock: {text}", file=sys.stderr)
