@@ -335,12 +335,16 @@ class TestStandAbove:
         made = install.stand_above(catalog, self.SPEC, {99})
         assert list(made)[:-1] == list(catalog)
 
-    def test_a_full_chain_takes_no_more(self) -> None:
+    def test_it_takes_no_place_from_the_layers_of_a_full_chain(self) -> None:
         catalog = inet()
-        for number in range(6):
-            catalog, layer = with_layer(catalog, number, kinds=[TCP4])
-        with refused(WSANO_RECOVERY, "at most 7"):
-            install.stand_above(catalog, self.SPEC, {layer})
+        layers: list[int] = []
+        for number in range(c.MAX_PROTOCOL_CHAIN - 1):
+            catalog, layer = with_layer(catalog, number, f"l{number}", kinds=[TCP4])
+            layers.insert(0, layer)
+        made = install.stand_above(catalog, self.SPEC, {layers[3]})
+        (own,) = set(ids(made)) - set(ids(catalog))
+        members = install.uppermost(made)[0].info.ProtocolChain.ChainEntries
+        assert members == (*layers[:3], own, *layers[3:], TCP4.dwCatalogEntryId)
 
 
 class TestDeinstall:

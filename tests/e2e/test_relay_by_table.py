@@ -133,6 +133,10 @@ class Capitals(NonIfsLayer):
         (["trace", "FILE"], "relay > capitals > trace"),
         (["FILE", "BYTES:Pass"], "relay > pass > capitals"),
         (["BYTES:Pass", "FILE"], "relay > capitals > pass"),
+        (
+            ["BYTES:Pass", "BYTES:Under", "BYTES:Same", "BYTES:Count", "FILE", "trace"],
+            "relay > capitals > count > under > pass > trace > same",
+        ),
     ],
 )
 def test_what_is_installed_is_used(build: Build, installed: Callable[..., None], layers: list[str], chain: str) -> None:

@@ -447,7 +447,8 @@ def test_a_layer_that_does_not_import_is_told_by_the_loader() -> None:
         make([LayerSpec("gone", "no_such_module:Layer")])
 
 
-def test_more_layers_than_a_chain_holds() -> None:
-    assert len(planned(*[Nothing] * (MAX_PROTOCOL_CHAIN - 1)).layers) == MAX_PROTOCOL_CHAIN - 1
-    with refused(WSANO_RECOVERY):
-        planned(*[Nothing] * MAX_PROTOCOL_CHAIN)
+@pytest.mark.parametrize("kind", [Nothing, NonIfsLayer])
+def test_more_layers_than_a_chain_holds(kind: type[Layer]) -> None:
+    assert len(planned(*[kind] * (MAX_PROTOCOL_CHAIN - 1)).layers) == MAX_PROTOCOL_CHAIN - 1
+    with refused(WSANO_RECOVERY, "6 layers over its base, not 7"):
+        planned(*[kind] * MAX_PROTOCOL_CHAIN)

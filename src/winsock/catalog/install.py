@@ -141,10 +141,12 @@ def _with_layer(
 def stand_above(catalog: Catalog, spec: LayerSpec, layers: Collection[int]) -> Catalog:
     """The catalog with one more layer in the chains that sockets get: above the uppermost of these, by their ids.
 
-    Raises WSANO_RECOVERY where a chain would be too long.
+    It takes no place from them: such a catalog is not kept, and a chain of it may have a member more than others.
     """
     own_id = catalog.next_id
-    layer = CatalogEntry(dummy_of(spec, own_id, bases(catalog)[0].info), spec.path, spec.options)
+    dummy = dummy_of(spec, own_id, bases(catalog)[0].info)
+    dummy = dummy._replace(dwServiceFlags2=dummy.dwServiceFlags2 | layering.TAKES_NO_PLACE)
+    layer = CatalogEntry(dummy, spec.path, spec.options)
     infos = layering.infos_of((*catalog, layer))
     changed: dict[int, CatalogEntry] = {}
     for entry in uppermost(catalog):
@@ -155,7 +157,7 @@ def stand_above(catalog: Catalog, spec: LayerSpec, layers: Collection[int]) -> C
             info = _with_members(entry.info, (*members[:place], own_id, *members[place:]), infos)
             changed[info.dwCatalogEntryId] = source._replace(info=info, categories=entry.categories)
     kept = [changed.get(entry.info.dwCatalogEntryId, entry) for entry in catalog]
-    return _settled(catalog, (*kept, layer), changed.values())
+    return Catalog(layering.with_common_ifs((*kept, layer)), own_id + 1)
 
 
 def _of_chain(info: WSAPROTOCOL_INFO, source: Source) -> CatalogEntry:

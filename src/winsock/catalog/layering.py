@@ -38,6 +38,8 @@ HYPERV_PROVIDER = GUID(0x1234191B, 0x4BF7, 0x4CA7, bytes.fromhex("86e0dfd7c32b54
 STREAMS_ALONE = 0x1
 """In dwServiceFlags2, which is reserved for more attributes, of a layered protocol: it takes part in streams alone, and
 hands up other sockets as they come from below."""
+TAKES_NO_PLACE = 0x2
+"""The same, of a layer that a run adds to a chain: it leaves the others the length that they may have."""
 _LOCAL = (UNIX_PROVIDER, HYPERV_PROVIDER)
 """Of the sockets that never leave this machine."""
 

@@ -26,7 +26,7 @@ from winsock.abi.errors import (
     WinsockError,
 )
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
-from winsock.catalog import files
+from winsock.catalog import files, layering
 from winsock.catalog.entries import Catalog, CatalogEntry
 from winsock.catalog.settings import Settings, parse
 from winsock.core import journal
@@ -134,7 +134,7 @@ def resolve(path: str, digest: str = "") -> Any:
 
 def _open(chain: Chain) -> None:
     info = chain.info
-    if len(chain.ids) > MAX_PROTOCOL_CHAIN:
+    if len(chain.ids) > MAX_PROTOCOL_CHAIN + _added(chain):
         raise WinsockError(WSAEINVALIDPROVIDER, f"{info.szProtocol} is a chain of {len(chain.ids)} entries, too long")
     upcalls = ChainUpcalls(chain, opened, open_chain, _start_next)
     if info.chain_length == BASE_PROTOCOL:
@@ -148,6 +148,12 @@ def _open(chain: Chain) -> None:
     base: Any = _bases.get(chain.ids[-1])
     interested = [layer for layer in chain.layers if type(layer).adopted is not Layer.adopted]
     chain.adopters = (*interested, base) if hasattr(base, "adopted") else tuple(interested)
+
+
+def _added(chain: Chain) -> int:
+    """How many layers of the chain a run has added."""
+    members = (chain.catalog.find(entry_id).info for entry_id in chain.ids)
+    return sum(bool(info.dwServiceFlags2 & layering.TAKES_NO_PLACE) for info in members)
 
 
 def _start_next(chain: Chain, info: WSAPROTOCOL_INFO, layer: object, upcalls: Upcalls) -> StartedProvider:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi import options
-from winsock.catalog.entries import Catalog, LayerSpec
+from winsock.abi.constants import LAYERED_PROTOCOL
+from winsock.catalog.entries import Catalog, CatalogEntry, LayerSpec
 from winsock.dispatcher import loader
 from winsock.spi.layer import Layer, is_stream, overridden, overrides
 from winsock.spi.provider import FUNCTIONS
@@ -167,15 +168,19 @@ class Plan(NamedTuple):
 def make(specs: Sequence[LayerSpec]) -> Plan:
     """The plan for these layers, the first uppermost. `PlanError`; `WinsockError` for too many, or a bad import."""
     layers = [_planned(spec) for spec in specs]
-    return _made(Catalog().with_layers(_with_relay(specs, layers)), layers)
+    catalog = Catalog().with_layers(specs)
+    entries = [entry for entry in catalog if entry.info.chain_length == LAYERED_PROTOCOL]
+    return _made(_with_relay(catalog, entries, layers), layers)
 
 
-def _with_relay(specs: Sequence[LayerSpec], layers: Sequence[PlannedLayer]) -> list[LayerSpec]:
+def _with_relay(catalog: Catalog, entries: Sequence[CatalogEntry], layers: Sequence[PlannedLayer]) -> Catalog:
     """Put a relay above the uppermost layer that gets bytes, where one of them makes handles of its own."""
     if not any(layer.makes_handles for layer in layers):
-        return list(specs)
-    uppermost = next(at for at, layer in enumerate(layers) if layer.gets_bytes)
-    return [*specs[:uppermost], PUMPED, *specs[uppermost:]]
+        return catalog
+    from winsock.catalog.install import stand_above
+
+    pairs = zip(entries, layers, strict=True)
+    return stand_above(catalog, PUMPED, {entry.info.dwCatalogEntryId for entry, of in pairs if of.gets_bytes})
 
 
 def of_catalog(catalog: Catalog) -> Plan | None:
@@ -183,16 +188,12 @@ def of_catalog(catalog: Catalog) -> Plan | None:
 
     Errors as for `make`.
     """
-    from winsock.catalog.install import stand_above
     from winsock.catalog.using import layers_in_use
 
     entries = layers_in_use(catalog)
     specs = [LayerSpec(entry.info.szProtocol, entry.path, entry.options) for entry in entries]
     layers = [_planned(spec, entry.digest) for spec, entry in zip(specs, entries, strict=True)]
-    if any(layer.makes_handles for layer in layers):
-        pairs = zip(entries, layers, strict=True)
-        catalog = stand_above(catalog, PUMPED, {entry.info.dwCatalogEntryId for entry, of in pairs if of.gets_bytes})
-    return _made(catalog, layers) if layers else None
+    return _made(_with_relay(catalog, entries, layers), layers) if layers else None
 
 
 def _made(catalog: Catalog, layers: Sequence[PlannedLayer]) -> Plan:
