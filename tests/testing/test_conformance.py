@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
-from winsock.abi.constants import AF_INET, SO_RCVTIMEO, SOL_SOCKET
+from winsock.abi.constants import AF_INET
 from winsock.abi.errors import WSAEINVAL, WinsockError
 from winsock.abi.sockaddr import Sockaddr
-from winsock.api import options, transfer
 from winsock.spi.layer import Layer
 from winsock.spi.provider import ReadBuffer
 from winsock.testing import CHECKS, World, check_provider, through
@@ -61,16 +62,73 @@ def test_a_layer_that_fails_is_named_by_check_and_family() -> None:
         check_provider(Sulky)
 
 
-def test_a_layer_that_loses_bytes_does_not_pass() -> None:
-    def bounded(world: World) -> None:
-        pair = world.connected()
-        options.setsockopt(pair.server, SOL_SOCKET, SO_RCVTIMEO, 50)
-        transfer.send(pair.client, b"four")
-        assert transfer.recv(pair.server, 4) == b"four", "a byte is missing"
+def test_a_layer_that_loses_bytes_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for them does not wait for ever, and the line says for what."""
+    monkeypatch.setattr(suite, "_PATIENCE_S", 0.5)
+    expected = r"check_streams_carry_bytes_both_ways \(IPv4\): a call does not come back: .*_receive\(server, 8\)"
+    with pytest.raises(AssertionError, match=expected):
+        suite._run(suite.check_streams_carry_bytes_both_ways, through(Greedy), AF_INET)
 
-    catalog = through(Greedy)
-    with pytest.raises(AssertionError, match="a byte is missing"):
-        suite._run(bounded, catalog, AF_INET)
+
+WRONG: dict[str, tuple[Callable[..., Any], Callable[..., Any], str]] = {
+    "a count": (Layer.WSPSend, lambda send, *given: send(*given) + 1, "send of 8 bytes answers: 9, not 8"),
+    "the bytes": (
+        Layer.WSPSend,
+        lambda send, s, buffers, *given: send(s, [bytes(buffer).upper() for buffer in buffers], *given),
+        "who accepted receives: b'QUESTION', not b'question'",
+    ),
+    "an address": (Layer.WSPAccept, lambda accept, *given: (accept(*given)[0], None), "accept's address: None, not "),
+    "readiness": (
+        Layer.WSPSelect,
+        lambda _, *given: ([], [], []),
+        r"select tells readable, writable, failed: \(\[\], ",
+    ),
+    "an option": (Layer.WSPSetSockOpt, lambda *given: None, "expected WSAECONNRESET, but the call succeeded"),
+    "of a datagram": (
+        Layer.WSPRecvFrom,
+        lambda receive, *given: (*receive(*given)[:2], None),
+        r"recvfrom answers: \(b'first', None\), not ",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_was_wrong_is_said(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody rewrites asserts."""
+    function, answer, text = WRONG[wrong]
+
+    def instead(self: Layer, *given: Any) -> Any:
+        return answer(getattr(self.next, function.__name__), *given)
+
+    monkeypatch.setattr(Innocent, function.__name__, instead, raising=False)
+    with pytest.raises(AssertionError, match=rf"^check_\w+ \(IPv4\): .*{text}"):
+        check_provider(Innocent)
+
+
+def test_what_python_raises_in_a_check_is_named_with_it() -> None:
+    def check_something(world: World) -> None:
+        world.connected().nothing  # type: ignore[attr-defined]  # noqa: B018
+
+    with pytest.raises(AssertionError, match=r"^check_something \(IPv4\): unexpected AttributeError: .*nothing"):
+        suite._run(check_something, through(Innocent), AF_INET)
+
+
+def test_a_close_that_does_not_come_back_is_told_with_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "_PATIENCE_S", 0.5)
+    over = threading.Event()
+
+    def close(self: Layer, s: int) -> None:
+        over.wait()
+
+    monkeypatch.setattr(Innocent, "WSPCloseSocket", close, raising=False)
+    try:
+        with pytest.raises(AssertionError, match=r"^check_tables_are_whole \(IPv4\): a call does not come back"):
+            suite._run(suite.check_tables_are_whole, through(Innocent), AF_INET)
+    finally:
+        over.set()
+        for thread in threading.enumerate():
+            if isinstance(thread, suite._Thread):
+                thread.join()
 
 
 def test_checks_that_do_not_apply_are_left_out() -> None:

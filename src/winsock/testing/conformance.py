@@ -6,9 +6,12 @@ layer that changes bytes or addresses is not meant to pass the checks that this 
 
 from __future__ import annotations
 
+import linecache
+import sys
 import threading
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from typing import TypeAlias
 
 from winsock.abi.constants import (
     AF_INET,
@@ -49,7 +52,11 @@ from winsock.dispatcher.records import records
 from winsock.spi.provider import FUNCTIONS, ProcTable
 from winsock.testing.pairs import LayerLike, World, has_ipv6, through
 
+_Sets: TypeAlias = "tuple[list[int], list[int], list[int]]"
 _SECONDS = 20.0
+_PATIENCE_S = 40.0
+"""How long a check may take."""
+_MOST_SHOWN = 100
 _MANY = 8
 _BULK = 4 << 20
 
@@ -58,7 +65,7 @@ def check_provider(*layers: LayerLike, catalog: Catalog | None = None, without: 
     """Hold a chain against every rule: the layers, the first uppermost, over the built-in base, or another catalog.
 
     `without` names checks that do not apply, "check_..." each. Raises AssertionError, which names the check, the
-    family, and what was wrong.
+    family, and what was wrong: a call that does not come back, too.
     """
     unknown = set(without) - {check.__name__ for check in CHECKS}
     assert not unknown, f"there is no {', '.join(sorted(unknown))}"
@@ -70,14 +77,26 @@ def check_provider(*layers: LayerLike, catalog: Catalog | None = None, without: 
 
 
 def _run(check: Callable[[World], None], catalog: Catalog, family: int) -> None:
-    spelled = "IPv4" if family == AF_INET else "IPv6"
-    with World(catalog, family) as world:
-        try:
-            check(world)
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__} ({spelled}): {error}") from error
-        except WinsockError as error:
-            raise AssertionError(f"{check.__name__} ({spelled}): unexpected {error}") from error
+    world = World(catalog, family)
+    world.__enter__()
+    failures = [_failure(lambda: check(world)), _failure(lambda: world.__exit__(None, None, None))]
+    for error in filter(None, failures):
+        text = str(error) if isinstance(error, AssertionError) else f"unexpected {_named(error)}"
+        raise AssertionError(f"{check.__name__} ({'IPv4' if family == AF_INET else 'IPv6'}): {text}") from error
+
+
+def _failure(body: Callable[[], None]) -> Exception | None:
+    """What a body fails with, in a thread of its own: nobody else could leave a call that does not come back."""
+    try:
+        with _Thread(body, _PATIENCE_S):
+            pass
+    except Exception as error:
+        return error
+    return None
+
+
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, WinsockError) else f"{type(error).__name__}: {error}"
 
 
 def check_tables_are_whole(world: World) -> None:
@@ -99,10 +118,10 @@ def check_sockets_tell_their_protocol(world: World) -> None:
 def check_streams_carry_bytes_both_ways(world: World) -> None:
     """What is sent arrives, in order, in both directions."""
     client, server = world.connected()
-    assert transfer.send(client, b"question") == 8
-    assert _receive(server, 8) == b"question"
-    assert transfer.send(server, b"answer") == 6
-    assert _receive(client, 6) == b"answer"
+    _same("send of 8 bytes answers", transfer.send(client, b"question"), 8)
+    _same("who accepted receives", _receive(server, 8), b"question")
+    _same("send of 6 bytes answers", transfer.send(server, b"answer"), 6)
+    _same("who connected receives", _receive(client, 6), b"answer")
 
 
 def check_streams_lose_nothing_under_back_pressure(world: World) -> None:
@@ -124,20 +143,20 @@ def check_streams_lose_nothing_under_back_pressure(world: World) -> None:
 def check_buffers_are_gathered_and_scattered(world: World) -> None:
     """Several buffers are one run of bytes, to send and to receive."""
     client, server = world.connected()
-    assert transfer.WSASend(client, [b"one", b"", bytearray(b"two")]) == 6
+    _same("WSASend of 3 buffers answers", transfer.WSASend(client, [b"one", b"", bytearray(b"two")]), 6)
     first, second = bytearray(4), bytearray(4)
-    assert _receive(server, 6, peek=True) == b"onetwo"
-    assert transfer.WSARecv(server, [first, second]) == (6, 0)
-    assert (bytes(first), bytes(second)) == (b"onet", b"wo\0\0")
+    _same("MSG_PEEK shows", _receive(server, 6, peek=True), b"onetwo")
+    _same("WSARecv into 2 buffers answers", transfer.WSARecv(server, [first, second]), (6, 0))
+    _same("the buffers hold", (bytes(first), bytes(second)), (b"onet", b"wo\0\0"))
 
 
 def check_half_close(world: World) -> None:
     """After SD_SEND the peer reads the end, and the other direction goes on."""
     client, server = world.connected()
     sockets.shutdown(client, SD_SEND)
-    assert transfer.recv(server, 10) == b"", "the end of the stream did not arrive"
-    assert transfer.send(server, b"still here") == 10
-    assert _receive(client, 10) == b"still here"
+    _same("at the end of the stream recv answers", transfer.recv(server, 10), b"")
+    _same("send of 10 bytes the other way answers", transfer.send(server, b"still here"), 10)
+    _same("who has shut down sending receives", _receive(client, 10), b"still here")
     _refused(WSAESHUTDOWN, lambda: transfer.send(client, b"x"))
 
 
@@ -146,8 +165,8 @@ def check_close_ends_the_stream(world: World) -> None:
     client, server = world.connected()
     transfer.send(client, b"last")
     sockets.closesocket(client)
-    assert _receive(server, 4) == b"last"
-    assert transfer.recv(server, 1) == b""
+    _same("before the end comes", _receive(server, 4), b"last")
+    _same("after the peer's close recv answers", transfer.recv(server, 1), b"")
     _refused(WSAENOTSOCK, lambda: transfer.send(client, b"x"))
     _refused(WSAENOTSOCK, lambda: sockets.getsockname(client))
 
@@ -168,8 +187,10 @@ def check_names_agree(world: World) -> None:
     _refused(WSAEINVAL, lambda: sockets.getsockname(client))
     sockets.connect(client, address)
     server, peer = sockets.accept(listener)
-    assert sockets.getpeername(client) == sockets.getsockname(server) == address
-    assert sockets.getpeername(server) == sockets.getsockname(client) == peer
+    _same("the peer of who connected", sockets.getpeername(client), address)
+    _same("the name of who accepted", sockets.getsockname(server), address)
+    _same("accept's address", peer, sockets.getsockname(client))
+    _same("the peer of who accepted", sockets.getpeername(server), peer)
 
 
 def check_refused_connects_fail(world: World) -> None:
@@ -179,7 +200,7 @@ def check_refused_connects_fail(world: World) -> None:
     _refused(WSAECONNREFUSED, lambda: sockets.connect(client, nobody))
     listener, address = world.listener()
     sockets.connect(client, address)
-    assert sockets.accept(listener)[1] == sockets.getsockname(client)
+    _same("accept's address", sockets.accept(listener)[1], sockets.getsockname(client))
 
 
 def check_nonblocking_connects_tell_their_outcome(world: World) -> None:
@@ -187,8 +208,8 @@ def check_nonblocking_connects_tell_their_outcome(world: World) -> None:
     listener, address = world.listener()
     client = _nonblocking(world.stream())
     _would_block(lambda: sockets.connect(client, address))
-    assert waiting.select(0, None, [client], [client], _SECONDS) == ([], [client], [])
-    assert options.getsockopt(client, SOL_SOCKET, SO_ERROR) == 0
+    _selected("a connected socket", ([], [client], [client]), ([], [client], []))
+    _same("SO_ERROR of a connected socket", options.getsockopt(client, SOL_SOCKET, SO_ERROR), 0)
     sockets.accept(listener)
 
     refused, nobody = _nonblocking(world.stream()), world.closed_port()
@@ -196,8 +217,8 @@ def check_nonblocking_connects_tell_their_outcome(world: World) -> None:
     assert error is not None, "a connect to nobody succeeded"
     if error.winerror != WSAECONNREFUSED:  # on loopback the answer may be there at once
         assert error.winerror == WSAEWOULDBLOCK, f"a non-blocking connect answered {error}"
-        assert waiting.select(0, None, [refused], [refused], _SECONDS) == ([], [], [refused])
-        assert options.getsockopt(refused, SOL_SOCKET, SO_ERROR) == WSAECONNREFUSED
+        _selected("a refused socket", ([], [refused], [refused]), ([], [], [refused]))
+        _same("SO_ERROR of a refused socket", options.getsockopt(refused, SOL_SOCKET, SO_ERROR), WSAECONNREFUSED)
 
 
 def check_nonblocking_calls_do_not_wait(world: World) -> None:
@@ -217,7 +238,7 @@ def check_receive_time_out(world: World) -> None:
     _refused(WSAETIMEDOUT, lambda: transfer.recv(server, 1))
     options.setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, int(_SECONDS * 1000))
     transfer.send(client, b"late")
-    assert _receive(server, 4) == b"late"
+    _same("after the time-out comes", _receive(server, 4), b"late")
 
 
 def check_datagrams_keep_their_bounds(world: World) -> None:
@@ -225,9 +246,9 @@ def check_datagrams_keep_their_bounds(world: World) -> None:
     one, other = world.datagram(), world.datagram()
     target = sockets.getsockname(other)
     for data in (b"first", b"", b"third"):
-        assert transfer.sendto(one, data, 0, target) == len(data)
+        _same(f"sendto of {data!r} answers", transfer.sendto(one, data, 0, target), len(data))
     for data in (b"first", b"", b"third"):
-        assert transfer.recvfrom(other, 100) == (data, sockets.getsockname(one))
+        _same("recvfrom answers", transfer.recvfrom(other, 100), (data, sockets.getsockname(one)))
 
 
 def check_long_datagrams_are_cut(world: World) -> None:
@@ -237,34 +258,36 @@ def check_long_datagrams_are_cut(world: World) -> None:
     transfer.send(one, b"next")
     buffer = bytearray(4)
     error = _refused(WSAEMSGSIZE, lambda: transfer.WSARecvFrom(other, [buffer]))
-    assert (bytes(buffer), error.count, error.address) == (b"0123", 4, sockets.getsockname(one))
-    assert transfer.recv(other, 10) == b"next"
+    told = (bytes(buffer), error.count, error.address)
+    _same("with WSAEMSGSIZE come the data, count and address", told, (b"0123", 4, sockets.getsockname(one)))
+    _same("the next datagram", transfer.recv(other, 10), b"next")
 
 
 def check_select_waits_for_data(world: World) -> None:
     """A socket is readable when data came, and not before; a listener when somebody connects."""
     listener, address = world.listener()
     client = world.stream()
-    assert waiting.select(0, [listener], None, None, 0) == ([], [], [])
+    _selected("a listener that nobody asked", ([listener], [], []), ([], [], []), 0)
     sockets.connect(client, address)
-    assert waiting.select(0, [listener], None, None, _SECONDS) == ([listener], [], [])
+    _selected("a listener that was asked", ([listener], [], []), ([listener], [], []))
     server, _ = sockets.accept(listener)
-    assert waiting.select(0, [server], [server], None, 0) == ([], [server], [])
+    _selected("a connection without data", ([server], [server], []), ([], [server], []), 0)
     transfer.send(client, b"x")
-    assert waiting.select(0, [server], None, None, _SECONDS) == ([server], [], [])
-    assert options.ioctlsocket(server, FIONREAD) == 1
+    _selected("a connection with data", ([server], [], []), ([server], [], []))
+    _same("FIONREAD where one byte waits", options.ioctlsocket(server, FIONREAD), 1)
 
 
 def check_select_spans_protocols(world: World) -> None:
     """One select may hold streams and datagram sockets."""
     client, server = world.connected()
     one, other = world.datagrams()
-    assert waiting.select(0, [server, other], None, None, 0) == ([], [], [])
+    both = [server, other]
+    _selected("a stream and a datagram socket without data", (both, [], []), ([], [], []), 0)
     transfer.send(one, b"x")
-    assert waiting.select(0, [server, other], None, None, _SECONDS) == ([other], [], [])
+    _selected("a stream, and a datagram socket with data", (both, [], []), ([other], [], []))
     transfer.send(client, b"x")
-    assert waiting.select(0, [server], None, None, _SECONDS) == ([server], [], [])
-    assert waiting.select(0, [server, other], None, None, _SECONDS) == ([server, other], [], [])
+    _selected("a stream with data", ([server], [], []), ([server], [], []))
+    _selected("a stream and a datagram socket with data", (both, [], []), (both, [], []))
 
 
 def check_options_keep_their_values(world: World) -> None:
@@ -272,11 +295,11 @@ def check_options_keep_their_values(world: World) -> None:
     s = world.stream()
     for optname, value in ((SO_LINGER, Linger(1, 5)), (SO_RCVTIMEO, 4000), (SO_REUSEADDR, 1)):
         options.setsockopt(s, SOL_SOCKET, optname, value)
-        assert options.getsockopt(s, SOL_SOCKET, optname) == value
+        _same(f"option {optname:#x} set to {value}", options.getsockopt(s, SOL_SOCKET, optname), value)
     datagram = world.datagram()
-    assert options.getsockopt(datagram, SOL_SOCKET, SO_BROADCAST) == 0
+    _same("SO_BROADCAST of a new socket", options.getsockopt(datagram, SOL_SOCKET, SO_BROADCAST), 0)
     options.setsockopt(datagram, SOL_SOCKET, SO_BROADCAST, 1)
-    assert options.getsockopt(datagram, SOL_SOCKET, SO_BROADCAST) == 1
+    _same("SO_BROADCAST set to 1", options.getsockopt(datagram, SOL_SOCKET, SO_BROADCAST), 1)
 
 
 def check_addresses_are_converted(world: World) -> None:
@@ -285,7 +308,7 @@ def check_addresses_are_converted(world: World) -> None:
     info = records[world.stream()].entry.info
     for given in (None, info):
         text = names.WSAAddressToString(address, given)
-        assert names.WSAStringToAddress(text, world.family, given) == address
+        _same(f"{text!r} as an address", names.WSAStringToAddress(text, world.family, given), address)
     _refused(WSAEINVAL, lambda: names.WSAStringToAddress("no address", world.family))
 
 
@@ -320,7 +343,7 @@ def check_threads_may_enter_at_once(world: World) -> None:
     with ExitStack() as running:
         for body in (serve, *[ask] * _MANY):
             running.enter_context(_Thread(body))
-    assert answers == [b"?"] * _MANY
+    _same(f"the answers to {_MANY} questions", answers, [b"?"] * _MANY)
 
 
 CHECKS: tuple[Callable[[World], None], ...] = (
@@ -352,9 +375,10 @@ CHECKS: tuple[Callable[[World], None], ...] = (
 class _Thread(threading.Thread):
     """A thread whose failure is the test's."""
 
-    def __init__(self, body: Callable[[], None]) -> None:
+    def __init__(self, body: Callable[[], None], patience_s: float = _SECONDS) -> None:
         super().__init__(daemon=True)
         self._body = body
+        self._patience_s = patience_s
         self._error: BaseException | None = None
 
     def run(self) -> None:
@@ -367,10 +391,33 @@ class _Thread(threading.Thread):
         self.start()
 
     def __exit__(self, *exception: object) -> None:
-        self.join(_SECONDS)
+        self.join(self._patience_s)
         if self._error is not None:
             raise self._error
-        assert not self.is_alive(), "a call does not come back"
+        assert not self.is_alive(), f"a call does not come back: {self._where()}"
+
+    def _where(self) -> str:
+        """The line of the check that it is in."""
+        line, frame = "", sys._current_frames().get(self.ident or 0)
+        while frame is not None and frame.f_code is not _Thread.run.__code__:
+            if frame.f_code.co_filename == __file__ and frame.f_code.co_name != "<lambda>":
+                line = linecache.getline(__file__, frame.f_lineno).strip()
+            frame = frame.f_back
+        return line
+
+
+def _same(what: str, found: object, wanted: object) -> None:
+    assert found == wanted, f"{what}: {_short(found)}, not {_short(wanted)}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _selected(what: str, asked: _Sets, wanted: _Sets, seconds: float = _SECONDS) -> None:
+    """What select tells of readable, writable and excepted sockets."""
+    _same(f"{what}, select tells readable, writable, failed", waiting.select(0, *asked, seconds), wanted)
 
 
 def _receive(s: int, count: int, peek: bool = False) -> bytes:
