@@ -85,13 +85,13 @@ def test_the_place_is_in_the_layers_own_file_though_it_was_raised_elsewhere() ->
     with pytest.raises(ValueError, match="Expecting") as caught:
         parse("{")
     line = parse.__code__.co_firstlineno + 1
-    assert raised_at(Layer(), caught.value) == f"{__file__}:{line}"
+    assert raised_at(Layer(), caught.value, "read") == f"{__file__}:{line}"
 
 
 def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
     with pytest.raises(ValueError, match="Expecting") as caught:
         parse("{")
-    assert raised_at(object(), caught.value).startswith(json.decoder.__file__)
+    assert raised_at(object(), caught.value, "read").startswith(json.decoder.__file__)
 
 
 @pytest.mark.parametrize(

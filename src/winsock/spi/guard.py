@@ -13,6 +13,7 @@ handler say, and go on. A supervisor has no such handler: there a layer alone ca
 from __future__ import annotations
 
 import errno
+import os
 import reprlib
 import sys
 from collections.abc import Callable
@@ -209,35 +210,46 @@ def checked(layer: object, function: str, error: WinsockError) -> WinsockError:
     what = f"{code!r} is no number of a Winsock error"
     if name := errno.errorcode.get(code):
         what += f"; what means {name} is winsock.{name_of(code_of(code))}"
-    return failure(layer, function, WrongCode(what), raised_at(layer, error))
+    return failure(layer, function, WrongCode(what), raised_at(layer, error, function))
 
 
 def failure(layer: object, function: str, error: BaseException, where: str | None = None) -> WinsockError:
     """Write the audit line; answer with the error that the caller gets. `where` is the place, if it was not raised."""
     layer_name = str(getattr(layer, "name", type(layer).__name__))
-    where = where or raised_at(layer, error)
+    where = where or raised_at(layer, error, function)
     journal.audit(layer_name, function, error, where)
     return WinsockError(
         WSASYSCALLFAILURE, f"layer {layer_name}: {function} raised {type(error).__name__}: {error} ({where})"
     )
 
 
-def raised_at(layer: object, error: BaseException) -> str:
-    """File and line of the innermost place in the layer's own file, else of the innermost place."""
-    own = getattr(sys.modules.get(type(layer).__module__), "__file__", None)
-    place = "unknown place"
-    in_own_file = False
+def raised_at(layer: object, error: BaseException, function: str) -> str:
+    """File and line of the innermost place in the layer's own file, else of the innermost place.
+
+    Where that is in ours, because the function does not take what it is called with, say, it is where that begins.
+    """
+    own = getattr(sys.modules.get(_kind_of(layer).__module__), "__file__", None)
+    place, file = "unknown place", ""
     frame = error.__traceback__
     while frame is not None:
-        file = frame.tb_frame.f_code.co_filename
-        if file == own or not in_own_file:
-            place = f"{file}:{frame.tb_lineno}"
-            in_own_file = file == own
+        here = frame.tb_frame.f_code.co_filename
+        if here == own or file != own:
+            place, file = f"{here}:{frame.tb_lineno}", here
         frame = frame.tb_next
+    if file != own and file.startswith(_OURS):
+        return defined_at(layer, function) or place
     return place
 
 
 def defined_at(layer: object, function: str) -> str | None:
     """File and line where the layer's function begins, which answered with something senseless."""
-    code = getattr(getattr(type(layer), function, None), "__code__", None)
+    code = getattr(getattr(_kind_of(layer), function, None), "__code__", None)
     return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _kind_of(layer: object) -> type:
+    """The class of a layer, which may not have been made yet."""
+    return layer if isinstance(layer, type) else type(layer)
+
+
+_OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")

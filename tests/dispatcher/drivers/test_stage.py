@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.dispatcher.drivers.machines import STATS, Clock, Counting, Holding, Writing
+from tests.refusals import refused
 from winsock.abi.errors import (
     WSAECONNREFUSED,
     WSAECONNRESET,
@@ -17,8 +18,12 @@ from winsock.abi.errors import (
     WinsockError,
     errno_of,
 )
+from winsock.abi.sockaddr import Sockaddr, SockaddrIn
+from winsock.dispatcher.drivers.asking import Asking
 from winsock.dispatcher.drivers.stage import END, Item, Stage
 from winsock.spi.stream import Direction, StreamLayer
+
+PEER = SockaddrIn("127.0.0.1", 80)
 
 
 def stage_of(layer: StreamLayer, clock: Clock | None = None) -> Stage:
@@ -251,6 +256,38 @@ def test_a_hook_that_raises_fails_the_connection(hook: str, lines: list[str]) ->
     for enter in ENTRIES.values():
         enter(stage)
     assert out_of(stage) == ([], []) or hook == "opened"
+
+
+class Mistaken(StreamLayer):
+    def __init__(self, level: int) -> None:
+        self.level = level
+
+    def wants(self, address: Sockaddr) -> bool:  # type: ignore[override]
+        return True
+
+    def outgoing(self) -> bytes:  # type: ignore[override]
+        return b""
+
+
+class Hasty(StreamLayer):
+    def __init__(self) -> None:
+        self.wake_at(1.0)
+
+
+def test_a_function_that_does_not_take_its_arguments_is_named_by_its_own_place(lines: list[str]) -> None:
+    """And not by ours, from where it was called."""
+    stage_of(Mistaken(1)).outgoing(b"data")
+    for ask in (lambda: Asking(Mistaken)._new_layer("connect", PEER), lambda: Asking(Mistaken)._wants(PEER)):
+        with refused(WSASYSCALLFAILURE):
+            ask()
+    for line, function in zip(lines, (Mistaken.outgoing, Mistaken.__init__, Mistaken.wants), strict=True):
+        assert f"({__file__}:{function.__code__.co_firstlineno})" in line
+
+
+def test_a_verb_that_is_called_too_early_raises_in_the_layers_own_line(lines: list[str]) -> None:
+    with refused(WSASYSCALLFAILURE):
+        Asking(Hasty)._new_layer("connect", PEER)
+    assert f"({__file__}:{Hasty.__init__.__code__.co_firstlineno + 1})" in lines[0]
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
