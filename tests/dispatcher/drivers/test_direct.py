@@ -325,6 +325,23 @@ class TestConnect:
             assert transfer.recv(s, 1) == b""
         assert len(ended) == 2
 
+    def test_a_close_ends_one_that_waits_for_the_layer(
+        self, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        began, ended = threading.Event(), threading.Event()
+        monkeypatch.setattr(Mute, "opened", lambda self: began.set())
+        with World(through(Mute)) as world:
+            s = world.stream()
+
+            def connect() -> None:
+                refused(e.WSAEINTR, lambda: sockets.connect(s, server.getsockname()))
+                ended.set()
+
+            threading.Thread(target=connect, daemon=True).start()
+            assert began.wait(PATIENCE_S)
+            sockets.closesocket(s)
+            assert ended.wait(PATIENCE_S)
+
     def test_while_another_layer_is_on_its_way_below(self, server: socket.socket) -> None:
         """The upper layer's connect is over when its lower one's is."""
         with World(through(ours.Pass, ours.Patient)) as world:

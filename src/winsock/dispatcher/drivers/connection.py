@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from winsock.abi.constants import MSG_OOB, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from winsock.abi.errors import (
     WSAECONNABORTED,
+    WSAEINTR,
     WSAENOTCONN,
     WSAESHUTDOWN,
     WSAETIMEDOUT,
@@ -65,7 +66,9 @@ class Connection(Machine):
     def finish_opening(self, wait: bool) -> None:
         """Wait until every layer is ready, where that is asked for; raises what the connect fails with."""
         if wait:
-            self.wait_for(lambda: self.ready or self.error is not None or None)
+            self.wait_for(lambda: self.ready or self.error is not None or self.closing or None)
+        if self.closing and not self.ready:
+            raise WinsockError(WSAEINTR, "s: the socket was closed while it connected")
         self._raise_error()
 
     def abandon(self) -> None:

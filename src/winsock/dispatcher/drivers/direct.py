@@ -133,7 +133,8 @@ class Direct(Asking, NonIfsLayer):
             connection.open()
             connection.finish_opening(wait=handle.blocking)
         except WinsockError:
-            self._forsake(handle, connection)
+            if not connection.closing:
+                self._forsake(handle, connection)
             raise
         connection.settle()
         if not connection.connected:
