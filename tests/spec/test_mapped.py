@@ -81,7 +81,10 @@ def body_of(call: str, s: int, world: World) -> Callable[[], object]:
     """The call, with good arguments."""
     function = getattr(winsock, call)
     if call.startswith("WSC"):
-        return lambda: function(*[BUILTIN[0].info.ProviderId] * function.__wrapped__.__code__.co_argcount)
+        code = function.__wrapped__.__code__
+        good = {"service_flags": c.XP1_IFS_HANDLES}
+        given = [good.get(name, BUILTIN[0].info.ProviderId) for name in code.co_varnames[: code.co_argcount]]
+        return lambda: function(*given)
     values: dict[str, Any] = arguments(CALLS[call], world)
     if call == "WSAAddressToString":
         values["address"] = ("127.0.0.1", 80)
