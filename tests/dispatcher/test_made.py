@@ -129,6 +129,22 @@ class TestClosedBehindOurBack:
             assert again == s
             os.close(again)
 
+    def test_what_has_ended_ends_no_other_association_of_its_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with World(Lingering) as lingering:
+            s, _ = lingering.connected()
+            os.close(s)
+            with refused(e.WSAENOTSOCK):
+                sockets.getpeername(s)
+            assert Lingering.ended.wait(20)
+            settle()
+            (ending,) = (thread for thread in threading.enumerate() if thread.name == f"winsock-lost-{s}")
+            later: Any = object()
+            with monkeypatch.context() as patched:
+                patched.setitem(serving, s, later)
+                Lingering.go_on.set()
+                ending.join(20)
+                assert serving[s] is later
+
 
 class Raising(Stranger):
     def WSPCloseSocket(self, s: int) -> None:
@@ -147,3 +163,17 @@ class Slow(Stranger):
         self.closing.set()
         self.go_on.wait(20)
         super().WSPCloseSocket(s)
+
+
+class Lingering(Stranger):
+    ended, go_on = threading.Event(), threading.Event()
+
+    def WSPStartup(self, *arguments: Any) -> Any:
+        self.ended.clear()
+        self.go_on.clear()
+        return super().WSPStartup(*arguments)
+
+    def WSPCloseSocket(self, s: int) -> None:
+        super().WSPCloseSocket(s)
+        self.ended.set()
+        self.go_on.wait(20)

@@ -112,8 +112,7 @@ def find(s: int) -> Made:
 def close(s: int) -> None:
     """The provider ends its handle; raises WSAENOTSOCK for any other."""
     record = find(s)
-    if serving.get(s) is record:
-        del serving[s]
+    records.end_service(record)
     if record.file is not None:
         record.file.provider_ended()
     elif records.forget_this(record):
@@ -160,4 +159,4 @@ def _close_lost(record: Made) -> None:
     except Exception as error:
         journal.audit(repr(record.chain), "WSPCloseSocket", error)
     finally:
-        serving.pop(record.handle, None)
+        records.end_service(record)

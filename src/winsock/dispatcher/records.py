@@ -122,6 +122,13 @@ def forget_this(record: Record) -> bool:
         return True
 
 
+def end_service(record: Record) -> None:
+    """An association that might have gone on without its number is over; whose number it is now may have one, too."""
+    with _taking_out:
+        if serving.get(record.handle) is record:
+            del serving[record.handle]
+
+
 def change(record: Record, chain: Chain, table: ProcTable) -> None:
     """Give a handle another provider."""
     senders.pop(record.handle, None)

@@ -38,7 +38,7 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOBUFS, ErrorCode, Wins
 from winsock.core.option_numbers import number
 from winsock.dispatcher import made, records
 from winsock.dispatcher.made import Made
-from winsock.dispatcher.records import serving
+from winsock.dispatcher.records import end_service, serving
 from winsock.dispatcher.redirecting import near, pump, waiting
 from winsock.dispatcher.redirecting.events import Events
 from winsock.dispatcher.redirecting.near import Near
@@ -229,8 +229,7 @@ class File(Events):
             pause = min(2 * pause, _LONGEST_LOOK_S)
 
     def _ended(self, error: WinsockError | None) -> None:
-        if serving.get(self.handle) is self.record:
-            del serving[self.handle]
+        end_service(self.record)
         self.let_go()
 
     # What is behind the options.
