@@ -88,7 +88,7 @@ def bind(s: int, name: Address) -> None:
 
 @function
 def listen(s: int, backlog: int) -> None:
-    """Wait for connections, as many as `backlog` of them (SOMAXCONN: many).
+    """Wait for connections, as many as `backlog` of them (SOMAXCONN: many; -n: SOMAXCONN_HINT(n), from 200 on).
 
     Raises WSAEINVAL for an unbound socket, WSAEISCONN, WSAEADDRINUSE, WSAEOPNOTSUPP, WSAENOTSOCK, WSANOTINITIALISED.
     Source: nf-winsock2-listen.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket as host
+import struct
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.api.test_sockets import wait_until_blocked
-from winsock.abi.constants import AF_INET6
+from winsock.abi.constants import AF_INET6, SOMAXCONN
 from winsock.api import sockets, transfer
 from winsock.base.inet import own
 from winsock.base.inet.own import METHODS, SOCKETS, OwnSocket
@@ -29,6 +31,19 @@ def world() -> object:
 
 def has_object(s: int) -> bool:
     return "send" in vars(SOCKETS[s])
+
+
+@pytest.mark.parametrize(
+    ("backlog", "length"),
+    [(0, 1), (7, 7), (-1, 200), (-200, 200), (-300, 300), (-65535, 65535), (-70000, 65535), (SOMAXCONN, SOMAXCONN)],
+)
+def test_a_queue_is_as_long_as_the_backlog_says_conn_035(world: World, backlog: int, length: int) -> None:
+    """A negative number is a SOMAXCONN_HINT (nf-winsock2-listen); the kernel has a limit of its own."""
+    listener, _ = world.listener(backlog)
+    most = int(Path("/proc/sys/net/core/somaxconn").read_text())
+    with host.socket(fileno=os.dup(listener)) as same:
+        (told,) = struct.unpack_from("=I", same.getsockopt(host.IPPROTO_TCP, host.TCP_INFO, 32), 28)
+    assert told == min(length, most)
 
 
 def test_a_life_without_transfers_needs_no_object(world: World) -> None:

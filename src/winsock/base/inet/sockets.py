@@ -49,6 +49,8 @@ from winsock.spi.urgent import MARKING
 _HOW = {SD_RECEIVE: socket.SHUT_RD, SD_SEND: socket.SHUT_WR, SD_BOTH: socket.SHUT_RDWR}
 _REUSEPORT = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 _MANY_CONNECTIONS = 0x7FFFFFFF
+_LEAST_HINT, _MOST_HINT = 200, 65535
+"""Of SOMAXCONN_HINT."""
 _UNREACHED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 """How a connect fails, and no connection that there was."""
 _TCP_INFO = getattr(socket, "TCP_INFO", 11)
@@ -162,7 +164,8 @@ class Sockets(Ground):
     def WSPListen(self, s: int, backlog: int) -> None:
         """Wait for connections; a backlog out of bounds becomes the nearest legal one (lpwsplisten).
 
-        Raises WSAEINVAL for an unbound socket, WSAEISCONN, WSAEADDRINUSE, WSAEOPNOTSUPP, WSAENOTSOCK.
+        A negative one is a SOMAXCONN_HINT, for 200 to 65535 connections. Raises WSAEINVAL for an unbound socket,
+        WSAEISCONN, WSAEADDRINUSE, WSAEOPNOTSUPP, WSAENOTSOCK.
         """
         record = SOCKETS.get(s)
         if record is None:
@@ -174,8 +177,8 @@ class Sockets(Ground):
             raise WinsockError(WSAEINVAL, "s: the socket is not bound; bind it first")
         if record.phase == own.CONNECTED:
             raise WinsockError(WSAEISCONN, "s: the socket is connected")
-        most = min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)
-        _check(_take(record, record.claim, lambda: raw.listen(s, most)), "s: cannot listen")
+        length = _length_of_queue(backlog)
+        _check(_take(record, record.claim, lambda: raw.listen(s, length)), "s: cannot listen")
         record.phase = own.LISTENING
 
     def WSPShutdown(self, s: int, how: int) -> None:
@@ -230,6 +233,12 @@ class Sockets(Ground):
             if error.errno == errno.EBADF:
                 raise WinsockError(WSAENOTSOCK, f"s: {s} is not open", errno=errno.EBADF) from None
             raise from_errno(error.errno or errno.EIO, f"s: it is closed, but {error.strerror}") from None
+
+
+def _length_of_queue(backlog: int) -> int:
+    if backlog < 0:  # SOMAXCONN_HINT(n) is -n
+        return min(max(-backlog, _LEAST_HINT), _MOST_HINT)
+    return min(max(backlog, 1), SOMAXCONN, _MANY_CONNECTIONS)
 
 
 def require_inet(info: WSAPROTOCOL_INFO, name: object) -> SockaddrIn | SockaddrIn6:
