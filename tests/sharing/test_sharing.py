@@ -36,9 +36,11 @@ from winsock.abi.constants import (
     MSG_WAITALL,
     SIOCATMARK,
     SO_ACCEPTCONN,
+    SO_CONNECT_TIME,
     SO_DEBUG,
     SO_DONTROUTE,
     SO_EXCLUSIVEADDRUSE,
+    SO_GROUP_PRIORITY,
     SO_KEEPALIVE,
     SO_LINGER,
     SO_OOBINLINE,
@@ -487,7 +489,13 @@ class TestOneSocket:
         """DUP-007, also of those that the kernel does not know."""
         client, _ = world.connected()
         shared = partner.take(sharing.WSADuplicateSocket(client, partner.id))
-        for option, value in ((SO_KEEPALIVE, 1), (SO_DEBUG, 1), (SO_DONTROUTE, 1), (SO_RCVBUF, 20_000)):
+        for option, value in (
+            (SO_KEEPALIVE, 1),
+            (SO_DEBUG, 1),
+            (SO_DONTROUTE, 1),
+            (SO_GROUP_PRIORITY, 3),
+            (SO_RCVBUF, 20_000),
+        ):
             partner.do(f"setsockopt({shared}, SOL_SOCKET, {option}, {value})")
             there = partner.do(f"getsockopt({shared}, SOL_SOCKET, {option})")
             assert str(options.getsockopt(client, SOL_SOCKET, option)) == there
@@ -496,6 +504,13 @@ class TestOneSocket:
         assert partner.do(f"getsockopt({shared}, SOL_SOCKET, SO_LINGER)") == "Linger(onoff=0, seconds=7)"
         options.setsockopt(client, SOL_SOCKET, SO_DEBUG, 0)
         assert partner.do(f"getsockopt({shared}, SOL_SOCKET, SO_DEBUG)") == "0"
+
+    def test_so_is_the_age_of_a_connection_dup_007(self, world: World, partner: Other) -> None:
+        s = world.stream()
+        shared = partner.take(sharing.WSADuplicateSocket(s, partner.id))
+        assert partner.do(f"getsockopt({shared}, SOL_SOCKET, {SO_CONNECT_TIME})") == str(0xFFFFFFFF)
+        sockets.connect(s, world.listener()[1])
+        assert int(partner.do(f"getsockopt({shared}, SOL_SOCKET, {SO_CONNECT_TIME})")) in range(SECONDS)
 
     def test_so_are_those_of_a_socket_without_a_name_dup_007(self, world: World, partner: Other) -> None:
         s = world.stream()

@@ -323,7 +323,7 @@ def _get_oob_inline(provider: Ground, s: int, record: OwnSocket | None) -> int:
 
 
 def _get_connect_time(provider: Ground, s: int, record: OwnSocket | None) -> int:
-    if record is None or not record.stream or record.connect_time is None or record.phase != own.CONNECTED:
+    if record is None or not record.stream or record.connect_time < 0 or record.phase != own.CONNECTED:
         return _NOT_CONNECTED
     return int(time.monotonic() - record.connect_time)
 

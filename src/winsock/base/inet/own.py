@@ -98,8 +98,8 @@ class OwnSocket(_HostObject):
     """IP_RECVERR or IPV6_RECVERR, as the application set it."""
     lost: int = 0
     """The code of what became of an earlier datagram, for the next receive."""
-    connect_time: float | None = None
-    """When the connection was made, by the monotonic clock."""
+    connect_time: float = -1.0
+    """When the connection was made, by the monotonic clock; -1: never."""
     claim: Claim | None = None
     group: Group | None = None
     group_priority: int = 0

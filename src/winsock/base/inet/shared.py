@@ -43,6 +43,8 @@ _REMEMBERED = (
     ("keep_idle_s", ctypes.c_int64),
     ("keep_interval_s", ctypes.c_int64),
     ("keep_probes", ctypes.c_int64),
+    ("connect_time", ctypes.c_double),
+    ("group_priority", ctypes.c_int64),
     ("bound", ctypes.c_bool),
     ("sending_ended", ctypes.c_bool),
     ("receiving_ended", ctypes.c_bool),

@@ -57,7 +57,7 @@ def translate(data: bytes, receive_buffer: int, record: OwnSocket | None) -> byt
     """TCP_INFO_v0 for what the kernel answered; what it does not count is 0."""
     info = _read(data.ljust(HOST_SIZE, b"\0"))
     connected_ms = 0
-    if record is not None and record.connect_time is not None:
+    if record is not None and record.connect_time >= 0:
         connected_ms = int((time.monotonic() - record.connect_time) * 1000)
     return LAYOUT.pack(
         _STATES[info.state] if info.state < len(_STATES) else 0,
