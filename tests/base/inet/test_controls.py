@@ -257,6 +257,14 @@ class TestAddresses:
             with refused(WSAENOPROTOOPT):
                 winsock.WSAIoctl(of(c.AF_INET6), c.SIO_GET_BROADCAST_ADDRESS, None, 28)
 
+    @pytest.mark.parametrize(("family", "host", "size"), [(c.AF_INET, "127.0.0.1", 16), (c.AF_INET6, "::1", 28)])
+    def test_the_room_for_an_address_is_told(self, world: World, family: int, host: str, size: int) -> None:
+        there = (SockaddrIn if family == c.AF_INET else SockaddrIn6)(host, 0).pack()
+        for room in (0, size - 1):
+            with refused(WSAEFAULT) as caught:
+                winsock.WSAIoctl(of(family), c.SIO_ROUTING_INTERFACE_QUERY, there, room)
+            assert caught.value.count == size
+
     @needs_root
     @needs_a_network
     def test_routes(self) -> None:

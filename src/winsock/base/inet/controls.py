@@ -130,11 +130,13 @@ class Controls(Ground):
             raise WinsockError(WSAEINVAL, f"out_size: {row.header} bytes are needed to tell anything", count=0)
         room = row.out_size if row.out_size is not None else self._address_size()
         if out_size < room:
-            raise WinsockError(WSAEFAULT, f"out_size: code {code:#x} needs room for {room} bytes, not {out_size}")
+            needed = room if row.out_size is None else None  # of an address its page says so
+            message = f"out_size: code {code:#x} needs room for {room} bytes, not {out_size}"
+            raise WinsockError(WSAEFAULT, message, count=needed)
         out = row.performer()(self, s, data)
         if len(out) > out_size:
-            needed = len(out) if row.header else 0
-            raise WinsockError(WSAEFAULT, f"out_size: the answer has {len(out)} bytes", count=needed)
+            count = len(out) if row.header else 0
+            raise WinsockError(WSAEFAULT, f"out_size: the answer has {len(out)} bytes", count=count)
         return out
 
     def _address_size(self) -> int:
