@@ -19,13 +19,11 @@ from winsock.host import families
 HOST_FAMILIES = {**families.TO_HOST, AF_HYPERV: int(getattr(socket, "AF_VSOCK", 40))}
 """The host's numbers by Winsock's; any other family has the same."""
 
-ZEROS = ("0.0.0.0", "::")
-"""The addresses of no host."""
-
 _FAMILY = Struct("=H")
 _IN = Struct("!2sH4s8x")
 _IN6 = Struct("!2sHI16s")
 _SCOPE = Struct("=I")
+_NOBODYS = (bytes(16), bytes(10) + b"\xff\xff" + bytes(4))
 _FAMILY_IN = _FAMILY.pack(socket.AF_INET)
 _FAMILY_IN6 = _FAMILY.pack(socket.AF_INET6)
 
@@ -47,6 +45,13 @@ def pack(address: Sockaddr) -> bytes:
         return _FAMILY.pack(host_family(address.family)) + address.pack()[2:]
     except Exception as error:
         raise WinsockError(WSAEFAULT, f"{address!r} is no socket address: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def is_nobodys(address: SockaddrIn | SockaddrIn6) -> bool:
+    """Whether it is the address of zeros, which is no host's; of IPv4 also as an IPv6 socket sees it, v4-mapped."""
+    data = pack(address)
+    return data[4:8] == bytes(4) if type(address) is SockaddrIn else data[8:24] in _NOBODYS
 
 
 @lru_cache(maxsize=1024)

@@ -30,9 +30,9 @@ from winsock.abi.errors import (
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet import own, raw
-from winsock.base.inet.addresses import ZEROS
+from winsock.base.inet.addresses import is_nobodys
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import Sockets, abort, has_peer, require_inet
+from winsock.base.inet.sockets import Sockets, abort, has_peer, is_only_v6, require_inet
 from winsock.spi.blocking import HOOKED
 from winsock.spi.provider import ReadBuffer, WriteBuffer
 
@@ -106,7 +106,7 @@ class Connections(Sockets):
         address = require_inet(self.info, name)
         if record.phase == own.LISTENING:
             raise WinsockError(WSAEINVAL, "s: a listening socket cannot connect")
-        if address.host in ZEROS or address.port == 0:
+        if is_nobodys(address) or address.port == 0:
             raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is no address to connect to")
         if record.group is not None:
             record.group.check_host(address.host)
@@ -161,7 +161,7 @@ class Connections(Sockets):
             self._forget_peer_of_datagrams(record)
             return
         address = require_inet(self.info, name)
-        if address.host in ZEROS:
+        if is_nobodys(address) and not (isinstance(address, SockaddrIn6) and address.unmapped() and is_only_v6(record)):
             self._forget_peer_of_datagrams(record)
             return
         if address.port == 0:

@@ -38,7 +38,7 @@ from winsock.abi.errors import (
 )
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import failures, many, own, raw
-from winsock.base.inet.addresses import ZEROS, pack
+from winsock.base.inet.addresses import is_nobodys
 from winsock.base.inet.ground import refuse_overlapped
 from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.sockets import Sockets, is_bound, require_inet
@@ -178,8 +178,7 @@ class Data(Sockets):
             to = None
         elif to is not None:
             address = require_inet(self.info, to)
-            pack(address)
-            if address.host in ZEROS and not record.sending_ended:
+            if is_nobodys(address) and not record.sending_ended:
                 raise WinsockError(WSAEADDRNOTAVAIL, f"to: {to} is nobody's address")
             if not record.hears_errors and (record.reports_resets or record.reports_net_resets):
                 from winsock.base.inet import unreached

@@ -28,7 +28,7 @@ from winsock.abi.errors import (
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6
 from winsock.base.inet import groups, own, raw
-from winsock.base.inet.addresses import ZEROS
+from winsock.base.inet.addresses import is_nobodys
 from winsock.base.inet.creation import check_kind
 from winsock.base.inet.own import SOCKETS, Control, OwnSocket
 from winsock.base.inet.provider import Inet
@@ -147,7 +147,7 @@ class Packets(Inet):
             raise WinsockError(WSAEINVAL, "s: the socket receives from everywhere (SIO_RCVALL)")
         if isinstance(name, (SockaddrIn, SockaddrIn6)):
             # The kernel tells no peer with port 0, and an address of zeros with any other.
-            name = name._replace(port=0 if name.host in ZEROS else 1)
+            name = name._replace(port=0 if is_nobodys(name) else 1)
         return super().WSPConnect(s, name, caller_data, callee_data, sqos, gqos)
 
     def direct_send(self, s: int) -> Callable[[ReadBuffer, int], int] | None:

@@ -149,9 +149,7 @@ class Sockets(Ground):
         if not record.stream and address.family == AF_INET and address.host not in _NO_BROADCASTS:
             _check_broadcast(record, address.host)
         option = bind_sharing.option_of(reuse=record.reuse, exclusive=record.exclusive)
-        v6_only = self.info.iAddressFamily == AF_INET6 and bool(
-            record.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-        )
+        v6_only = self.info.iAddressFamily == AF_INET6 and is_only_v6(record)
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
@@ -263,6 +261,11 @@ def is_bound(record: OwnSocket) -> bool:
     if not record.bound:
         record.bound = _port(record.handle) != 0
     return record.bound
+
+
+def is_only_v6(record: OwnSocket) -> bool:
+    """Whether an IPv6 socket has nothing to do with IPv4 (IPV6_V6ONLY)."""
+    return bool(record.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
 
 
 def has_peer(record: OwnSocket) -> bool:
