@@ -7,6 +7,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from winsock import host
 from winsock.abi.constants import (
@@ -57,6 +58,8 @@ _TCP_INFO = getattr(socket, "TCP_INFO", 11)
 _PEER_GOES_ON = (1, 4, 5)
 """TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2."""
 _PROBES = 3
+_MULTICAST_ALL = {AF_INET: (socket.IPPROTO_IP, 49), AF_INET6: (socket.IPPROTO_IPV6, 29)}
+"""IP_MULTICAST_ALL and IPV6_MULTICAST_ALL."""
 _NO_BROADCASTS = ("127.0.0.1", "0.0.0.0")
 _LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 _DISCARD = 9
@@ -153,6 +156,8 @@ class Sockets(Ground):
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
+        if not record.stream:
+            _hear_own_groups_alone(record)
         _check(_take(record, claim, lambda: raw.bind(s, address)), f"name: cannot bind to {name}")
         record.bound = True
         record.claim = claim._replace(port=_port(s))
@@ -387,6 +392,14 @@ def _apply(record: OwnSocket, option: int) -> None:
         record.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if option == bind_sharing.REUSE:
         record.setsockopt(socket.SOL_SOCKET, _REUSEPORT, 1)
+
+
+def _hear_own_groups_alone(record: OwnSocket) -> None:
+    """What comes for a group is for the sockets that joined it; the kernel gives it to others, too, if it is let."""
+    option = _MULTICAST_ALL.get(record.info.iAddressFamily)
+    if option is not None and record.raw_protocol is None and os.name == "posix":
+        with suppress(WinsockError):  # of an older kernel
+            raw.setsockopt(record.handle, *option, bytes(4))
 
 
 def _at_its_interface(address: SockaddrIn | SockaddrIn6) -> SockaddrIn | SockaddrIn6:
