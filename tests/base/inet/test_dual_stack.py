@@ -60,6 +60,17 @@ def test_the_address_of_zeros_leaves_the_peer(zeros: str) -> None:
         sockets.getpeername(s)
 
 
+@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "::ffff:0.0.0.0"])
+def test_without_ipv4_its_addresses_are_none_of_this_host(host: str) -> None:
+    for type in (SOCK_STREAM, SOCK_DGRAM):
+        s = of(type, only_v6=True)
+        with refused(WSAEADDRNOTAVAIL, "IPV6_V6ONLY"):
+            sockets.bind(s, (host, 0))
+        options.setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+        sockets.bind(s, (host, 0))
+        assert sockets.getsockname(s) == SockaddrIn6(host, port_of(s))
+
+
 def test_without_ipv4_its_address_of_zeros_is_any_other() -> None:
     s = of(SOCK_DGRAM, only_v6=True)
     sockets.connect(s, ("::1", 9))

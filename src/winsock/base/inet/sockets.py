@@ -153,6 +153,8 @@ class Sockets(Ground):
             _check_broadcast(record, address.host)
         option = bind_sharing.option_of(reuse=record.reuse, exclusive=record.exclusive)
         v6_only = self.info.iAddressFamily == AF_INET6 and is_only_v6(record)
+        if v6_only and isinstance(address, SockaddrIn6) and address.unmapped() is not None:
+            raise WinsockError(WSAEADDRNOTAVAIL, f"name: {name} is of IPv4, which the socket lacks (IPV6_V6ONLY)")
         claim = sharing.claim_of(address, self.info.iProtocol, option, v6_only=v6_only)
         sharing.check(claim)
         _apply(record, option)
