@@ -198,9 +198,11 @@ def test_what_somebody_who_is_away_may_do_is_waited_for() -> None:
 def test_news_is_anything_that_happens() -> None:
     simulation = Simulation()
     simulation.clock.at(2.0, lambda _: None)
-    simulation.wait_for_news(5.0, "anything")
+    simulation.wait_for_news(0, 5.0, "anything")
     assert simulation.clock.now() == 2.0
-    simulation.wait_for_news(5.0, "anything")
+    simulation.wait_for_news(0, 5.0, "what is seen only now")
+    assert simulation.clock.now() == 2.0
+    simulation.wait_for_news(1, 5.0, "anything")
     assert simulation.clock.now() == 5.0
 
 

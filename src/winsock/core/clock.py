@@ -70,6 +70,10 @@ class ManualClock:
         finally:
             self.is_busy = False
 
+    def note(self) -> None:
+        """Something has happened that was not on the agenda."""
+        self.done += 1
+
     def advance(self, seconds: float) -> None:
         """Let time pass, event by event."""
         end = self.time + seconds

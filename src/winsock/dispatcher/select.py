@@ -50,7 +50,7 @@ def select(
     if len(slots) == 1:
         return slots[0](nfds, readfds, writefds, exceptfds, timeout)
     shares = [(slot, [[h for h in handles if providers[h] == slot] for handles in sets]) for slot in slots]
-    simulation = _common_simulation(records.values())
+    simulation = common_simulation(records.values())
     if simulation is not None:
         return _select_simulated(nfds, shares, sets, simulation, timeout)
     return _select_across(nfds, shares, sets, records, timeout)
@@ -130,13 +130,14 @@ def _select_simulated(
 ) -> Ready:
     until = None if timeout is None else simulation.clock.now() + timeout
     while True:
+        seen = simulation.clock.done
         ready = _ask(nfds, shares, sets)
         if any(ready) or (until is not None and simulation.clock.now() >= until):
             return ready
-        simulation.wait_for_news(until, "select over several providers")
+        simulation.wait_for_news(seen, until, "select over several providers")
 
 
-def _common_simulation(records: Iterable[Record]) -> Simulation | None:
+def common_simulation(records: Iterable[Record]) -> Simulation | None:
     """In whose time they live; None for the world's. Raises WSAEINVAL where they have not one time in common."""
     simulations = {_simulation(record) for record in records}
     if len(simulations) > 1:

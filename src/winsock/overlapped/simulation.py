@@ -199,10 +199,12 @@ class Simulation:
             self._away[ident] = self._running.pop(ident)
         self._suspects = set()
 
-    def wait_for_news(self, until: float | None, what: str) -> None:
-        """Wait until anything happens at all, or until that time."""
+    def wait_for_news(self, seen: int, until: float | None, what: str) -> None:
+        """Wait until more has happened than was seen (`clock.done`), or until that time.
+
+        To be read before the look that found nothing: time passes while one looks, and things happen.
+        """
         with self.lock:
-            seen = self.clock.done
             self.wait(lambda: self.clock.done != seen, until, what)
 
     def pass_by(self) -> None:

@@ -222,6 +222,7 @@ class Memory(Waiting, Names, Options, Controls):
             if how not in (SD_RECEIVE, SD_SEND, SD_BOTH):
                 raise WinsockError(WSAEINVAL, f"how: {how} is none of SD_RECEIVE (0), SD_SEND (1), SD_BOTH (2)")
             socket.shut_down(how)
+            self.network.clock.note()
 
     def WSPSendDisconnect(self, s: int, data: ReadBuffer | None = None) -> None:
         """End sending, with data where the protocol carries any. Raises WSAENOPROTOOPT, WSAENOTCONN."""
@@ -236,6 +237,7 @@ class Memory(Waiting, Names, Options, Controls):
         with self.network.entered():
             socket = self.socket(s)
             socket.stop_receiving()
+            self.network.clock.note()
             return socket.last_note
 
     # Data.

@@ -217,6 +217,7 @@ class Socket:
     def close(self) -> None:
         """Give everything back; the handle is the provider's to end."""
         self.is_closed = True
+        self.network.clock.note()
         self.host.ports[self.slot].release(self)
         self.host.dismiss(self)
         if self.selection is not None:
@@ -239,6 +240,7 @@ class Socket:
     def network_failed(self) -> None:
         """The network of its host is down."""
         self.is_down = True
+        self.network.clock.note()
         self.happened(FD_CLOSE, WSAENETDOWN)
 
     def network_works(self) -> None:
