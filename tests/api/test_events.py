@@ -59,7 +59,7 @@ from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, startup, transfer, waiting
 from winsock.base.inet.selection import Selection
 from winsock.core.netevents import NetworkEvents
-from winsock.dispatcher import poll, process, waits
+from winsock.dispatcher import process, readiness, waits
 from winsock.overlapped.messages import Message, MessageQueue
 from winsock.testing import World, through
 
@@ -740,7 +740,7 @@ def test_poll_waits_on_where_a_socket_has_nothing_to_tell(world: World, monkeypa
     """The kernel tells of a socket without a connection at once, which Windows does not."""
     unconnected, sender, receiver = world.stream(), world.datagram(), world.datagram()
     address = sockets.getsockname(receiver)
-    meaning = poll._meaning
+    meaning = readiness.of_host
     sent: list[int] = []
 
     def meaning_while_more_comes(fd: int, found: int, wanted: int) -> int:
@@ -748,7 +748,7 @@ def test_poll_waits_on_where_a_socket_has_nothing_to_tell(world: World, monkeypa
             sent.append(transfer.sendto(sender, b"x", 0, address))
         return meaning(fd, found, wanted)
 
-    monkeypatch.setattr(poll, "_meaning", meaning_while_more_comes)
+    monkeypatch.setattr(readiness, "of_host", meaning_while_more_comes)
     wanted = [(unconnected, POLLIN), (receiver, POLLIN)]
     assert waiting.WSAPoll(wanted, _WAIT_MS) == [(receiver, POLLRDNORM)]
     assert transfer.recv(receiver, 1) == b"x"
@@ -792,6 +792,9 @@ def test_poll_of_a_reset_connection_po_14(world: World) -> None:
     options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
     sockets.closesocket(server)
     assert waiting.WSAPoll([(client, 0)], _WAIT_MS) == [(client, POLLHUP | POLLERR)]
+    assert waiting.WSAPoll([(client, POLLOUT)], 0) == [(client, POLLHUP | POLLERR | POLLWRNORM)]
+    with refused(WSAECONNRESET):
+        transfer.recv(client, 1)
     assert waiting.WSAPoll([(client, POLLOUT)], 0) == [(client, POLLHUP | POLLERR | POLLWRNORM)]
 
 

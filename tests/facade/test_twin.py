@@ -14,8 +14,10 @@ import pytest
 
 from tests.conformance.layers import CopiedBytes, OwnHandles, PassThrough, SameAddress
 from tests.waiting import wait_until
+from winsock.abi.constants import POLLHUP, POLLIN, POLLOUT
 from winsock.abi.errors import WSAEACCES, WinsockError
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn
+from winsock.api.waiting import WSAPoll
 from winsock.dispatcher import process, records
 from winsock.facade import socket
 from winsock.spi.layer import Layer
@@ -99,6 +101,17 @@ def test_streams(world: str) -> None:
         assert (bytes(buffer), client.recv(99)) == (b"ans", b"wer")
         client.shutdown(socket.SHUT_WR)
         assert server.recv(1) == b""
+
+
+@pytest.mark.parametrize("world", ["own handles", "address,own handles"], indirect=True)
+def test_a_shutdown_of_receiving_is_not_told_as_an_end(world: str) -> None:
+    client, server = connected()
+    with client, server:
+        client.shutdown(socket.SHUT_RD)
+        wanted = [(client.fileno(), POLLIN | POLLOUT)]
+        assert WSAPoll(wanted, 0) == [(client.fileno(), POLLOUT)]
+        server.close()
+        wait_until(lambda: WSAPoll(wanted, 0) == [(client.fileno(), POLLOUT | POLLHUP)], "the peer's end")
 
 
 def test_a_lot_both_ways(world: str) -> None:

@@ -156,7 +156,9 @@ def shutdown(s: int, how: int) -> None:
 
     Raises WSAEINVAL, WSAENOTCONN, WSAENOTSOCK, WSANOTINITIALISED. Source: nf-winsock2-shutdown.
     """
-    find(s).table.WSPShutdown(s, how)
+    record = find(s)
+    record.table.WSPShutdown(s, how)
+    record.note_shutdown(how)
 
 
 def closesocket(s: int) -> None:

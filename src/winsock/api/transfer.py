@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from winsock.abi.constants import SD_RECEIVE
 from winsock.abi.errors import WSAEFAULT, WinsockError
 from winsock.abi.sockaddr import Sockaddr
 from winsock.api.addresses import Address, address_for
@@ -175,7 +176,10 @@ def WSASendDisconnect(s: int, data: ReadBuffer | None = None) -> None:
 @function
 def WSARecvDisconnect(s: int) -> bytes:
     """End receiving; the peer's disconnect data. Raises WSAENOTCONN. Source: nf-winsock2-wsarecvdisconnect."""
-    return find(s).table.WSPRecvDisconnect(s)
+    record = find(s)
+    data = record.table.WSPRecvDisconnect(s)
+    record.note_shutdown(SD_RECEIVE)
+    return data
 
 
 def _record(s: int) -> Record:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from winsock.abi.constants import SD_SEND
 from winsock.abi.errors import WSAENOBUFS, WinsockError
 from winsock.core import journal
 from winsock.dispatcher import records
@@ -38,17 +39,20 @@ _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 class Made(Record):
     """What is known of a made handle."""
 
-    __slots__ = ("blocking", "file")
+    __slots__ = ("blocking", "file", "receiving_ended")
 
     blocking: bool
     """As FIONBIO was last set."""
     file: File | None
     """Where the handle is a file: what serves it."""
+    receiving_ended: bool
+    """Whether the application shut down receiving."""
 
     def __init__(self, handle: int, chain: Chain, table: ProcTable, context: object) -> None:
         super().__init__(handle, chain, table, identity(handle), context, made=True)
         self.blocking = True
         self.file = None
+        self.receiving_ended = False
 
     def is_current(self) -> bool:
         return super().is_current() and (self.file is not None or _is_placeholder(self.handle))
@@ -58,6 +62,9 @@ class Made(Record):
 
     def note_mode(self, *, blocking: bool) -> None:
         self.blocking = blocking
+
+    def note_shutdown(self, how: int) -> None:
+        self.receiving_ended = self.receiving_ended or how != SD_SEND
 
     def lost(self) -> None:
         if self.file is not None:

@@ -73,6 +73,9 @@ class Record(Association):
     def note_mode(self, *, blocking: bool) -> None:
         """FIONBIO was set. Where the handle is the kernel's socket, that remembers it."""
 
+    def note_shutdown(self, how: int) -> None:
+        """The application shut it down. Where the handle is the kernel's socket, its provider remembers that."""
+
     def lost(self) -> None:
         """The number was closed behind our back. What a base provider knew of it, it forgets by itself."""
 

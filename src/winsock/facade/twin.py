@@ -243,10 +243,12 @@ class socket(host.socket):  # noqa: N801
     def shutdown(self, how: int) -> None:
         if "WSPShutdown" not in self._taken:
             super().shutdown(how)
-            return
-        assert self._record is not None
-        with as_host_errors():
-            self._record.table.WSPShutdown(self._record.handle, how)
+        else:
+            assert self._record is not None
+            with as_host_errors():
+                self._record.table.WSPShutdown(self._record.handle, how)
+        if self._record is not None:
+            self._record.note_shutdown(how)
 
     def getsockname(self) -> Any:
         if "WSPGetSockName" not in self._taken:

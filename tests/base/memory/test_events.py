@@ -1,4 +1,4 @@
-"""Network events of simulated sockets: event objects, messages, WSAPoll, and select beside real sockets."""
+"""Network events of simulated sockets: event objects, messages, and select beside real sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.base.memory.land import ALICE, AS_LEAF, BOB, Land, going_on, nonblocking, refused
+from tests.base.memory.land import ALICE, BOB, Land, going_on, nonblocking, refused
 from winsock.abi.constants import (
     AF_INET,
     CF_DEFER,
@@ -17,13 +17,6 @@ from winsock.abi.constants import (
     FD_READ,
     FD_WRITE,
     FIONBIO,
-    JL_BOTH,
-    POLLERR,
-    POLLHUP,
-    POLLNVAL,
-    POLLRDBAND,
-    POLLRDNORM,
-    POLLWRNORM,
     SD_SEND,
     SO_LINGER,
     SO_SNDBUF,
@@ -43,7 +36,7 @@ from winsock.abi.errors import (
     WSATRY_AGAIN,
 )
 from winsock.abi.options import Linger
-from winsock.api import events, multipoint, options, sockets, transfer, waiting
+from winsock.api import events, options, sockets, transfer, waiting
 from winsock.base.memory import Network, entries
 from winsock.catalog.entries import BUILTIN, Catalog, CatalogEntry
 from winsock.dispatcher.process import started
@@ -322,7 +315,7 @@ def test_an_event_object_is_the_simulated_sockets_or_the_real_ones() -> None:
             refused(WSAEINVAL, lambda event=event, second=second: events.WSAEventSelect(second, event, FD_CONNECT))  # type: ignore[misc]
 
 
-# Select and WSAPoll.
+# Select.
 
 
 def test_select_spans_the_protocols_of_a_network(land: Land) -> None:
@@ -397,80 +390,3 @@ def test_select_for_what_never_comes_any_more(land: Land, place: int) -> None:  
         land.alice.spawn(lambda: refused(WSAENOTSOCK, lambda: waiting.select(0, None, None, [client], 5)))
         land.alice.spawn(sockets.closesocket, client)
         land.network.run()
-
-
-ALL = POLLRDNORM | POLLRDBAND | POLLWRNORM
-
-
-def polled(s: int, asked: int = ALL) -> int:
-    """What WSAPoll tells of a socket now."""
-    return dict(waiting.WSAPoll([(s, asked)], 0)).get(s, 0)
-
-
-def test_poll(land: Land) -> None:  # PO-07
-    with land:
-        client, server = land.connected()
-        assert waiting.WSAPoll([(client, ALL), (server, POLLRDNORM)], 0) == [(client, POLLWRNORM)]
-        transfer.send(client, b"x")
-        assert waiting.WSAPoll([(server, POLLRDNORM)], 1000) == [(server, POLLRDNORM)]
-        assert waiting.WSAPoll([(server, ALL), (99999, ALL), (-1, ALL)], 1000) == [
-            (server, POLLRDNORM | POLLWRNORM),
-            (99999, POLLNVAL),
-        ]
-        assert waiting.WSAPoll([(client, 0)], 1000) == []
-        datagrams = land.datagram(land.bob, 7)
-        assert polled(datagrams) == POLLWRNORM  # PO-15
-        transfer.sendto(land.datagram(land.alice), b"x", 0, (BOB, 7))
-        assert waiting.WSAPoll([(datagrams, POLLRDNORM)], -1) == [(datagrams, POLLRDNORM)]
-
-
-def test_poll_of_a_listener(land: Land) -> None:  # PO-06
-    with land:
-        listener = land.listener(land.bob, 80)
-        assert polled(listener) == 0
-        going_on(lambda: sockets.connect(nonblocking(land.stream(land.alice)), (BOB, 80)))
-        assert waiting.WSAPoll([(listener, ALL)], -1) == [(listener, POLLRDNORM)]
-        assert polled(listener, POLLRDBAND | POLLWRNORM) == 0
-
-
-@pytest.mark.parametrize("kind", ["stream", "messages"])
-def test_poll_tells_the_end_unasked(land: Land, kind: str) -> None:  # PO-09, PO-10, PO-11, PO-14
-    with land:
-        client, server = land.connected(getattr(land, kind))
-        transfer.send(client, b"x")
-        sockets.shutdown(client, SD_SEND)
-        assert waiting.WSAPoll([(server, 0)], -1) == [(server, POLLHUP)]
-        assert polled(server) == POLLRDNORM | POLLWRNORM | POLLHUP
-        transfer.recv(server, 10)
-        assert polled(server) == POLLWRNORM | POLLHUP
-        client, server = land.connected(getattr(land, kind))
-        options.setsockopt(client, SOL_SOCKET, SO_LINGER, Linger(1, 0))
-        sockets.closesocket(client)
-        assert waiting.WSAPoll([(server, 0)], -1) == [(server, POLLERR | POLLHUP)]
-        assert polled(server) == POLLERR | POLLHUP | POLLWRNORM
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_poll_of_a_connect_that_failed(land: Land, waits: bool) -> None:  # PO-13
-    with land:
-        s = land.stream(land.alice)
-        assert polled(s) == 0
-        if waits:
-            refused(WSAECONNREFUSED, lambda: sockets.connect(s, (BOB, 80)))
-        else:
-            going_on(lambda: sockets.connect(nonblocking(s), (BOB, 80)))
-            assert waiting.WSAPoll([(s, 0)], -1) == [(s, POLLERR | POLLHUP)]
-        assert polled(s) == POLLERR | POLLHUP | POLLWRNORM
-
-
-def test_poll_of_what_is_lost(land: Land) -> None:
-    with land:
-        client, server = land.connected()
-        land.network.at(land.network.now, sockets.closesocket, client)
-        assert waiting.WSAPoll([(client, 0)], -1) == [(client, POLLNVAL)]
-        land.network.at(land.network.now, land.bob.crash)
-        assert waiting.WSAPoll([(server, 0)], -1) == [(server, POLLERR | POLLHUP)]
-        leaf = nonblocking(land.member(land.alice, AS_LEAF))
-        multipoint.WSAJoinLeaf(leaf, (ALICE, 9), None, None, None, None, JL_BOTH)
-        land.settle()
-        assert polled(leaf) == 0  # MPT-011
