@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import AF_INET
-from winsock.abi.errors import WSAEFAULT, ErrorCode, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet.addresses import HOST_FAMILIES
 from winsock.core.option_numbers import linger, number
@@ -102,6 +102,8 @@ def _sized(size: int, rearrange: Callable[[bytes], bytes] = lambda value: value)
 def _options_of_header(value: OptionValue) -> bytes:
     if not isinstance(value, bytes):
         raise WinsockError(WSAEFAULT, f"optval: {value!r} are no options of a header")
+    if len(value) > _MOST_IP_OPTIONS:
+        raise WinsockError(WSAEINVAL, f"optval: a header has {_MOST_IP_OPTIONS} bytes of options at most")
     return value
 
 
