@@ -371,8 +371,7 @@ def _check_application(path: str, extra: str | None) -> None:
         raise WinsockError(WSAEFAULT, f"path: the path of an executable, not {path!r}")
     if not path:
         raise WinsockError(WSAEINVAL, "path: it is empty")
-    if "\0" in path:
-        raise WinsockError(WSAEINVAL, f"path: {path!r} names nothing, because it has a null character")
+    _check_no_null(path)
     if extra is not None and not isinstance(extra, str):
         raise WinsockError(WSAEINVAL, f"extra: command-line arguments as one text, or None, not {extra!r}")
 
@@ -388,12 +387,16 @@ def _guid(value: GUID) -> GUID:
     return value
 
 
+def _check_no_null(path: str) -> None:
+    if "\0" in path:
+        raise WinsockError(WSAEINVAL, f"path: {path!r} names nothing, because it has a null character")
+
+
 def _source(path: str) -> Source:
     """A provider that is a file is known again by its contents."""
     if not isinstance(path, str) or not 0 < len(path) < _MAX_PATH:
         raise WinsockError(WSAEINVAL, f"path: an import path of 1 to {_MAX_PATH - 1} characters, not {path!r}")
-    if "\0" in path:
-        raise WinsockError(WSAEINVAL, f"path: {path!r} names nothing, because it has a null character")
+    _check_no_null(path)
     path, digest = files.kept(path)
     return Source(path, digest=digest)
 

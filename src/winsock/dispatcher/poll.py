@@ -21,10 +21,6 @@ from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WinsockError
 from winsock.dispatcher import select
 from winsock.dispatcher.made import Made
 from winsock.dispatcher.readiness import (
-    HOST_IN,
-    HOST_OUT,
-    HOST_PRI,
-    HOST_RDHUP,
     MASKS,
     UNASKED,
     OwnPoll,
@@ -35,6 +31,7 @@ from winsock.dispatcher.readiness import (
 )
 from winsock.dispatcher.records import Record, closed_since, records
 from winsock.dispatcher.waits import Waiter
+from winsock.host.numbers import HOST_POLLIN, HOST_POLLOUT, HOST_POLLPRI, HOST_POLLRDHUP
 
 if TYPE_CHECKING:
     from winsock.overlapped.simulation import Simulation
@@ -86,7 +83,7 @@ def _wait(poller: host.poll, wanted: dict[int, int], timeout_ms: int) -> list[En
         return ready
     with Waiter(wanted) as waiter, _Edges(poller, wanted) as edges:  # who closes one of them rings
         asked = {fd: records.get(fd) for fd in wanted}
-        poller.register(waiter.bell, HOST_IN)
+        poller.register(waiter.bell, HOST_POLLIN)
         while True:
             edges.take(found)
             found = poller.poll(None if until is None else max(0, math.ceil((until - time.monotonic()) * 1000)))
@@ -136,7 +133,7 @@ class _Edges:
             return
         if self._epoll is None:
             self._epoll = host.epoll()
-            self._poller.register(self._epoll, HOST_IN)
+            self._poller.register(self._epoll, HOST_POLLIN)
         try:
             self._epoll.register(fd, MASKS[self._wanted[fd]] | host.EPOLLET)
         except OSError as error:
@@ -249,8 +246,8 @@ class _Looks:
         if not self._sockets[fd].made:
             return MASKS[events]
         return (
-            HOST_RDHUP
-            | (0 if fd in self._readable else HOST_IN)
-            | (HOST_OUT if events & POLLWRNORM else 0)
-            | (HOST_PRI if events & POLLRDBAND else 0)
+            HOST_POLLRDHUP
+            | (0 if fd in self._readable else HOST_POLLIN)
+            | (HOST_POLLOUT if events & POLLWRNORM else 0)
+            | (HOST_POLLPRI if events & POLLRDBAND else 0)
         )

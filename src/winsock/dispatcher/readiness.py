@@ -32,6 +32,15 @@ from winsock.abi.constants import (
 )
 from winsock.abi.errors import WSAENETDOWN, WSAENOTSOCK, WinsockError
 from winsock.dispatcher.records import Record, records
+from winsock.host.numbers import (
+    HOST_POLLERR,
+    HOST_POLLHUP,
+    HOST_POLLIN,
+    HOST_POLLNVAL,
+    HOST_POLLOUT,
+    HOST_POLLPRI,
+    HOST_POLLRDHUP,
+)
 from winsock.spi.handles import base_handle
 from winsock.spi.losses import LOSSES
 
@@ -41,19 +50,12 @@ if TYPE_CHECKING:
 OwnPoll: TypeAlias = Callable[[Mapping[int, int], float | None], dict[int, int]]
 """See `winsock.spi.provider.PollsItself`."""
 
-HOST_IN = getattr(host, "POLLIN", 1)
-HOST_PRI = getattr(host, "POLLPRI", 2)
-HOST_OUT = getattr(host, "POLLOUT", 4)
-_HOST_ERR = getattr(host, "POLLERR", 8)
-_HOST_HUP = getattr(host, "POLLHUP", 16)
-_HOST_NVAL = getattr(host, "POLLNVAL", 32)
-HOST_RDHUP = getattr(host, "POLLRDHUP", 0x2000)
 _DWORD_SIZE = 4
 
 MASKS = {
-    read | urgent | write | priority: (HOST_IN | HOST_RDHUP if read else HOST_RDHUP)
-    | (HOST_PRI if urgent else 0)
-    | (HOST_OUT if write else 0)
+    read | urgent | write | priority: (HOST_POLLIN | HOST_POLLRDHUP if read else HOST_POLLRDHUP)
+    | (HOST_POLLPRI if urgent else 0)
+    | (HOST_POLLOUT if write else 0)
     for read in (0, POLLRDNORM)
     for urgent in (0, POLLRDBAND)
     for write in (0, POLLWRNORM)
@@ -93,17 +95,17 @@ def _with_losses(told: list[tuple[int, int]], wanted: Mapping[int, int]) -> list
 
 def of_host(fd: int, events: int, wanted: int) -> int:
     """What the host's events are in Windows."""
-    if events & _HOST_NVAL:
+    if events & HOST_POLLNVAL:
         return POLLNVAL
-    if events & _HOST_ERR and not events & (HOST_RDHUP | _HOST_HUP):
+    if events & HOST_POLLERR and not events & (HOST_POLLRDHUP | HOST_POLLHUP):
         _hear_losses(fd)
-    ended = events & HOST_RDHUP
-    meaning = _how_ended(fd, events) if events & (HOST_RDHUP | _HOST_HUP) else 0
-    if events & HOST_IN and wanted & POLLRDNORM and not (ended and not _has_bytes(fd)):
+    ended = events & HOST_POLLRDHUP
+    meaning = _how_ended(fd, events) if events & (HOST_POLLRDHUP | HOST_POLLHUP) else 0
+    if events & HOST_POLLIN and wanted & POLLRDNORM and not (ended and not _has_bytes(fd)):
         meaning |= POLLRDNORM
-    if events & HOST_PRI and wanted & POLLRDBAND:
+    if events & HOST_POLLPRI and wanted & POLLRDBAND:
         meaning |= POLLRDBAND
-    if events & HOST_OUT and wanted & POLLWRNORM:
+    if events & HOST_POLLOUT and wanted & POLLWRNORM:
         meaning |= POLLWRNORM
     return meaning
 
@@ -116,9 +118,9 @@ def _how_ended(fd: int, events: int) -> int:
         known: int | None = None if ask is None else ask(fd)
         if known is not None:
             return known
-    if not events & HOST_RDHUP:
+    if not events & HOST_POLLRDHUP:
         return 0
-    return POLLHUP | POLLERR if events & _HOST_ERR else POLLHUP
+    return POLLHUP | POLLERR if events & HOST_POLLERR else POLLHUP
 
 
 def _hear_losses(fd: int) -> None:

@@ -18,11 +18,9 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from winsock.host.numbers import LONGEST_POLL_MS
+from winsock.host.numbers import HOST_POLLIN, HOST_POLLOUT, HOST_POLLPRI, LONGEST_POLL_MS
 
-IN = getattr(select, "POLLIN", 1)
-PRI = getattr(select, "POLLPRI", 2)
-OUT = getattr(select, "POLLOUT", 4)
+IN, PRI, OUT = HOST_POLLIN, HOST_POLLPRI, HOST_POLLOUT
 
 _PATIENCE = 4
 """How often a base may wake us for nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from typing import NamedTuple
 
 AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 0, 1, 2, 10, 16
@@ -89,5 +90,13 @@ def machine() -> Machine:
     return found
 
 
+HOST_POLLIN: int = getattr(select, "POLLIN", 0x001)
+HOST_POLLPRI: int = getattr(select, "POLLPRI", 0x002)
+HOST_POLLOUT: int = getattr(select, "POLLOUT", 0x004)
+HOST_POLLERR: int = getattr(select, "POLLERR", 0x008)
+HOST_POLLHUP: int = getattr(select, "POLLHUP", 0x010)
+HOST_POLLNVAL: int = getattr(select, "POLLNVAL", 0x020)
+HOST_POLLRDHUP: int = getattr(select, "POLLRDHUP", 0x2000)
+"""The host's events of poll(); Linux' where it has no poll()."""
 LONGEST_POLL_MS = 0x7FFFFFFF
 """poll() takes no longer time-out: 24 days."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 
 from winsock import host
 from winsock.supervisor import kernel
+from winsock.supervisor.generations.processes import state_of
 
 _NAME_KEPT_S = 0.1
 
@@ -144,11 +145,7 @@ class Callers:
 
 def is_alive(process: int) -> bool:
     """Whether the process still runs; one that only waits to be reaped does not."""
-    try:
-        with open(f"/proc/{process}/stat", "rb", 0) as file:
-            return file.read(512).rpartition(b") ")[2][:1] not in b"ZX"
-    except OSError:
-        return False
+    return state_of(process) not in (b"", b"Z", b"X")
 
 
 def _process_of(thread: int) -> int:

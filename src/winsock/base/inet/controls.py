@@ -73,6 +73,7 @@ from winsock.abi.errors import (
 )
 from winsock.base.inet import own, raw, tcp_info
 from winsock.base.inet.ground import Ground, refuse_overlapped
+from winsock.base.inet.kept import LONGEST_KEEP_S
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.spi.provider import ReadBuffer, check_at_once
 
@@ -260,27 +261,30 @@ def _keep_alive(provider: Controls, s: int, data: bytes) -> bytes:
     raw.setsockopt(s, socket.SOL_SOCKET, socket.SO_KEEPALIVE, _INT.pack(bool(on)))
     for option, milliseconds in ((_KEEP_IDLE, idle_ms), (_KEEP_INTERVAL, interval_ms)):
         if on and option is not None:
-            seconds = min(max(1, -(-milliseconds // 1000)), 0x7FFF)
+            seconds = min(max(1, -(-milliseconds // 1000)), LONGEST_KEEP_S)
             raw.setsockopt(s, socket.IPPROTO_TCP, option, _INT.pack(seconds))
     return b""
 
 
 def _report_resets(provider: Controls, s: int, data: bytes) -> bytes:
-    record = SOCKETS.get(s)
-    if record is None:
-        raise WinsockError(WSAEOPNOTSUPP, "code: SIO_UDP_CONNRESET is for sockets of this process's own")
+    record = _own(s, "SIO_UDP_CONNRESET")
     record.reports_resets = any(data[:4])
     _hear_anew(record)
     return b""
 
 
 def _report_net_resets(provider: Controls, s: int, data: bytes) -> bytes:
-    record = SOCKETS.get(s)
-    if record is None:
-        raise WinsockError(WSAEOPNOTSUPP, "code: SIO_UDP_NETRESET is for sockets of this process's own")
+    record = _own(s, "SIO_UDP_NETRESET")
     record.reports_net_resets = any(data[:4])
     _hear_anew(record)
     return b""
+
+
+def _own(s: int, code: str) -> OwnSocket:
+    record = SOCKETS.get(s)
+    if record is None:
+        raise WinsockError(WSAEOPNOTSUPP, f"code: {code} is for sockets of this process's own")
+    return record
 
 
 def _hear_anew(record: OwnSocket) -> None:

@@ -27,7 +27,8 @@ from winsock.spi.provider import OptionValue
 
 _INT = struct.Struct("=i")
 _KEEP_IDLE: int = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0))
-_LONGEST_KEEP_S = 0x7FFF
+LONGEST_KEEP_S = 0x7FFF
+"""The kernel's longest time of keep-alive."""
 _MOST_PROBES = 127
 
 
@@ -74,7 +75,7 @@ def _require_tcp(provider: Ground) -> None:
 KEPT: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_SNDBUF): _room("send_room", socket.SO_SNDBUF),
     (SOL_SOCKET, SO_RCVBUF): _room("receive_room", socket.SO_RCVBUF),
-    (IPPROTO_TCP, TCP_KEEPIDLE): _keep_alive("keep_idle_s", _KEEP_IDLE, _LONGEST_KEEP_S),
-    (IPPROTO_TCP, TCP_KEEPINTVL): _keep_alive("keep_interval_s", socket.TCP_KEEPINTVL, _LONGEST_KEEP_S),
+    (IPPROTO_TCP, TCP_KEEPIDLE): _keep_alive("keep_idle_s", _KEEP_IDLE, LONGEST_KEEP_S),
+    (IPPROTO_TCP, TCP_KEEPINTVL): _keep_alive("keep_interval_s", socket.TCP_KEEPINTVL, LONGEST_KEEP_S),
     (IPPROTO_TCP, TCP_KEEPCNT): _keep_alive("keep_probes", socket.TCP_KEEPCNT, _MOST_PROBES, most_of_windows=255),
 }

@@ -21,18 +21,20 @@ from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import has_peer, has_peer_ended
-from winsock.host.numbers import LONGEST_POLL_MS
+from winsock.host.numbers import (
+    HOST_POLLERR,
+    HOST_POLLHUP,
+    HOST_POLLIN,
+    HOST_POLLNVAL,
+    HOST_POLLOUT,
+    HOST_POLLPRI,
+    LONGEST_POLL_MS,
+)
 from winsock.spi.blocking import HOOKED
 
 READ, WRITE, EXCEPT = 1, 2, 4
 
-_IN = getattr(select, "POLLIN", 1)
-_PRI = getattr(select, "POLLPRI", 2)
-_OUT = getattr(select, "POLLOUT", 4)
-_ERR = getattr(select, "POLLERR", 8)
-_HUP = getattr(select, "POLLHUP", 16)
-_NVAL = getattr(select, "POLLNVAL", 32)
-_EVENTS = {READ: _IN, WRITE: _OUT, EXCEPT: _PRI}
+_EVENTS = {READ: HOST_POLLIN, WRITE: HOST_POLLOUT, EXCEPT: HOST_POLLPRI}
 
 
 class Waiting(Ground):
@@ -144,31 +146,31 @@ def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) ->
     """What the kernel's events on a handle are in Windows."""
     if record is not None and record.closed and wanted & READ:  # it was closed while we waited
         return READ
-    if events & _NVAL:
+    if events & HOST_POLLNVAL:
         raise WinsockError(WSAENOTSOCK, f"{handle} is not open")
     if record is not None and record.stream:
         if record.phase in (own.NEW, own.FAILED):
             return EXCEPT if record.late_failure else 0
         if record.phase == own.CONNECTING and _has_failed(record, events):
             return EXCEPT
-    if events & _ERR and record is not None and record.hears_errors:
+    if events & HOST_POLLERR and record is not None and record.hears_errors:
         from winsock.base.inet import unreached
 
         unreached.collect(record)
-        events = events & ~_ERR | (_IN if record.lost else 0)
+        events = events & ~HOST_POLLERR | (HOST_POLLIN if record.lost else 0)
     meaning = 0
-    if events & (_IN | _HUP | _ERR):
+    if events & (HOST_POLLIN | HOST_POLLHUP | HOST_POLLERR):
         meaning |= READ
-    if events & (_OUT | _ERR):
+    if events & (HOST_POLLOUT | HOST_POLLERR):
         meaning |= WRITE
-    if events & _PRI and not (record.oob_inline if record is not None else _inline(handle)):
+    if events & HOST_POLLPRI and not (record.oob_inline if record is not None else _inline(handle)):
         meaning |= EXCEPT
     return meaning
 
 
 def _has_failed(record: OwnSocket, events: int) -> bool:
     """Whether a connect that was on its way ended in an error; notes that it succeeded."""
-    if events & (_ERR | _HUP) and not has_peer(record):
+    if events & (HOST_POLLERR | HOST_POLLHUP) and not has_peer(record):
         return True
     record.settle(0)
     return False
@@ -176,7 +178,7 @@ def _has_failed(record: OwnSocket, events: int) -> bool:
 
 def has_ended(record: OwnSocket) -> bool:
     """Whether the kernel has given up a connection, or the attempt to make one."""
-    return any(events & _HUP for _, events in _poll({record.handle: 0}, 0))
+    return any(events & HOST_POLLHUP for _, events in _poll({record.handle: 0}, 0))
 
 
 def is_settled(record: OwnSocket) -> bool:
