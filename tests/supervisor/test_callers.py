@@ -8,13 +8,14 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.puppet import PATIENCE_S, Puppet, puppet
 from tests.waiting import wait_until
 from winsock import host
-from winsock.supervisor import kernel
+from winsock.supervisor import callers, kernel
 from winsock.supervisor.callers import Callers, Process, cookies_held, descriptors_of
 
 CLONE_FILES = 0x400
@@ -274,6 +275,19 @@ def test_the_name_is_looked_up_again_after_a_while(other: Puppet) -> None:
 def test_a_process_that_is_gone_has_no_name(other: Puppet) -> None:
     other.kill()
     assert Process(other.pid).name(0.0) == "?"
+
+
+def test_a_name_that_another_thread_is_looking_up_is_looked_up_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    process, found = Process(os.getpid()), list[str]()
+
+    def opening(path: str, *how: Any) -> Any:
+        if not found:
+            found.append("")
+            found.append(process.name(0.0))  # as one who asks while the other waits for the file
+        return open(path, *how)
+
+    monkeypatch.setattr(callers, "open", opening, raising=False)
+    assert [process.name(0.0)] == found[1:] != ["?"]
 
 
 def test_the_numbers_of_a_socket_are_found_by_its_inode(other: Puppet) -> None:

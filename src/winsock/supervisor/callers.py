@@ -38,12 +38,12 @@ class Process:
     def name(self, now: float) -> str:
         """The command's name; looked up again after a tenth of a second, because exec changes it."""
         if now - self._named_at > _NAME_KEPT_S:
-            self._named_at = now
             try:
                 with open(f"/proc/{self.id}/comm", "rb", 0) as file:
                     self._name = file.read().decode(errors="replace").rstrip("\n")
             except OSError:
                 pass  # it has ended: the last known name is the best one
+            self._named_at = now  # at last: another thread that asks meanwhile must not have the old name for a new one
         return self._name
 
 
