@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -165,6 +166,16 @@ def test_a_lost_witness_costs_no_signal(recorder: subprocess.Popen[bytes]) -> No
     assert read_line(recorder) == "SIGTERM"
 
 
+def test_a_stopped_witness_keeps_no_signal_back(recorder: subprocess.Popen[bytes]) -> None:
+    (witness,) = witnesses(recorder.pid)
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        os.kill(witness, signal.SIGSTOP)
+        wait_until(lambda: state(witness) == "T", "the witness to stop")
+        os.kill(recorder.pid, number)
+        assert read_line(recorder) == number.name
+    assert recorded(recorder) == []
+
+
 def witnesses(front: int) -> list[int]:
     """The processes of the front's group that are its children."""
     return [pid for pid in children(front) if os.getpgid(pid) == front]
@@ -219,6 +230,31 @@ def test_the_front_stops_and_goes_on_with_the_program(
             wait_until(lambda: "T" not in (state(program), state(front.pid)), "both to go on")
         os.kill(front.pid, signal.SIGTERM)
         assert front.wait(20) == -signal.SIGTERM
+
+
+def test_a_witness_that_is_stopped_late_keeps_no_continuation_back() -> None:
+    """On a busy machine its stop may not be in force yet when the front is continued."""
+    with started([*runner(), "sh", "-c", "echo $$; exec sleep 1000"]) as front, busy_processors():
+        program = int(read_line(front))
+        (witness,) = witnesses(front.pid)
+        os.sched_setscheduler(witness, os.SCHED_IDLE, os.sched_param(0))
+        for _ in range(20):
+            os.killpg(front.pid, signal.SIGSTOP)
+            wait_until(lambda: state(program) == state(front.pid) == "T", "both to be stopped")
+            os.kill(front.pid, signal.SIGCONT)
+            wait_until(lambda: "T" not in (state(program), state(front.pid)), "both to go on")
+
+
+@contextlib.contextmanager
+def busy_processors() -> Iterator[None]:
+    """A loop on each processor that we may use."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def test_a_storm_of_stops_leaves_both_running() -> None:

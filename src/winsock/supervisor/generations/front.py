@@ -29,6 +29,8 @@ _PIECE_BYTES = 4096
 """What a pipe takes without waiting, when poll has said that it takes something (PIPE_BUF)."""
 _LAST_LOOK_MS = 1000
 _ANSWER_BYTES = 1024
+_PATIENCE_MS = 100
+"""How long the witness may take to answer before we look whether it was stopped."""
 _ROUNDS = 16
 """Times that we look for more signals before we look at anything else."""
 
@@ -47,18 +49,25 @@ class Witness:
             finally:
                 os._exit(0)
         answer.close()
+        self._answer = select.poll()
+        self._answer.register(self._question, select.POLLIN)
 
     def shared(self) -> list[int]:
         """The signals it has got since the last question; none where it was killed: then all seem sent to us alone."""
         try:
             self._question.send(b"?", socket.MSG_NOSIGNAL)
+            while not self._answer.poll(_PATIENCE_MS):
+                self.wake()  # somebody stopped it since, and would keep us waiting for ever
             return list(self._question.recv(_ANSWER_BYTES)[1:])
         except OSError:
             return []
 
     def wake(self) -> None:
-        """Continue it, if it was stopped together with its group."""
-        if state_of(self.pid) == b"T":
+        """Continue it, if it was stopped together with its group, or is about to be.
+
+        A stop that no longer waits for it has come into force: so its state is looked at last.
+        """
+        if signal.SIGSTOP in signals.pending_of(self.pid) or state_of(self.pid) == b"T":
             _try_kill(os.kill, self.pid, signal.SIGCONT)
 
     def forget(self) -> None:
