@@ -79,6 +79,8 @@ class Crew(Generic[C]):
         self._alarm = threading.Semaphore(0)
         self.failure: BaseException | None = None
         self.finished = threading.Event()
+        self._over = False
+        """The same, for the leader, who looks at every call."""
 
     def start(self) -> None:
         """Install the wake-up signal (in the main thread) and start the watch and the first leader."""
@@ -108,6 +110,7 @@ class Crew(Generic[C]):
     def stop(self, failure: BaseException | None = None) -> None:
         """Nothing more will come: the last process has ended, or a thread of ours has failed."""
         self.failure = self.failure or failure
+        self._over = True
         self.finished.set()
         self._stopped()
 
@@ -138,7 +141,7 @@ class Crew(Generic[C]):
         receive, perform, receiving = self._receive, self._perform, self._receiving
         while self._leader is worker:
             with receiving:
-                if self.finished.is_set():
+                if self._over:
                     return
                 call = receive()
             if call is None:

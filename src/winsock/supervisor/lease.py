@@ -19,6 +19,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock import host
@@ -50,6 +51,9 @@ class Kind(NamedTuple):
     domain: int
     type: int
     protocol: int
+
+
+_kind = lru_cache(maxsize=256)(Kind._make)
 
 
 class Stranger(NamedTuple):
@@ -165,7 +169,7 @@ class Leases:
     of each socket that is met for the first time, `release` ends what `adopt` began.
 
     A chain that remembers nothing of a socket between two calls needs no stable handle: then (`lasting` false) each
-    lease is a socket of its own, and nobody has to be told of its end.
+    lease is a socket of its own, nobody has to be told of its end, and nothing is released.
     """
 
     def __init__(
@@ -181,7 +185,8 @@ class Leases:
         self._release = release
         self._clock = clock
         self._lasting = lasting
-        self._lately: dict[int, None] = {}
+        self._lately: set[int] = set()
+        self._before: set[int] = set()
         self._spent: list[int] = []
         self._lock = threading.Lock()
         self._by_cookie: dict[int, Socket] = {}
@@ -224,7 +229,6 @@ class Leases:
     def give_back(self, socket: Socket) -> None:
         """End one lease; with the last one the placeholder returns to the slot."""
         if not self._lasting:
-            self._release(socket.slot)
             os.close(socket.slot)
             return
         with self._lock:
@@ -288,11 +292,11 @@ class Leases:
 
     def kind_of(self, descriptor: int) -> Kind:
         """Domain, type and protocol of a socket."""
-        return Kind(*host.kind(descriptor))
+        return _kind(host.kind(descriptor))
 
     def _meet(self, fetched: int, cookie: int, process: Process) -> Socket | Stranger:
         """The first call on a socket: what was fetched is its slot. (The first as far as we know: see `lasting`.)"""
-        kind = Kind._make(host.kind(fetched))
+        kind = _kind(host.kind(fetched))
         try:
             record = self._adopt(fetched, kind, cookie)  # without the lock: a layer may take its time
         except BaseException:
@@ -330,10 +334,9 @@ class Leases:
     def _count(self, socket: Socket) -> None:
         """Tell of a socket that was not told of lately; the memory of it is bounded, like everything that lasts."""
         with self._lock:
-            lately = self._lately
-            if socket.cookie in lately:
+            if socket.cookie in self._lately or socket.cookie in self._before:
                 return
-            lately[socket.cookie] = None
-            if len(lately) > MOST_REMEMBERED:
-                del lately[next(iter(lately))]
+            if len(self._lately) >= MOST_REMEMBERED:
+                self._lately, self._before = set(), self._lately
+            self._lately.add(socket.cookie)
             self._on_met(socket)

@@ -68,13 +68,14 @@ class Supervisor:
         self.rights = Rights()
         self.chains = Chains(plan.catalog)
         self.relays: Relays | None = None
-        adopt, release = (self.chains.adopt, handles.release) if plan.remembers else (self.chains.enter, _nothing)
-        self.leases = Leases(adopt, self._met, release, time.monotonic, plan.remembers)
+        adopt = self.chains.adopt if plan.remembers else self.chains.enter
+        self.leases = Leases(adopt, self._met, handles.release, time.monotonic, plan.remembers)
         self.crew: Crew[Call] = Crew(self._receive, self._perform, self._look, self._hired, self._stopped)
         self._events = select.epoll()
         self._events_descriptor = self._events.fileno()
         self.held = Held(self.listener, self.leases, self._events)
         self._callers = Callers(self._events, self._process_ended)
+        self._makes_sockets = "WSPSocket" in plan.functions
         self._follows_processes = plan.follows_processes
         self._chains_of: dict[Process, list[Chain]] = {}
         self._others: dict[int, Callable[[], None]] = {}
@@ -233,10 +234,8 @@ class Supervisor:
     def _on_socket(self, call: Call) -> Answer | Interrupted:
         """A call about a descriptor: the chain gets the program's own socket for as long as the call lasts."""
         socket = self._lease(call) if call.socket is None else self._lease_again(call, call.socket)
-        if isinstance(socket, Special):
-            return socket
         if not isinstance(socket, Socket):
-            return self._strange(call, socket)
+            return socket if isinstance(socket, Special) else self._strange(call, socket)
         row = call.row
         call.socket = socket
         calling.local.describe = call.describe
@@ -363,8 +362,9 @@ class Supervisor:
     def _met(self, socket: Socket) -> None:
         if self.relays is not None:
             self.relays.met(socket)
-        socket.passed = self._is_known_as_passed(socket)
-        if not socket.passed:
+        if self._makes_sockets and self._is_known_as_passed(socket):
+            socket.passed = True
+        else:
             self.report.layered(socket.kind.type == numbers.SOCK_DGRAM)
         for tell_met in self.on_met:
             tell_met(socket.cookie, socket.slot)
@@ -382,7 +382,7 @@ class Supervisor:
 
     def _is_known_as_passed(self, socket: Socket) -> bool:
         """Whether it was counted when it was created, because no layer could make one in its network."""
-        if "WSPSocket" not in self.functions or not socket.record.adopted:
+        if not socket.record.adopted:
             return False
         is_of_ours = self._network_cookie is not None and network_of(socket.slot) == self._network_cookie
         return not is_of_ours and self.report.met_again(socket.kind[:2])
@@ -403,10 +403,6 @@ def _network_cookie() -> int | None:
         return network_of(probe)
     finally:
         os.close(probe)
-
-
-def _nothing(handle: int) -> None:
-    """What is left to do for a handle that was associated with nothing."""
 
 
 def _goes_on_waiting(worker: object) -> bool:

@@ -193,5 +193,5 @@ _LATE = 1 << 62
 def _remember(host: Host, key: int, in_order: bool) -> None:
     now = host.network.clock.time
     while host.ended and next(iter(host.ended.values())).until <= now:
-        host.ended.pop(next(iter(host.ended)))
+        host.ended.popitem(last=False)
     host.ended[key] = Ended(in_order, now + REMEMBERED_S)

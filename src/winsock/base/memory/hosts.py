@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -56,8 +57,8 @@ class Host:
         """In the order in which they were made: what happens to all of them has one history."""
         self.connections: dict[int, Connection] = {}
         """By `Segment.key`."""
-        self.ended: dict[int, Ended] = {}
-        """Connections that ended not long ago, whose peers may have something to say yet."""
+        self.ended: OrderedDict[int, Ended] = OrderedDict()
+        """Connections that ended not long ago, whose peers may have something to say yet, the oldest first."""
         self.routes: dict[str, Link] = {}
         """Where addresses are, as far as somebody asked."""
         self.groups: dict[str, list[Socket]] = {}

@@ -129,7 +129,7 @@ class Call:
     def int_argument(self, index: int) -> int:
         """An argument of C type int: its low word, signed."""
         low = self.arguments[index] & 0xFFFFFFFF
-        return low - 0x100000000 if low & 0x80000000 else low
+        return low if low < 0x80000000 else low - 0x100000000
 
     def read(self, address: int, length: int) -> bytes:
         """A copy of the program's memory; `OSError` EFAULT."""
