@@ -197,7 +197,7 @@ class Trace(Layer):
         elif error.winerror == WSAEWOULDBLOCK or (waits and error.winerror in _STILL_PENDING):
             self._pending[s] = attempt
         elif error.winerror == WSAEISCONN:  # no attempt that failed: the connection stands
-            self._tell_connect(attempt, "failed", error.winerror, error.errno)
+            self._tell_connect(attempt, str(attempt.peer), "failed", error.winerror, error.errno)
         elif error.winerror != WSAEINTR:  # an interrupted connect goes on, and is made again
             self._outcome(s, attempt, error.winerror, error.errno)
         else:
@@ -206,8 +206,8 @@ class Trace(Layer):
     def _outcome(self, s: int, attempt: Attempt, error: int | None, errno: int | None = None) -> None:
         """Report how a connect ended; no error is success."""
         self._pending.pop(s, None)
-        self._tell_connect(attempt, "failed" if error else "connected", error, errno)
         place = _place(attempt)
+        self._tell_connect(attempt, place.peer, "failed" if error else "connected", error, errno)
         if error:
             if not self._told_connected(s):
                 self._connections[s] = attempt.peer, None
@@ -233,15 +233,18 @@ class Trace(Layer):
         if connected:
             self._outcome(s, attempt, None)
         else:
-            self._tell_connect(attempt, "unknown" if connected is None else "abandoned")
-            self.summary.connection(_place(attempt), failed=True)
+            place = _place(attempt)
+            self._tell_connect(attempt, place.peer, "unknown" if connected is None else "abandoned")
+            self.summary.connection(place, failed=True)
 
     def _established(self, s: int, peer: Sockaddr | None, place: Place) -> None:
         self._connections[s] = peer, place
         self.summary.connection(place, failed=False)
 
-    def _tell_connect(self, attempt: Attempt, result: str, error: int | None = None, errno: int | None = None) -> None:
-        fields = _ended({"peer": str(attempt.peer)}, result, error, errno)
+    def _tell_connect(
+        self, attempt: Attempt, peer: str, result: str, error: int | None = None, errno: int | None = None
+    ) -> None:
+        fields = _ended({"peer": peer}, result, error, errno)
         fields["duration_us"] = round((time.monotonic() - attempt.started) * 1e6)
         self._tell("connect", attempt.call, fields)
 

@@ -23,12 +23,12 @@ def render(record: Any) -> str:
     """One line for an event; a table for the summary."""
     if record["event"] == "summary":
         return _summary(record["rows"])
-    head = f"{_clock(record['time'])} {_who(record):<20} {record['event']:<8} {record['protocol']}"
-    return f"{head} {_BODIES[record['event']](record)}"
+    event, who = record["event"], _who(record["name"], record["process"], record["thread"])
+    return f"{_clock(record['time'])} {who:<20} {event:<8} {record['protocol']} {_BODIES[event](record)}"
 
 
 def _connect(record: Any) -> str:
-    return f"{record['peer']:<24} {_result(record)}, {_duration(record['duration_us'] / 1e6)}"
+    return f"{record['peer']:<24} {_result(record)}, {_duration(record['duration_us'], 1e6)}"
 
 
 def _bind(record: Any) -> str:
@@ -50,7 +50,7 @@ def _close(record: Any) -> str:
     still = "" if record["final"] else ", still closing"
     return (
         f"{where} sent {_bytes(record['sent'])}, received {_bytes(record['received'])}, "
-        f"rtt {_duration(_seconds(record['rtt_us']))}, retransmits {_or_unknown(record['retransmits'])}, "
+        f"rtt {_duration(record['rtt_us'], 1e6)}, retransmits {_or_unknown(record['retransmits'])}, "
         f"open {_duration(record['duration_s'])}{still}"
     )
 
@@ -78,9 +78,9 @@ def _second(seconds: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-def _who(record: Any) -> str:
-    thread = "" if record["thread"] == record["process"] else f"/{record['thread']}"
-    return f"{printable(record['name'])}[{record['process']}{thread}]"
+@lru_cache(maxsize=256)
+def _who(name: str, process: int, thread: int) -> str:
+    return f"{printable(name)}[{process}{'' if thread == process else f'/{thread}'}]"
 
 
 def _result(record: Any) -> str:
@@ -92,10 +92,6 @@ def _result(record: Any) -> str:
 
 def _or_unknown(value: int | None) -> str:
     return "?" if value is None else str(value)
-
-
-def _seconds(microseconds: int | None) -> float | None:
-    return None if microseconds is None else microseconds / 1e6
 
 
 def _bytes(count: int | None) -> str:
@@ -110,9 +106,10 @@ def _bytes(count: int | None) -> str:
     return f"{size:.1f} {_UNITS[unit]}"
 
 
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
+def _duration(time: float | None, a_second: float = 1) -> str:
+    if time is None:
         return "?"
+    seconds = time / a_second
     if seconds < _ROUNDS_TO_A_SECOND:
         return f"{seconds * 1000:.2f} ms"
     return f"{seconds:.2f} s"

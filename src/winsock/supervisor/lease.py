@@ -327,7 +327,8 @@ class Leases:
 
     def _enter(self, socket: Socket) -> Socket:
         self._by_cookie[socket.cookie] = self._by_slot[socket.slot] = socket
-        self._highest = max(self._highest, socket.slot)
+        if socket.slot > self._highest:
+            self._highest = socket.slot
         self._on_met(socket)
         return socket
 

@@ -12,6 +12,7 @@ import resource
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -77,18 +78,25 @@ def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inher
     )
 
 
+def _nobody_waits() -> None:
+    """Before there is a crew that hands lines on."""
+
+
 class Lines:
     """Our lines on their way out: gathered as records, rendered and handed on a little later, so that no call waits."""
 
     def __init__(self, serving: Serving, file: IO[str] | None) -> None:
         self._serving = serving
         self._file = file
+        self.on_taken: Callable[[], object] = _nobody_waits
+        """Told of each record that is taken."""
         self._records: deque[tuple[Record, Text]] = deque()
         self._flushing = threading.Lock()
 
     def add(self, record: Record, text: Text) -> None:
         """Take one record."""
         self._records.append((record, text))
+        self.on_taken()
 
     def flush(self) -> None:
         """Hand on what was taken, and come back when that is done, whichever thread does it."""
@@ -138,10 +146,11 @@ class _Run:
         """Until the last process of the tree has ended."""
         take_all_for_defects()
         the_journal.json = self._choices.json
-        the_journal.later = self._take_record
+        the_journal.later = self._lines.add
         process.startup(WINSOCK_VERSION, self._plan.catalog)
         supervisor = Supervisor(self._serving.listener, self._plan, self._report)
         self._supervisor = supervisor
+        self._lines.on_taken = supervisor.crew.rouse
         printed.tell_to(self._take_printed)
         printed.tell_kept()
         for line in (*self._plan.not_called_lines(), *outside.warnings(self._argv, self._process_ids)):
@@ -181,10 +190,6 @@ class _Run:
 
     def _cookies_held(self) -> set[int]:
         return cookies_held(self._process_ids())
-
-    def _take_record(self, record: Record, text: Text) -> None:
-        self._lines.add(record, text)
-        self._supervisor.crew.rouse()
 
     def _take_printed(self, text: str) -> None:
         journal.log(text)

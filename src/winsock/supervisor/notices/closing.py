@@ -64,7 +64,7 @@ def at_end(message: Message, past: Callable[[int], Past], state: Callable[[Messa
     info = message.info
     if info is None:
         return Closing(connected=message.has_peer, message=message)
-    if not message.has_peer and message.unacknowledged > NEVER_HAD_A_WINDOW:
+    if message.unacknowledged > NEVER_HAD_A_WINDOW and not message.has_peer:
         return Closing(connected=True, wiped=True, message=message)
     # Where no segment of data came there was nothing but a FIN, and no need to ask.
     received = info.bytes_received - _fin_came(message, info, past, state) if info.data_segments_in else 0

@@ -56,6 +56,8 @@ _ATTRIBUTE = Struct("=HH")
 _ERROR = Struct("=i")
 _MOST_ERRNO = 4095
 _INFO = Struct("=56xI8xI28xI16xQQ16xII32xI4xQQ")
+_new = tuple.__new__
+"""A named tuple of what was unpacked, at half the price of `_make`."""
 
 
 class Info(NamedTuple):
@@ -142,7 +144,7 @@ def split(data: bytes | bytearray, size: int) -> Iterator[tuple[int, int, int]]:
         if length < HEADER.size:
             return
         yield kind, offset + HEADER.size, min(offset + length, size)
-        offset += _aligned(length)
+        offset += length + 3 & ~3
 
 
 def unpack(data: bytes | bytearray, start: int, end: int) -> Message:
@@ -152,7 +154,7 @@ def unpack(data: bytes | bytearray, start: int, end: int) -> Message:
     """
     if end - start < _MESSAGE.size:
         raise OSError(errno.EBADMSG, os.strerror(errno.EBADMSG))
-    return Message._make((*_MESSAGE.unpack_from(data, start), _info(data, start + _MESSAGE.size, end)))
+    return _new(Message, (*_MESSAGE.unpack_from(data, start), _info(data, start + _MESSAGE.size, end)))
 
 
 def error_of(data: bytes | bytearray, start: int) -> OSError:
@@ -168,15 +170,11 @@ def _info(data: bytes | bytearray, start: int, end: int) -> Info | None:
         length, kind = _ATTRIBUTE.unpack_from(data, start)
         if kind == ATTRIBUTE_INFO:
             value = start + _ATTRIBUTE.size
-            return Info._make(_INFO.unpack_from(data, value)) if value + _INFO.size <= end else None
+            return _new(Info, _INFO.unpack_from(data, value)) if value + _INFO.size <= end else None
         if length < _ATTRIBUTE.size:
             return None
-        start += _aligned(length)
+        start += length + 3 & ~3
     return None
-
-
-def _aligned(length: int) -> int:
-    return length + 3 & ~3
 
 
 class Questions:
