@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
 import subprocess
 import threading
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
+
+from tests.waiting import wait_until
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
@@ -35,6 +38,17 @@ def ip(*commands: str) -> None:
         subprocess.run(["ip", *command.split()], check=True, capture_output=True)
 
 
+def await_address(address: str) -> None:
+    """Until the network that this thread is in takes what is sent to its own address, which `ip` does not wait for."""
+    local = f"{int(ipaddress.IPv6Address(address)):032x} 80 "
+
+    def routes() -> str:
+        with open("/proc/thread-self/net/ipv6_route") as file:
+            return file.read()
+
+    wait_until(lambda: local in routes(), f"a route to {address}", routes)
+
+
 @contextmanager
 def own_network() -> Iterator[None]:
     """This thread, and what it starts, are in a network of their own for the time being."""
@@ -45,6 +59,7 @@ def own_network() -> Iterator[None]:
             raise OSError(ctypes.get_errno(), "no network of one's own")
         try:
             ip(*_WIRE)
+            await_address(IPV6)
             yield
         finally:
             libc.setns(here, CLONE_NEWNET)
@@ -86,6 +101,7 @@ def far_host() -> Iterator[Far]:
         far.does(
             lambda: ip("link set other up", f"addr add {ipv4}/24 dev other", f"addr add {ipv6}/64 dev other nodad")
         )
+        far.does(lambda: await_address(ipv6))
         yield far
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import os
 import re
 import resource
@@ -463,6 +464,7 @@ class TestHowLong:
     def test_nothing_is_left(self, world: World, partner: Other, folder: Path) -> None:
         def count() -> int:
             wait_for_handovers()
+            gc.collect()  # what earlier tests have dropped must not go in between
             return len(os.listdir("/proc/self/fd"))
 
         for s in world.connected():  # what is made once is made

@@ -6,7 +6,7 @@ import socket as host
 
 import pytest
 
-from tests.networks import NAME, ip, needs_a_network, needs_root, own_network
+from tests.networks import NAME, await_address, ip, needs_a_network, needs_root, own_network
 from tests.refusals import refused
 from winsock.abi.constants import AF_INET6, SOCK_DGRAM, SOCK_STREAM
 from winsock.abi.errors import WSAEADDRNOTAVAIL
@@ -36,6 +36,7 @@ def test_a_scope_is_an_interface_bl_08(type: int, address: str) -> None:
 def test_without_a_scope_it_is_the_interface_of_the_address_bl_08() -> None:
     with own_network(), World():
         ip(f"addr add {HERE}/64 dev {NAME} nodad")
+        await_address(HERE)
         for scope in (0, host.if_nametoindex(NAME)):
             s = sockets.socket(AF_INET6, SOCK_STREAM, 0)
             sockets.bind(s, SockaddrIn6(HERE, 0, 0, scope))

@@ -66,7 +66,7 @@ class Link:
         """What the pump ended with; it says so once."""
         error = self.endings.get(timeout=SECONDS)
         assert self.context.closings == 1
-        assert self.pump.wait(0)
+        assert self.pump.wait(SECONDS)
         wait_until(lambda: self.pump not in pumping.running, "letting go of the near end")
         assert self.endings.empty()
         return error
