@@ -309,4 +309,4 @@ def test_the_sockets_that_a_process_holds() -> None:
         before = len(os.listdir("/proc/self/fd"))
         assert cookies_held([os.getpid(), 1 << 22]) >= set(cookies[:2])
         assert cookies[2] not in cookies_held([os.getpid()])
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before

@@ -412,7 +412,7 @@ class TestEverything:
             if end:
                 winsock.WSAIoctl(s, c.SIO_RCVALL, self.OFF)
             winsock.closesocket(s)
-        assert set(os.listdir("/proc/self/fd")) == before
+        assert set(os.listdir("/proc/self/fd")) <= before
 
     def test_time_outs_modes_and_events_go_on(self) -> None:
         s, bell = self.listener(), winsock.WSACreateEvent()

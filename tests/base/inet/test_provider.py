@@ -271,7 +271,7 @@ def test_a_handle_that_is_refused_is_closed(table: ProcTable, upcalls: Simple) -
         table.WSPSocket(0, 0, 0)
     with refused(WSAEINVAL, "no more"):
         table.WSPAccept(listener)
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before
     assert table.WSPRecv(client, [bytearray(1)]) == (0, 0)
 
 
