@@ -238,7 +238,7 @@ def test_a_witness_that_is_stopped_late_keeps_no_continuation_back() -> None:
         program = int(read_line(front))
         (witness,) = witnesses(front.pid)
         os.sched_setscheduler(witness, os.SCHED_IDLE, os.sched_param(0))
-        for _ in range(20):
+        for _ in range(10):
             os.killpg(front.pid, signal.SIGSTOP)
             wait_until(lambda: state(program) == state(front.pid) == "T", "both to be stopped")
             os.kill(front.pid, signal.SIGCONT)
