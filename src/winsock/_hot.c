@@ -266,8 +266,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     PyObject *function, *passing, *refused;
-    PyObject *kind, *check; /* NULL where any answer will do */
-    Py_ssize_t size;
+    PyObject *kind, *parts, *check; /* NULL where any answer will do */
 } Guard;
 
 /* The exception that stands becomes the one that `refused` answers with, which follows from it, or raises. */
@@ -290,14 +289,26 @@ static void refuse(Guard *guard) {
     Py_XDECREF(traceback);
 }
 
+/* Whether each item of a tuple is of one of the kinds that its part is of. */
+static int are_usual(PyObject *parts, PyObject *answer) {
+    Py_ssize_t size = PyTuple_GET_SIZE(parts);
+    if (PyTuple_GET_SIZE(answer) != size || size == 0) return 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *kinds = PyTuple_GET_ITEM(parts, i), *kind = (PyObject *)Py_TYPE(PyTuple_GET_ITEM(answer, i));
+        Py_ssize_t at = PyTuple_GET_SIZE(kinds);
+        while (at && PyTuple_GET_ITEM(kinds, at - 1) != kind) at--;
+        if (!at) return 0;
+    }
+    return 1;
+}
+
 /* Whether an answer is what is expected, as far as that is seen at a glance; else `check` looks at it. */
 static int is_usual(Guard *guard, PyObject *answer) {
     PyObject *number = answer;
     if ((PyObject *)Py_TYPE(answer) != guard->kind) return 0;
     if (PyTuple_CheckExact(answer)) {
-        if (PyTuple_GET_SIZE(answer) != guard->size || guard->size == 0) return 0;
+        if (!are_usual(guard->parts, answer)) return 0;
         number = PyTuple_GET_ITEM(answer, 0);
-        if (!PyLong_CheckExact(number)) return 0;
     }
     if (PyLong_CheckExact(number) && PyLong_AsLongLong(number) < 0) {
         PyErr_Clear();
@@ -330,6 +341,7 @@ static int guard_traverse(Guard *guard, visitproc visit, void *arg) {
     Py_VISIT(guard->passing);
     Py_VISIT(guard->refused);
     Py_VISIT(guard->kind);
+    Py_VISIT(guard->parts);
     Py_VISIT(guard->check);
     return 0;
 }
@@ -339,6 +351,7 @@ static int guard_clear(Guard *guard) {
     Py_CLEAR(guard->passing);
     Py_CLEAR(guard->refused);
     Py_CLEAR(guard->kind);
+    Py_CLEAR(guard->parts);
     Py_CLEAR(guard->check);
     return 0;
 }
@@ -361,12 +374,19 @@ static PyTypeObject guard_type = {
     .tp_dealloc = (destructor)guard_free,
 };
 
+static int are_kinds(PyObject *parts) {
+    if (!PyTuple_CheckExact(parts)) return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(parts); i++)
+        if (!PyTuple_CheckExact(PyTuple_GET_ITEM(parts, i))) return 0;
+    return 1;
+}
+
 static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
     Guard *guard;
-    Py_ssize_t size = 0;
     if (count != 3 && count != 6)
-        return PyErr_Format(PyExc_TypeError, "guarded takes function, passing, refused, and maybe kind, size, check");
-    if (count == 6 && (size = PyLong_AsSsize_t(arguments[4])) == -1 && PyErr_Occurred()) return NULL;
+        return PyErr_Format(PyExc_TypeError, "guarded takes function, passing, refused, and maybe kind, parts, check");
+    if (count == 6 && !are_kinds(arguments[4]))
+        return PyErr_Format(PyExc_TypeError, "parts is a tuple of tuples of kinds");
     guard = PyObject_GC_New(Guard, &guard_type);
     if (!guard) return NULL;
     guard->call = guard_call;
@@ -374,7 +394,7 @@ static PyObject *hot_guarded(PyObject *self, PyObject *const *arguments, Py_ssiz
     guard->passing = Py_NewRef(arguments[1]);
     guard->refused = Py_NewRef(arguments[2]);
     guard->kind = count == 6 ? Py_NewRef(arguments[3]) : NULL;
-    guard->size = size;
+    guard->parts = count == 6 ? Py_NewRef(arguments[4]) : NULL;
     guard->check = count == 6 ? Py_NewRef(arguments[5]) : NULL;
     PyObject_GC_Track(guard);
     return (PyObject *)guard;

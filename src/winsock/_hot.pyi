@@ -20,7 +20,7 @@ def guarded(
     passing: type[Exception],
     refused: Callable[[BaseException], Exception],
     kind: type = ...,
-    size: int = ...,
+    parts: tuple[tuple[type, ...], ...] = ...,
     check: Callable[[Any, int], None] | None = ...,
 ) -> Callable[..., Any]: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 import weakref
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -141,33 +141,42 @@ def test_a_circle_of_slot_and_object_is_freed(host: Twin) -> None:
     assert gone() is None
 
 
+Parts: TypeAlias = tuple[tuple[type, ...], ...]
+PAIR = ((int,), (str, type(None)))
+
+
 def reject(answer: object, arguments: int) -> None:
     raise ValueError(f"{answer!r} will not do")
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "answer", "seen"),
+    ("kind", "parts", "answer", "seen"),
     [
-        (int, 0, 0, False),
-        (int, 0, 2**40, False),
-        (int, 0, -1, True),
-        (int, 0, 2**70, True),
-        (int, 0, None, True),
-        (int, 0, "3", True),
-        (tuple, 2, (1, "two"), False),
-        (tuple, 2, (1, 2, 3), True),
-        (tuple, 2, ("one", 2), True),
-        (tuple, 2, (-1, 2), True),
-        (tuple, 2, (), True),
-        (str, 0, "text", False),
-        (str, 0, b"text", True),
+        (int, (), 0, False),
+        (int, (), 2**40, False),
+        (int, (), -1, True),
+        (int, (), 2**70, True),
+        (int, (), None, True),
+        (int, (), "3", True),
+        (tuple, PAIR, (1, "two"), False),
+        (tuple, PAIR, (1, None), False),
+        (tuple, PAIR, (1, 2), True),
+        (tuple, PAIR, (1, b"two"), True),
+        (tuple, PAIR, (1,), True),
+        (tuple, PAIR, (1, "two", 3), True),
+        (tuple, PAIR, ("one", "two"), True),
+        (tuple, PAIR, (-1, "two"), True),
+        (tuple, PAIR, (), True),
+        (tuple, (), (), True),
+        (str, (), "text", False),
+        (str, (), b"text", True),
     ],
 )
-def test_an_unusual_answer_is_looked_at(host: Twin, kind: type, size: int, answer: object, seen: bool) -> None:
+def test_an_unusual_answer_is_looked_at(host: Twin, kind: type, parts: Parts, answer: object, seen: bool) -> None:
     looked: list[tuple[object, int]] = []
-    slot = host.guarded(lambda a, b: answer, Answer, refuse, kind, size, lambda *told: looked.append(told))
+    slot = host.guarded(lambda a, b: answer, Answer, refuse, kind, parts, lambda *told: looked.append(told))
     assert slot(1, b=2) == answer
     if seen:
         assert looked == [(answer, 2)]
         with pytest.raises(Refusal, match="will not do"):
-            host.guarded(lambda: answer, Answer, refuse, kind, size, reject)()
+            host.guarded(lambda: answer, Answer, refuse, kind, parts, reject)()

@@ -9,7 +9,7 @@ import pytest
 
 from winsock.abi import errors as e
 from winsock.abi import structures
-from winsock.abi.sockaddr import SockaddrIn
+from winsock.abi.sockaddr import SockaddrIn, SockaddrUn
 from winsock.core.journal import journal
 from winsock.core.netevents import NO_EVENTS, NetworkEvents
 from winsock.spi import guard
@@ -97,7 +97,8 @@ def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
 @pytest.mark.parametrize(
     ("function", "fine", "senseless"),
     [
-        ("WSPAccept", (3, None), [(3, None, 4), None, ("3", None)]),
+        ("WSPAccept", (3, None), [(3, None, 4), None, ("3", None), (3, "1.2.3.4"), (3, ("1.2.3.4", 5)), (3, 0)]),
+        ("WSPAccept", (3, SockaddrUn("/a")), [(SockaddrUn("/a"), 3)]),
         ("WSPAddressToString", "1.2.3.4:5", [b"1.2.3.4:5", None]),
         ("WSPConnect", None, ["connected", 0, SockaddrIn("1.2.3.4", 5)]),
         ("WSPConnect", bytearray(b"welcome"), [("welcome",)]),
@@ -115,7 +116,13 @@ def test_without_a_frame_of_its_own_it_is_the_innermost() -> None:
         ("WSPGetSockOpt", (1, 0), [[1, 0]]),
         ("WSPIoctl", None, ["four", 4]),
         ("WSPIoctl", bytearray(4), [(4,)]),
-        ("WSPRecv", (5, 0), [(5, 0, 0), 5, None, (-5, 0)]),
+        ("WSPRecv", (5, 0), [(5, 0, 0), 5, None, (-5, 0), (5, None), (5, "0")]),
+        (
+            "WSPRecvFrom",
+            (5, 0, SockaddrIn("1.2.3.4", 5)),
+            [(5, 0), (5, 0, "1.2.3.4"), (5, 0, ("1.2.3.4", 5)), (5, None, None)],
+        ),
+        ("WSPRecvFrom", (5, 0, None), [(5, 0, 0), ("5", 0, None), None]),
         ("WSPRecvDisconnect", b"", [None, "goodbye", 0, (b"goodbye",)]),
         ("WSPSelect", ([3], [], []), [None, 1, (1, 0, 0), ([3], []), ([3], [], None), (["3"], [], []), ([-1], [], [])]),
         ("WSPSelect", [(3,), [4], ()], ["abc", [[], [], [object()]]]),

@@ -243,13 +243,14 @@ def guarded(
     passing: type[Exception],
     refused: Callable[[BaseException], Exception],
     kind: type = object,
-    size: int = 0,
+    parts: tuple[tuple[type, ...], ...] = (),
     check: Callable[[Any, int], None] | None = None,
 ) -> Callable[..., Any]:
     """The function; for what it raises that is not `passing`, what `refused` answers, or raises, is raised instead.
 
     `check(answer, count of arguments)` is asked to raise for an answer that will not do. It lets through, and need not
-    see, an answer of that very kind: a number from 0 on, a tuple of that size which begins with one, anything else.
+    see, an answer of that very kind: a number from 0 on, a tuple of such parts which begins with one, anything else.
+    A part is one of several kinds.
     """
 
     def slot(*args: Any, **kwargs: Any) -> Any:

@@ -71,11 +71,11 @@ class WrongAnswer(TypeError):
 
 
 class Answer(NamedTuple):
-    """What a function answers with: a kind; of a tuple, which begins with a number, also its size."""
+    """What a function answers with: a kind; of a tuple, which begins with a number, also the kinds of its parts."""
 
     wanted: str
     kind: type
-    size: int = 0
+    parts: tuple[tuple[type, ...], ...] = ()
     others: tuple[type, ...] = ()
     """Further kinds that will do."""
 
@@ -90,8 +90,8 @@ class Answer(NamedTuple):
             return
         fits = isinstance(answer, (self.kind, *self.others))
         number = answer
-        if fits and self.size and isinstance(answer, tuple):
-            fits = len(answer) == self.size and isinstance(answer[0], int)
+        if fits and self.parts and isinstance(answer, tuple):
+            fits = len(answer) == len(self.parts) and all(map(isinstance, answer, self.parts))
             number = answer[0] if fits else None
         if not fits or (isinstance(number, int) and not self.least <= number <= _MOST):
             raise WrongAnswer(f"{self.wanted} is wanted, not {reprlib.repr(answer)}")
@@ -104,7 +104,7 @@ class Composed(NamedTuple):
     fits: Callable[[Any], bool]
     kind: type = WrongAnswer
     """What no answer is of, so that none is let through at a glance."""
-    size: int = 0
+    parts: tuple[tuple[type, ...], ...] = ()
 
     def check(self, answer: object, arguments: int) -> None:
         """Raises WrongAnswer."""
@@ -147,10 +147,13 @@ def _is_quality(answer: Any) -> bool:
 
 
 _HANDLE = Answer("a handle", int)
-_ADDRESS = Answer("an address", SockaddrIn, others=(SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther))
+_ADDRESSES = (SockaddrIn, SockaddrIn6, SockaddrUn, SockaddrHv, SockaddrOther)
+_ADDRESS = Answer("an address", SockaddrIn, others=_ADDRESSES)
+_NUMBER = (int,)
+_PEER = (*_ADDRESSES, type(None))
 _DATA = (bytes, bytearray, memoryview)
 _ANSWERS_OF: dict[str, Answer | Composed] = {
-    "WSPAccept": Answer("(handle, address)", tuple, 2),
+    "WSPAccept": Answer("(handle, address)", tuple, (_NUMBER, _PEER)),
     "WSPAddressToString": Answer("a text", str),
     "WSPConnect": Answer("bytes or None", type(None), others=_DATA),
     "WSPDuplicateSocket": Answer("a WSAPROTOCOL_INFO", WSAPROTOCOL_INFO),
@@ -162,9 +165,9 @@ _ANSWERS_OF: dict[str, Answer | Composed] = {
     "WSPGetSockOpt": Answer("an option's value", int, others=(*_DATA, tuple), least=-_MOST),
     "WSPIoctl": Answer("bytes or None", bytes, others=(bytearray, memoryview, type(None))),
     "WSPJoinLeaf": _HANDLE,
-    "WSPRecv": Answer("(count, flags)", tuple, 2, pending_above=3),
+    "WSPRecv": Answer("(count, flags)", tuple, (_NUMBER, _NUMBER), pending_above=3),
     "WSPRecvDisconnect": Answer("bytes", bytes, others=_DATA),
-    "WSPRecvFrom": Answer("(count, flags, address)", tuple, 3, pending_above=3),
+    "WSPRecvFrom": Answer("(count, flags, address)", tuple, (_NUMBER, _NUMBER, _PEER), pending_above=3),
     "WSPSelect": Composed("three lists of handles", _are_sets),
     "WSPSend": Answer("a count", int, pending_above=3),
     "WSPSendTo": Answer("a count", int, pending_above=4),
@@ -186,7 +189,7 @@ def guarded(layer: object, name: str, function: Callable[..., Any]) -> Callable[
     answer = _ANSWERS_OF.get(name)
     if answer is None:
         return host.guarded(function, WinsockError, refused)
-    return host.guarded(function, WinsockError, refused, answer.kind, answer.size, answer.check)
+    return host.guarded(function, WinsockError, refused, answer.kind, answer.parts, answer.check)
 
 
 def refusal(error: BaseException) -> WinsockError | None:
