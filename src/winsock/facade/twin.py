@@ -104,8 +104,8 @@ class socket(host.socket):  # noqa: N801
         return _EVERYTHING - _OF_FILES if record.made else taken(record.chain)
 
     def _become_file(self) -> None:
-        """Connected: from now on the host's class stands on a file."""
-        if self._kind is None or self._record is None:
+        """Connected: from now on the host's class stands on a file. Datagrams have none to stand on."""
+        if self._kind is None or self._record is None or self._kind[1] != host.SOCK_STREAM:
             return
         kind, limit, handle = self._kind, self._limit, self._record.handle
         _as_file(handle)
