@@ -103,7 +103,6 @@ def test_streams(world: str) -> None:
         assert server.recv(1) == b""
 
 
-@pytest.mark.parametrize("world", ["own handles", "address,own handles"], indirect=True)
 def test_a_shutdown_of_receiving_is_not_told_as_an_end(world: str) -> None:
     client, server = connected()
     with client, server:
@@ -112,6 +111,17 @@ def test_a_shutdown_of_receiving_is_not_told_as_an_end(world: str) -> None:
         assert WSAPoll(wanted, 0) == [(client.fileno(), POLLOUT)]
         server.close()
         wait_until(lambda: WSAPoll(wanted, 0) == [(client.fileno(), POLLOUT | POLLHUP)], "the peer's end")
+
+
+def test_datagrams_have_a_peer_and_no_end_but_for_us(world: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, host.socket(host.AF_INET, host.SOCK_DGRAM) as other:
+        other.bind(HERE)
+        one.connect(other.getsockname())
+        assert one.getpeername() == other.getsockname()
+        assert one.send(b"to you") == 6
+        assert other.recv(99) == b"to you"
+        one.shutdown(socket.SHUT_RD)
+        assert WSAPoll([(one.fileno(), POLLIN | POLLOUT)], 0) == [(one.fileno(), POLLOUT)]
 
 
 def test_a_lot_both_ways(world: str) -> None:

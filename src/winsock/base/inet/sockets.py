@@ -55,7 +55,7 @@ _LEAST_HINT, _MOST_HINT = 200, 65535
 _UNREACHED = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
 """How a connect fails, and no connection that there was."""
 _TCP_INFO = getattr(socket, "TCP_INFO", 11)
-_PEER_GOES_ON = (1, 4, 5)
+PEER_GOES_ON = (1, 4, 5)
 """TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2."""
 _PROBES = 3
 _MULTICAST_ALL = {AF_INET: (socket.IPPROTO_IP, 49), AF_INET6: (socket.IPPROTO_IPV6, 29)}
@@ -313,11 +313,18 @@ def count_probes(record: OwnSocket) -> int:
 
 def has_peer_ended(record: OwnSocket) -> bool:
     """Whether the peer ended a connection, or broke it: of our own end the kernel tells in the same words."""
-    try:
-        state = raw.getsockopt(record.handle, socket.IPPROTO_TCP, _TCP_INFO, 1)[0]
-    except WinsockError:  # a stream of another protocol
+    state = tcp_state(record.handle)
+    if state is None:
         return not _is_ended_by_us_alone(record)
-    return state not in _PEER_GOES_ON
+    return state not in PEER_GOES_ON
+
+
+def tcp_state(s: int) -> int | None:
+    """How far the kernel is with a stream; None where that is of another protocol."""
+    try:
+        return raw.getsockopt(s, socket.IPPROTO_TCP, _TCP_INFO, 1)[0]
+    except WinsockError:
+        return None
 
 
 def _is_ended_by_us_alone(record: OwnSocket) -> bool:

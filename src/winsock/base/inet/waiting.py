@@ -20,7 +20,7 @@ from winsock.abi.errors import WSAEINVAL, WSAENOTSOCK, WinsockError, from_errno
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.own import SOCKETS, OwnSocket
-from winsock.base.inet.sockets import has_peer, has_peer_ended
+from winsock.base.inet.sockets import PEER_GOES_ON, has_peer, has_peer_ended, tcp_state
 from winsock.host.numbers import (
     HOST_POLLERR,
     HOST_POLLHUP,
@@ -74,7 +74,7 @@ class Waiting(Ground):
         """See `winsock.spi.provider.TellsEnds`."""
         record = SOCKETS.get(s)
         if record is None:
-            return None
+            return 0 if self.datagrams or tcp_state(s) in PEER_GOES_ON else None
         if not record.stream:  # which has no end
             return 0
         if record.phase == own.FAILED or record.broken_by:  # which the kernel tells once
