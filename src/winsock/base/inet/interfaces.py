@@ -95,6 +95,8 @@ def _listed(pointer: ctypes._Pointer[_Ifaddrs], family: int) -> list[Interface]:
             name = entry.name.decode("utf-8", "surrogateescape")
             mask = _address(entry.mask, family) or address
             broadcast = _address(entry.broadcast, family) if entry.flags & 0x2 else None
+            if broadcast == address:  # that of an interface without one
+                broadcast = None
             flags = sum(windows for kernels, windows in _FLAGS.items() if entry.flags & kernels)
             found.append(Interface(name, socket.if_nametoindex(name), flags, address, mask, broadcast))
         pointer = entry.next
