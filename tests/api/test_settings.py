@@ -14,18 +14,21 @@ from winsock.testing import World
 NOT_HERE = [
     settings.WSAGetIPUserMtu,
     settings.WSAGetRecvIPEcn,
-    settings.WSAGetFailConnectOnIcmpError,
-    settings.WSAGetIcmpErrorInfo,
     settings.WSAGetUnicastReceiveSharing,
 ]
 SET_NOT_HERE = [
     settings.WSASetIPUserMtu,
     settings.WSASetRecvIPEcn,
-    settings.WSASetFailConnectOnIcmpError,
     settings.WSASetUnicastReceiveSharing,
 ]
-ALL = [*NOT_HERE, settings.WSAGetUdpRecvMaxCoalescedSize, settings.WSAGetUdpSendMessageSize]
-ALL_SET = [*SET_NOT_HERE, settings.WSASetUdpRecvMaxCoalescedSize, settings.WSASetUdpSendMessageSize]
+OF_TCP = [settings.WSAGetFailConnectOnIcmpError, settings.WSAGetIcmpErrorInfo]
+ALL = [*NOT_HERE, *OF_TCP, settings.WSAGetUdpRecvMaxCoalescedSize, settings.WSAGetUdpSendMessageSize]
+ALL_SET = [
+    *SET_NOT_HERE,
+    settings.WSASetFailConnectOnIcmpError,
+    settings.WSASetUdpRecvMaxCoalescedSize,
+    settings.WSASetUdpSendMessageSize,
+]
 SECURITY: list[tuple[Callable[..., object], tuple[object, ...]]] = [
     (security.WSASetSocketSecurity, ()),
     (security.WSAQuerySocketSecurity, ()),
@@ -52,6 +55,14 @@ def test_what_the_host_does_not_have_cannot_be_read(world: World, get: Callable[
 def test_what_the_host_does_not_have_cannot_be_set(world: World, set: Callable[[int, int], None]) -> None:
     with refused(WSAENOPROTOOPT):
         set(world.datagram(), 1)
+
+
+@pytest.mark.parametrize("get", OF_TCP)
+def test_connects_are_of_tcp(world: World, get: Callable[[int], object]) -> None:
+    with refused(WSAENOPROTOOPT):
+        get(world.datagram())
+    with refused(WSAENOPROTOOPT):
+        settings.WSASetFailConnectOnIcmpError(world.datagram(), 1)
 
 
 @pytest.mark.parametrize("get", ALL)

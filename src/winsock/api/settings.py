@@ -5,7 +5,7 @@ What the host does not have answers as its row says: WSAENOPROTOOPT.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import (
     AF_INET6,
@@ -27,7 +27,9 @@ from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WSAEOPNOTSUPP, WSANO_D
 from winsock.dispatcher.records import Record
 from winsock.dispatcher.route import find, function
 from winsock.spi.provider import OptionValue
-from winsock.spi.stats import has_peer
+
+if TYPE_CHECKING:
+    from winsock.abi.structures import ICMP_ERROR_INFO
 
 
 class _Setting(NamedTuple):
@@ -148,14 +150,17 @@ def WSASetFailConnectOnIcmpError(s: int, enabled: int) -> None:
 
 
 @function
-def WSAGetIcmpErrorInfo(s: int) -> OptionValue:
-    """The ICMP error of a failed connect. Raises WSAENOPROTOOPT: the host keeps none.
+def WSAGetIcmpErrorInfo(s: int) -> ICMP_ERROR_INFO:
+    """The ICMP error that ended the last connect, where TCP_FAIL_CONNECT_ON_ICMP_ERROR was set before.
 
-    Raises WSANO_DATA where none failed, WSAENOTSOCK. Source: nf-ws2tcpip-wsageticmperrorinfo.
+    Raises WSANO_DATA where there was none, WSAENOPROTOOPT, WSAENOTSOCK. Source: nf-ws2tcpip-wsageticmperrorinfo.
     """
-    if has_peer(find(s).table, s):
-        raise WinsockError(WSANO_DATA, "s: the socket is connected, so no ICMP error ended the attempt")
-    return _ICMP_ERROR.get(s)
+    info = _ICMP_ERROR.get(s)
+    if not isinstance(info, (bytes, bytearray)) or not info:
+        raise WinsockError(WSANO_DATA, "s: no ICMP error has ended its last connect")
+    from winsock.abi.structures import ICMP_ERROR_INFO
+
+    return ICMP_ERROR_INFO.from_buffer_copy(info)
 
 
 @function

@@ -93,13 +93,25 @@ class Connections(Sockets):
         earlier = record.phase
         if earlier == own.CONNECTED:  # also where the connection broke, of which the kernel would make another
             raise from_errno(errno.EISCONN, "s: the socket is connected, or has been")
-        error = self.connect_while_interrupted(record, name)
+        error = self._attempt(record, name, anew=earlier != own.CONNECTING)
         late = earlier == own.CONNECTING or record.late_failure
         if late and error not in (0, errno.EISCONN, *_GOING_ON):
             # The kernel told how the last attempt ended. Winsock starts another.
             earlier = own.FAILED
-            error = self.connect_while_interrupted(record, name)
+            error = self._attempt(record, name, anew=True)
         self._note_outcome(record, name, earlier, error)
+
+    def _attempt(self, record: OwnSocket, name: Sockaddr, *, anew: bool) -> int:
+        """Connect, or go on with that; 0 or an errno."""
+        if not record.fails_on_icmp:
+            return self.connect_while_interrupted(record, name)
+        from winsock.base.inet import icmp
+
+        if anew:
+            icmp.before_connect(record)
+        waits = record.blocking and not HOOKED
+        error = icmp.connect(record, name) if waits else self.connect_while_interrupted(record, name)
+        return icmp.outcome(record, error)
 
     def check_target(self, record: OwnSocket, name: Sockaddr) -> None:
         """Whether a stream can connect there; raises WSAEFAULT, WSAEAFNOSUPPORT, WSAEINVAL, WSAEADDRNOTAVAIL."""

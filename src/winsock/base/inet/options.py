@@ -17,6 +17,7 @@ from winsock.abi import options
 from winsock.abi.constants import (
     AF_INET,
     IP_PKTINFO,
+    IP_RECEIVE_BROADCAST,
     IP_RECVTOS,
     IP_RECVTTL,
     IPPROTO_IP,
@@ -50,6 +51,8 @@ from winsock.abi.constants import (
     SO_REUSEADDR,
     SO_UPDATE_CONNECT_CONTEXT,
     SOL_SOCKET,
+    TCP_FAIL_CONNECT_ON_ICMP_ERROR,
+    TCP_ICMP_ERROR_INFO,
     TCP_MAXRT,
     UDP_NOCHECKSUM,
 )
@@ -81,7 +84,7 @@ _STREAMS_ONLY = {
 }
 _MESSAGES_ONLY = {
     (IPPROTO_UDP, UDP_NOCHECKSUM),
-    *((IPPROTO_IP, optname) for optname in (IP_PKTINFO, IP_RECVTTL, IP_RECVTOS)),
+    *((IPPROTO_IP, optname) for optname in (IP_PKTINFO, IP_RECEIVE_BROADCAST, IP_RECVTTL, IP_RECVTOS)),
     *((IPPROTO_IPV6, optname) for optname in (IPV6_PKTINFO, IPV6_HOPLIMIT, IPV6_RECVTCLASS)),
     *((IPPROTO_IPV6, optname) for optname in (IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP)),
 }
@@ -295,6 +298,10 @@ def _set_dont_linger(provider: Ground, s: int, record: OwnSocket | None, value: 
 
 
 def _get_error(provider: Ground, s: int, record: OwnSocket | None) -> OptionValue:
+    if record is not None and record.fails_on_icmp:
+        from winsock.base.inet import icmp
+
+        icmp.has_failed(record)
     code = CODECS["error"].decode(raw.getsockopt(s, socket.SOL_SOCKET, socket.SO_ERROR, 4))
     assert isinstance(code, ErrorCode)
     if record is not None and code and record.phase == own.CONNECTING and has_ended(record):
@@ -396,9 +403,28 @@ def _set_max_retransmit(provider: Ground, s: int, record: OwnSocket | None, valu
     raw.setsockopt(s, IPPROTO_TCP, _HOST_TCP_USER_TIMEOUT, CODECS["seconds_ms"].encode(value))
 
 
-def _require_tcp(provider: Ground) -> None:
+def _get_failing_on_icmp(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return int(_own_of_tcp(provider, record, "TCP_FAIL_CONNECT_ON_ICMP_ERROR").fails_on_icmp)
+
+
+def _set_failing_on_icmp(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    _own_of_tcp(provider, record, "TCP_FAIL_CONNECT_ON_ICMP_ERROR").fails_on_icmp = number(value) != 0
+
+
+def _get_icmp_error(provider: Ground, s: int, record: OwnSocket | None) -> bytes:
+    return _own_of_tcp(provider, record, "TCP_ICMP_ERROR_INFO").icmp_error
+
+
+def _own_of_tcp(provider: Ground, record: OwnSocket | None, name: str) -> OwnSocket:
+    _require_tcp(provider, name)
+    if record is None:
+        raise WinsockError(WSAENOPROTOOPT, f"optname: {name} is for sockets of this process's own")
+    return record
+
+
+def _require_tcp(provider: Ground, name: str = "TCP_MAXRT") -> None:
     if provider.datagrams:
-        raise WinsockError(WSAENOPROTOOPT, "optname: TCP_MAXRT is for TCP only")
+        raise WinsockError(WSAENOPROTOOPT, f"optname: {name} is for TCP only")
 
 
 EMULATED: dict[tuple[int, int], Emulated] = {
@@ -420,6 +446,8 @@ EMULATED: dict[tuple[int, int], Emulated] = {
     (SOL_SOCKET, SO_CONNECT_TIME): Emulated(_get_connect_time),
     (SOL_SOCKET, PVD_CONFIG): Emulated(_get_configuration, _set_configuration),
     (IPPROTO_TCP, TCP_MAXRT): Emulated(_get_max_retransmit, _set_max_retransmit),
+    (IPPROTO_TCP, TCP_FAIL_CONNECT_ON_ICMP_ERROR): Emulated(_get_failing_on_icmp, _set_failing_on_icmp),
+    (IPPROTO_TCP, TCP_ICMP_ERROR_INFO): Emulated(_get_icmp_error),
     # The host's own, but Windows answers otherwise in a corner; for sockets of our own
     **KEPT,
     (SOL_SOCKET, SO_KEEPALIVE): Emulated(_get_keep_alive, _set_keep_alive),

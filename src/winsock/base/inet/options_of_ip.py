@@ -14,6 +14,7 @@ from winsock.abi.constants import (
     IP_HDRINCL,
     IP_MTU_DISCOVER,
     IP_MULTICAST_IF,
+    IP_RECEIVE_BROADCAST,
     IP_RECVERR,
     IP_TOS,
     IP_UNICAST_IF,
@@ -87,6 +88,22 @@ def _set_errors(level: int, optname: int) -> _Set:
         record.wants_errors = on
 
     return set_errors
+
+
+def _get_broadcasts(provider: Ground, s: int, record: OwnSocket | None) -> int:
+    return int(_own(record).takes_broadcasts)
+
+
+def _set_broadcasts(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
+    from winsock.base.inet import broadcasts
+
+    broadcasts.let_in(_own(record), on=number(value) != 0)
+
+
+def _own(record: OwnSocket | None) -> OwnSocket:
+    if record is None:
+        raise WinsockError(WSAENOPROTOOPT, "optname: IP_RECEIVE_BROADCAST is for sockets of this process's own")
+    return record
 
 
 def _get_discover(provider: Ground, s: int, record: OwnSocket | None) -> int:
@@ -171,6 +188,7 @@ def _require_ipv6(provider: Ground) -> None:
 
 EMULATED_OF_IP: dict[tuple[int, int], Emulated] = {
     (IPPROTO_IP, IP_DONTFRAGMENT): Emulated(_get_dont_fragment, _set_dont_fragment),
+    (IPPROTO_IP, IP_RECEIVE_BROADCAST): Emulated(_get_broadcasts, _set_broadcasts),
     (IPPROTO_IP, IP_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
     (IPPROTO_IPV6, IPV6_MTU_DISCOVER): Emulated(_get_discover, _set_discover),
     (IPPROTO_IPV6, IPV6_USER_MTU): Emulated(_get_user_mtu, _set_user_mtu),

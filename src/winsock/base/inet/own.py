@@ -96,6 +96,12 @@ class OwnSocket(_HostObject):
     """The kernel queues what it hears of datagrams (`winsock.base.inet.unreached`)."""
     wants_errors: bool = False
     """IP_RECVERR or IPV6_RECVERR, as the application set it."""
+    fails_on_icmp: bool = False
+    """TCP_FAIL_CONNECT_ON_ICMP_ERROR (`winsock.base.inet.icmp`)."""
+    icmp_error: bytes = b""
+    """The ICMP_ERROR_INFO of the message that ended its last connect."""
+    takes_broadcasts: bool = True
+    """IP_RECEIVE_BROADCAST."""
     lost: int = 0
     """The code of what became of an earlier datagram, for the next receive."""
     connect_time: float = -1.0
@@ -201,6 +207,10 @@ class OwnSocket(_HostObject):
                 return
             self.phase = FAILED if error else CONNECTED
         self.bound = True
+        if self.fails_on_icmp and not error:
+            from winsock.base.inet import icmp
+
+            icmp.connected(self)
         if error:
             self.late_failure = error
             self.break_by(WSAENOTCONN)

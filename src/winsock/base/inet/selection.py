@@ -27,7 +27,7 @@ from winsock.abi.constants import (
     FD_WRITE,
 )
 from winsock.abi.errors import WSAECONNRESET, code_of
-from winsock.base.inet import own, urgent
+from winsock.base.inet import icmp, own, urgent
 from winsock.base.inet.own import OwnSocket
 from winsock.base.inet.sockets import BROKEN, has_peer, has_peer_ended, was_not_reached
 from winsock.core.netevents import NetworkEvents, Recorder
@@ -272,6 +272,8 @@ class Selection:
 
     def _look_at_connect(self, events: int) -> None:
         if not events & (WRITABLE | FAILED | HUNG_UP):
+            return
+        if self._record.fails_on_icmp and icmp.has_failed(self._record):
             return
         try:
             error = self._record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -57,6 +57,8 @@ _REMEMBERED = (
     ("reports_net_resets", ctypes.c_bool),
     ("hears_errors", ctypes.c_bool),
     ("wants_errors", ctypes.c_bool),
+    ("fails_on_icmp", ctypes.c_bool),
+    ("takes_broadcasts", ctypes.c_bool),
     ("was_accepted", ctypes.c_bool),
     ("is_leaf", ctypes.c_bool),
 )

@@ -36,10 +36,10 @@ _LARGEST = 65536
 
 # Classic BPF: the header begins at 0. load byte, and, jump if equal, return
 _LOAD, _AND, _JUMP, _RETURN = 0x30, 0x54, 0x15, 0x06
-_PASS, _DROP = (_RETURN, 0, 0, 0xFFFFFFFF), (_RETURN, 0, 0, 0)
-_TO_GROUPS = ((_LOAD, 0, 0, 16), (_AND, 0, 0, 0xF0), (_JUMP, 0, 1, 0xE0), _PASS, _DROP)
+PASS, DROP = (_RETURN, 0, 0, 0xFFFFFFFF), (_RETURN, 0, 0, 0)
+_TO_GROUPS = ((_LOAD, 0, 0, 16), (_AND, 0, 0, 0xF0), (_JUMP, 0, 1, 0xE0), PASS, DROP)
 _IGMP_TO_GROUPS = ((_LOAD, 0, 0, 9), (_JUMP, 0, 4, socket.IPPROTO_IGMP), *_TO_GROUPS)
-_Filter = tuple[tuple[int, int, int, int], ...]
+Filter = tuple[tuple[int, int, int, int], ...]
 
 _EXTENSIONS = (0, 43, 60)
 """Headers of IPv6 that may follow the first: hop-by-hop, routing, destination."""
@@ -73,7 +73,7 @@ def receive_igmp(provider: Packets, s: int, data: bytes) -> bytes:
     return _change(provider, s, data, _IGMP_TO_GROUPS, socket.IPPROTO_IGMP)
 
 
-def _change(provider: Packets, s: int, data: bytes, only: _Filter, protocol: int | None = None) -> bytes:
+def _change(provider: Packets, s: int, data: bytes, only: Filter, protocol: int | None = None) -> bytes:
     mode = int.from_bytes(data[:4], "little") if data else -1
     if mode not in _MODES:
         raise WinsockError(WSAEINVAL, f"in_buffer: {data!r} holds no RCVALL_ value")
@@ -88,7 +88,7 @@ def _change(provider: Packets, s: int, data: bytes, only: _Filter, protocol: int
     return b""
 
 
-def _begin(provider: Packets, record: OwnSocket, only: _Filter, *, promiscuous: bool) -> None:
+def _begin(provider: Packets, record: OwnSocket, only: Filter, *, promiscuous: bool) -> None:
     name = raw.getsockname(record.handle)
     assert isinstance(name, (SockaddrIn, SockaddrIn6))
     if not record.bound or name.host in ("0.0.0.0", "::"):
@@ -118,7 +118,7 @@ def _stop(provider: Packets, record: OwnSocket, sniffer: Sniffer) -> None:
     sniffer.end()
 
 
-def _packets_of(found: interfaces.Interface, family: int, only: _Filter, *, promiscuous: bool) -> socket.socket:
+def _packets_of(found: interfaces.Interface, family: int, only: Filter, *, promiscuous: bool) -> socket.socket:
     """A packet socket for one interface, which sees each packet once."""
     ethertype = _ETHERTYPES[family]
     try:
@@ -129,7 +129,7 @@ def _packets_of(found: interfaces.Interface, family: int, only: _Filter, *, prom
         if found.is_loopback:  # where everything that leaves comes in again
             made.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
         if only:
-            _attach_filter(made, only)
+            attach_filter(made.fileno(), only)
         made.bind((found.name, ethertype))
         if promiscuous:
             request = struct.pack("iHH8s", found.number, _PROMISCUOUS, 0, bytes(8))
@@ -140,9 +140,11 @@ def _packets_of(found: interfaces.Interface, family: int, only: _Filter, *, prom
     return made
 
 
-def _attach_filter(packets: socket.socket, only: _Filter) -> None:
+def attach_filter(descriptor: int, only: Filter) -> None:
+    """Let a socket receive what a filter lets through."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in only))
-    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(only), ctypes.addressof(code)))
+    program = struct.pack("HP", len(only), ctypes.addressof(code))
+    raw.setsockopt(descriptor, socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def _carry_time_out(before: int, after: int) -> None:

@@ -286,6 +286,10 @@ def has_peer(record: OwnSocket) -> bool:
 
 def was_not_reached(record: OwnSocket, number: int) -> bool:
     """Whether an error is that of a connect which was on its way; the application may still ask for it."""
+    if record.fails_on_icmp:
+        from winsock.base.inet import icmp
+
+        icmp.has_failed(record)
     if record.phase == own.CONNECTING:
         if number in _UNREACHED:
             record.error = from_errno(number).winerror

@@ -13,6 +13,7 @@ import errno
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from winsock.abi.constants import AF_INET6, SOCK_DGRAM
@@ -24,7 +25,7 @@ _INT = struct.Struct("=i")
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 _MSG_ERRQUEUE = 0x2000
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
-_ICMP, _ICMPV6 = 2, 3  # SO_EE_ORIGIN_*
+ICMP, ICMPV6 = 2, 3  # SO_EE_ORIGIN_*
 _CONTROL_SIZE = 512
 
 
@@ -36,8 +37,8 @@ class _Message(NamedTuple):
     code: int | None = None
 
 
-_NOBODY = (_Message(_ICMP, 3, 3), _Message(_ICMPV6, 1, 4))
-_TIME_EXCEEDED = (_Message(_ICMP, 11), _Message(_ICMPV6, 3))
+_NOBODY = (_Message(ICMP, 3, 3), _Message(ICMPV6, 1, 4))
+_TIME_EXCEEDED = (_Message(ICMP, 11), _Message(ICMPV6, 3))
 
 
 def hear(record: OwnSocket) -> None:
@@ -45,11 +46,15 @@ def hear(record: OwnSocket) -> None:
     if record.info.iSocketType != SOCK_DGRAM or sys.platform != "linux":
         return
     hears = record.reports_resets or record.reports_net_resets
-    on = _INT.pack(hears or record.wants_errors)
-    raw.setsockopt(record.handle, socket.IPPROTO_IP, _IP_RECVERR, on)
-    if record.info.iAddressFamily == AF_INET6:
-        raw.setsockopt(record.handle, socket.IPPROTO_IPV6, _IPV6_RECVERR, on)
+    let_hear(record, on=hears or record.wants_errors)
     record.hears_errors = hears
+
+
+def let_hear(record: OwnSocket, *, on: bool) -> None:
+    """Let the kernel queue ICMP messages for a socket, or not."""
+    raw.setsockopt(record.handle, socket.IPPROTO_IP, _IP_RECVERR, _INT.pack(on))
+    if record.info.iAddressFamily == AF_INET6:
+        raw.setsockopt(record.handle, socket.IPPROTO_IPV6, _IPV6_RECVERR, _INT.pack(on))
 
 
 def has_news(record: OwnSocket) -> bool:
@@ -64,15 +69,22 @@ def has_news(record: OwnSocket) -> bool:
 def collect(record: OwnSocket) -> bool:
     """Take what the kernel has heard, for the next receive where it is to be told; whether there was anything."""
     found = False
+    for origin, kind, code, _ in messages(record):
+        found = True
+        _note(record, origin, kind, code)
+    return found
+
+
+def messages(record: OwnSocket) -> Iterator[tuple[int, int, int, bytes]]:
+    """Take what the kernel has queued: where each message is from, its type, its code, and who sent it."""
     while True:
         try:
             _, control, _, _ = record.host_object().recvmsg(0, _CONTROL_SIZE, _MSG_ERRQUEUE | socket.MSG_DONTWAIT)
         except OSError:
-            return found
-        found = True
+            return
         for _, _, data in control:
             if len(data) >= _EXTENDED_ERROR.size:
-                _note(record, *_EXTENDED_ERROR.unpack_from(data)[1:4])
+                yield *_EXTENDED_ERROR.unpack_from(data)[1:4], data[_EXTENDED_ERROR.size :]
 
 
 def _note(record: OwnSocket, origin: int, kind: int, code: int) -> None:

@@ -84,10 +84,14 @@ class Waiting(Ground):
     def hear_losses(self, s: int) -> None:
         """See `winsock.spi.provider.HearsOfLosses`."""
         record = SOCKETS.get(s)
-        if record is not None and not record.stream:
+        if record is None:
+            return
+        if not record.stream:
             from winsock.base.inet import unreached
 
             unreached.has_news(record)
+        elif record.fails_on_icmp:
+            _ask_icmp(record)
 
     def _ask_while_waiting(self, ready: Callable[[float], bool], timeout: float | None) -> None:
         from winsock.base.inet import hooks
@@ -171,9 +175,17 @@ def _meaning(handle: int, record: OwnSocket | None, events: int, wanted: int) ->
 def _has_failed(record: OwnSocket, events: int) -> bool:
     """Whether a connect that was on its way ended in an error; notes that it succeeded."""
     if events & (HOST_POLLERR | HOST_POLLHUP) and not has_peer(record):
+        if record.fails_on_icmp:
+            _ask_icmp(record)
         return True
     record.settle(0)
     return False
+
+
+def _ask_icmp(record: OwnSocket) -> None:
+    from winsock.base.inet import icmp
+
+    icmp.has_failed(record)
 
 
 def has_ended(record: OwnSocket) -> bool:
