@@ -72,6 +72,7 @@ from winsock.abi.errors import (
     WSAECONNREFUSED,
     WSAEFAULT,
     WSAEINVAL,
+    WSAEMSGSIZE,
     WSAENETRESET,
     WSAENOPROTOOPT,
     WSAENOTCONN,
@@ -465,6 +466,13 @@ def test_the_counters_of_a_connection(world: World) -> None:
     assert counters(world.listener()[0])[0] == 1, "LISTEN"
     with refused(WSAEINVAL, "version 0"):
         options.WSAIoctl(client, SIO_TCP_INFO, b"\1\0\0\0", 88)
+    for version in (None, bytes(3), bytes(8)):
+        with refused(WSAEMSGSIZE, "in_buffer"):
+            options.WSAIoctl(client, SIO_TCP_INFO, version, 88)
+    for room in (0, 87):
+        with refused(WSAEINVAL, "out_size") as caught:
+            options.WSAIoctl(client, SIO_TCP_INFO, bytes(4), room)
+        assert caught.value.count == 0
     with refused(WSAENOPROTOOPT):
         options.WSAIoctl(world.datagram(), SIO_TCP_INFO, bytes(4), 88)
 

@@ -64,6 +64,7 @@ from winsock.abi.errors import (
     WSAECONNRESET,
     WSAEFAULT,
     WSAEINVAL,
+    WSAEMSGSIZE,
     WSAENOPROTOOPT,
     WSAENOTCONN,
     WSAENOTSOCK,
@@ -125,10 +126,9 @@ class Controls(Ground):
         if self.info.iSocketType not in row.types:
             raise WinsockError(row.elsewhere, f"code: {code:#x} means nothing to {self.info.szProtocol}")
         data = _bytes_of(in_buffer)
+        row.check_sizes(code, len(data), out_size)
         if len(data) < row.in_size:
             raise WinsockError(WSAEFAULT, f"in_buffer: code {code:#x} takes {row.in_size} bytes, not {len(data)}")
-        if 0 < out_size < row.header:
-            raise WinsockError(WSAEINVAL, f"out_size: {row.header} bytes are needed to tell anything", count=0)
         room = row.out_size if row.out_size is not None else self._address_size()
         if out_size < room:
             needed = room if row.out_size is None else None  # of an address its page says so
@@ -338,6 +338,21 @@ class Row(NamedTuple):
     """Bytes that must fit so that it is told how many are needed."""
     elsewhere: int = WSAENOPROTOOPT
     """The error on other sockets."""
+    least: int = 0
+    """Bytes without which the output is no room at all."""
+    takes: int | None = None
+    """Bytes that the input has, no more and no less, where its page says so."""
+    otherwise: int = WSAEINVAL
+    """The error where it has not."""
+
+    def check_sizes(self, code: int, given: int, room: int) -> None:
+        """What some codes refuse in words of their own."""
+        if self.takes is not None and given != self.takes:
+            raise WinsockError(self.otherwise, f"in_buffer: code {code:#x} takes {self.takes} bytes, not {given}")
+        if room < self.least or 0 < room < self.header:
+            raise WinsockError(
+                WSAEINVAL, f"out_size: {self.least or self.header} bytes are needed to tell anything", count=0
+            )
 
     def performer(self) -> _Performer:
         """The function."""
@@ -364,7 +379,7 @@ _ROWS: dict[int, Row] = {
     **COMMON_ROWS,
     SIO_GET_EXTENSION_FUNCTION_POINTER: Row("extensions:pointer", _GUID_SIZE, _POINTER_SIZE),
     # Addresses and routes
-    SIO_ADDRESS_LIST_QUERY: Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER),
+    SIO_ADDRESS_LIST_QUERY: Row("address_lists:query", 0, 0, header=_ADDRESS_LIST_HEADER, takes=0),
     SIO_ADDRESS_LIST_SORT: Row(
         "address_lists:sort", _ADDRESS_LIST_HEADER, _ADDRESS_LIST_HEADER, header=_ADDRESS_LIST_HEADER
     ),
@@ -377,10 +392,18 @@ _ROWS: dict[int, Row] = {
     SIO_UCAST_IF: Row(_send_at_interface, _DWORD.size, 0),
     # TCP
     SIO_KEEPALIVE_VALS: Row(_keep_alive, _KEEPALIVE.size, 0, _STREAMS),
-    SIO_TCP_INFO: Row(_tcp_info, _DWORD.size, tcp_info.LAYOUT.size, _STREAMS),
+    SIO_TCP_INFO: Row(
+        _tcp_info,
+        _DWORD.size,
+        tcp_info.LAYOUT.size,
+        _STREAMS,
+        least=tcp_info.LAYOUT.size,
+        takes=_DWORD.size,
+        otherwise=WSAEMSGSIZE,
+    ),
     SIO_LOOPBACK_FAST_PATH: Row(_accept_silently, _DWORD.size, 0, _STREAMS, elsewhere=WSAEOPNOTSUPP),
     SIO_IDEAL_SEND_BACKLOG_QUERY: Row(
-        _ideal_backlog, 0, _DWORD.size, _STREAMS, header=_DWORD.size, elsewhere=WSAEOPNOTSUPP
+        _ideal_backlog, 0, _DWORD.size, _STREAMS, least=_DWORD.size, elsewhere=WSAEOPNOTSUPP
     ),
     # Datagrams and groups
     SIO_UDP_CONNRESET: Row(_report_resets, 1, 0, _DATAGRAMS),
