@@ -27,10 +27,12 @@ from winsock.abi.constants import (
     IP_TTL,
     IP_UNICAST_IF,
     IP_UNSPECIFIED_USER_MTU,
+    IPPROTO_ICMPV6,
     IPPROTO_IP,
     IPPROTO_IPV6,
     IPPROTO_TCP,
     IPPROTO_UDP,
+    IPV6_ADD_MEMBERSHIP,
     IPV6_HOPLIMIT,
     IPV6_MULTICAST_HOPS,
     IPV6_MULTICAST_IF,
@@ -38,6 +40,7 @@ from winsock.abi.constants import (
     IPV6_PKTINFO,
     IPV6_RECVTCLASS,
     IPV6_USER_MTU,
+    IPV6_V6ONLY,
     SIO_KEEPALIVE_VALS,
     SO_BSP_STATE,
     SO_DEBUG,
@@ -57,6 +60,7 @@ from winsock.abi.constants import (
     SO_UPDATE_CONNECT_CONTEXT,
     SO_USELOOPBACK,
     SOCK_DGRAM,
+    SOCK_RAW,
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_KEEPCNT,
@@ -66,9 +70,11 @@ from winsock.abi.constants import (
     UDP_NOCHECKSUM,
 )
 from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
     WSAECONNRESET,
     WSAEFAULT,
     WSAEINVAL,
+    WSAEMSGSIZE,
     WSAENETRESET,
     WSAENOPROTOOPT,
     WSAENOTCONN,
@@ -81,6 +87,7 @@ from winsock.testing import World
 from winsock.testing.pairs import has_ipv6
 
 RECORD_ROUTE = bytes((7, 7, 4, 0, 0, 0, 0, 0))
+GROUP = host.inet_pton(host.AF_INET6, "ff02::1:2")
 IP_RECVOPTS = 6  # of Linux
 
 
@@ -140,6 +147,46 @@ def refuses(s: int, level: int, optname: int) -> None:
         options.getsockopt(s, level, optname)
     with refused(WSAENOPROTOOPT):
         options.setsockopt(s, level, optname, 1)
+
+
+def test_an_interface_that_there_is_not(world: World) -> None:
+    if not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    s: int = sockets.socket(AF_INET6, SOCK_DGRAM, 0)
+    nowhere = 0x7FFFFFF0
+    for optname, value in ((IPV6_MULTICAST_IF, nowhere), (IPV6_ADD_MEMBERSHIP, GROUP + struct.pack("<I", nowhere))):
+        with refused(WSAEADDRNOTAVAIL, "interface"):
+            options.setsockopt(s, IPPROTO_IPV6, optname, value)
+
+
+@needs_root
+def test_raw_sockets_of_ipv6_are_for_that_alone(world: World) -> None:
+    s: int = sockets.socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)
+    assert options.getsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY) == 1
+    options.setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    with refused(WSAEINVAL):
+        options.setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "overhead"),
+    [
+        (AF_INET, SOCK_DGRAM, 28),
+        (AF_INET6, SOCK_DGRAM, 8),
+        pytest.param(AF_INET, SOCK_RAW, 20, marks=needs_root),
+        pytest.param(AF_INET6, SOCK_RAW, 0, marks=needs_root),
+    ],
+)
+def test_the_longest_message_is_the_longest_that_is_sent(world: World, family: int, kind: int, overhead: int) -> None:
+    if family == AF_INET6 and not has_ipv6():
+        pytest.skip("this host has no IPv6 on loopback")
+    s: int = sockets.socket(family, kind, 0 if kind == SOCK_DGRAM else 253)
+    most = options.getsockopt(s, SOL_SOCKET, SO_MAX_MSG_SIZE)
+    assert most == 65535 - overhead
+    target = ("127.0.0.1" if family == AF_INET else "::1", 0 if kind == SOCK_RAW else 9)
+    with refused(WSAEMSGSIZE):
+        transfer.sendto(s, bytes(most + 1), 0, target)
+    assert transfer.sendto(s, bytes(most), 0, target) == most
 
 
 def test_datagrams_have_no_connection_to_keep_alive(world: World) -> None:

@@ -145,7 +145,7 @@ ROWS: tuple[Option, ...] = (
     _host(SOL_SOCKET, "SO_TYPE", "int", "r", 1, 3),
     _emulated(SOL_SOCKET, "SO_GROUP_ID", "int", "r", "0: in no group"),
     _emulated(SOL_SOCKET, "SO_GROUP_PRIORITY", "int", "rw", "remembered; the host has no use for it"),
-    _emulated(SOL_SOCKET, "SO_MAX_MSG_SIZE", "dword", "r", "dwMessageSize of the entry"),
+    _emulated(SOL_SOCKET, "SO_MAX_MSG_SIZE", "dword", "r", "the kernel's limit; 0 for streams"),
     _emulated(
         SOL_SOCKET, "SO_UPDATE_CONNECT_CONTEXT", "bytes", "w", "nothing to update: a connection is whole at once"
     ),

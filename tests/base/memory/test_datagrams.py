@@ -32,6 +32,7 @@ from winsock.abi.constants import (
     SIO_MULTIPOINT_LOOPBACK,
     SIO_UDP_CONNRESET,
     SO_BROADCAST,
+    SO_MAX_MSG_SIZE,
     SO_RCVBUF,
     SO_RCVTIMEO,
     SOCK_DGRAM,
@@ -142,6 +143,7 @@ def test_too_long_is_not_sent(land: Land) -> None:  # IO-025
     with land:
         s = land.datagram(land.alice)
         refused(WSAEMSGSIZE, lambda: transfer.sendto(s, bytes(65508), 0, (BOB, 7)))
+        assert options.getsockopt(s, SOL_SOCKET, SO_MAX_MSG_SIZE) == 65507
         assert transfer.sendto(s, bytes(65507), 0, (BOB, 7)) == 65507
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from winsock.abi import options
 from winsock.abi.constants import (
     AF_INET,
+    AF_INET6,
     IP_PKTINFO,
     IP_RECEIVE_BROADCAST,
     IP_RECVTOS,
@@ -50,13 +51,24 @@ from winsock.abi.constants import (
     SO_PROTOCOL_INFOW,
     SO_REUSEADDR,
     SO_UPDATE_CONNECT_CONTEXT,
+    SOCK_DGRAM,
+    SOCK_RAW,
     SOL_SOCKET,
     TCP_FAIL_CONNECT_ON_ICMP_ERROR,
     TCP_ICMP_ERROR_INFO,
     TCP_MAXRT,
     UDP_NOCHECKSUM,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENETRESET, WSAENOPROTOOPT, WSAENOTCONN, ErrorCode, WinsockError
+from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
+    WSAEFAULT,
+    WSAEINVAL,
+    WSAENETRESET,
+    WSAENOPROTOOPT,
+    WSAENOTCONN,
+    ErrorCode,
+    WinsockError,
+)
 from winsock.abi.options import Linger
 from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import own, raw
@@ -89,6 +101,13 @@ _MESSAGES_ONLY = {
     *((IPPROTO_IPV6, optname) for optname in (IPV6_MULTICAST_IF, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP)),
 }
 _IPV4_ONLY = {(IPPROTO_UDP, UDP_NOCHECKSUM)}
+_MOST_BYTES = {
+    (AF_INET, SOCK_DGRAM): 65507,
+    (AF_INET6, SOCK_DGRAM): 65527,
+    (AF_INET, SOCK_RAW): 65515,
+    (AF_INET6, SOCK_RAW): 65535,
+}
+"""Of a message."""
 _HOST_TCP_USER_TIMEOUT = 18
 _HOST_SO_REUSEPORT = getattr(socket, "SO_REUSEPORT", 15)
 
@@ -179,6 +198,8 @@ class Options(Ground):
 
 def _not_for_this_socket(row: options.Option, error: WinsockError) -> WinsockError:
     """What the kernel said, in the word that is documented."""
+    if error.errno == errno.ENODEV:
+        return WinsockError(WSAEADDRNOTAVAIL, f"optval: {row.name} names no interface of this host", errno=errno.ENODEV)
     if error.errno not in (errno.EOPNOTSUPP, errno.ENOPROTOOPT):
         return error
     return WinsockError(WSAENOPROTOOPT, f"optname: {row.name} is not for this socket", errno=error.errno)
@@ -361,7 +382,8 @@ def _set_group_priority(provider: Ground, s: int, record: OwnSocket | None, valu
 
 
 def _get_message_size(provider: Ground, s: int, record: OwnSocket | None) -> int:
-    return provider.info.dwMessageSize
+    """What fits a packet with the headers that are not the application's own."""
+    return _MOST_BYTES.get((provider.info.iAddressFamily, provider.info.iSocketType), provider.info.dwMessageSize)
 
 
 def _get_state(provider: Ground, s: int, record: OwnSocket | None) -> bytes:

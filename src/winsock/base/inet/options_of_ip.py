@@ -155,11 +155,15 @@ def _set_type_of_service(provider: Ground, s: int, record: OwnSocket | None, val
 def _get_v6_only(provider: Ground, s: int, record: OwnSocket | None) -> int:
     if provider.info.iAddressFamily == AF_INET:
         return 1  # Windows answers so on a socket of IPv4 too
+    if record is not None and record.raw_protocol is not None:
+        return 1  # which the kernel knows nothing of
     return int(any(raw.getsockopt(s, socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 4)))
 
 
 def _set_v6_only(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     assert record is not None
+    if record.raw_protocol is not None and number(value):
+        return
     if is_bound(record):
         raise WinsockError(WSAEINVAL, "s: IPV6_V6ONLY must be set before bind")
     data = CODECS["bool"].encode(value)

@@ -91,6 +91,10 @@ class DatagramSocket(Socket):
         self._queued = 0
         self._groups: set[str] = set()
 
+    @property
+    def most_bytes(self) -> int:
+        return _MOST_BYTES
+
     # What select asks.
 
     def is_readable(self) -> bool:

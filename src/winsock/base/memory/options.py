@@ -261,7 +261,7 @@ _ROWS: dict[tuple[int, int], _Row] = {
     (SOL_SOCKET, SO_RCVTIMEO): _time_out("receive_timeout_ms"),
     (SOL_SOCKET, SO_ERROR): _Row(_get_error, _set_error),
     (SOL_SOCKET, SO_TYPE): _Row(lambda socket: socket.protocol.type, None),
-    (SOL_SOCKET, SO_MAX_MSG_SIZE): _Row(lambda socket: socket.protocol.message_size, None),
+    (SOL_SOCKET, SO_MAX_MSG_SIZE): _Row(lambda socket: socket.most_bytes, None),
     (SOL_SOCKET, SO_PROTOCOL_INFOW): _PROTOCOL_INFO,
     (SOL_SOCKET, SO_PROTOCOL_INFOA): _PROTOCOL_INFO,
     (SOL_SOCKET, SO_CONNECT_TIME): _Row(_get_connect_time, None),

@@ -47,6 +47,10 @@ class ReliableSocket(DatagramSocket):
         self._inbox = Inbox(self.receive_room)
         self._wants_room = 0
 
+    @property
+    def most_bytes(self) -> int:
+        return self.protocol.message_size
+
     # What select asks.
 
     def is_readable(self) -> bool:

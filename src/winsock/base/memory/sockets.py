@@ -117,6 +117,11 @@ class Socket:
         """Its row."""
         return self.provider.protocol
 
+    @property
+    def most_bytes(self) -> int:
+        """SO_MAX_MSG_SIZE."""
+        return self.protocol.message_size
+
     # What select and WSAPoll ask.
 
     def is_readable(self) -> bool:
