@@ -21,9 +21,13 @@ from winsock.abi.constants import (
     MSG_PARTIAL,
     MSG_PEEK,
     MSG_WAITALL,
+    POLLERR,
+    POLLHUP,
     SD_SEND,
     SIO_UDP_CONNRESET,
     SIOCATMARK,
+    SO_ERROR,
+    SO_MAX_MSG_SIZE,
     SO_OOBINLINE,
     SO_SNDTIMEO,
     SOCK_DGRAM,
@@ -156,9 +160,16 @@ def test_a_part_of_a_message_io_020(world: World) -> None:
 
 
 def test_messages_that_no_datagram_holds_io_025(world: World) -> None:
-    one, _ = world.datagrams()
-    with refused(WSAEMSGSIZE):
-        transfer.send(one, bytes(70000))
+    one, other = world.datagrams()
+    most = options.getsockopt(one, SOL_SOCKET, SO_MAX_MSG_SIZE)
+    assert isinstance(most, int)
+    for size in (most + 1, 70000):
+        with refused(WSAEMSGSIZE):
+            transfer.send(one, bytes(size))
+        with refused(WSAEMSGSIZE):
+            transfer.sendto(one, bytes(size), 0, sockets.getsockname(other))
+    assert options.ioctlsocket(other, FIONREAD) == 0
+    assert transfer.send(one, bytes(most)) == most
 
 
 def test_no_partial_sends_io_027(world: World) -> None:
@@ -326,6 +337,35 @@ def test_a_reset_connection_close_009_ov_13(world: World) -> None:
     for _ in range(2):
         with refused(WSAECONNRESET):  # IO-006: no graceful end, ever
             transfer.recv(server, 1)
+
+
+@pytest.mark.parametrize("unread", [b"", b"before"])
+@pytest.mark.parametrize("finds_out", ["a send", "SO_ERROR"])
+def test_who_finds_a_reset_ends_nothing_gracefully_io_006(world: World, finds_out: str, unread: bytes) -> None:
+    """The kernel tells it once, and then the end of the stream; what had come before can be received."""
+    listener, address = world.listener()
+    client = host.create_connection(address)  # type: ignore[arg-type]
+    server, _ = sockets.accept(listener)
+    client.sendall(unread)
+    client.setsockopt(host.SOL_SOCKET, host.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    assert waiting.WSAPoll([(server, 0)], 20_000) == [(server, POLLHUP | POLLERR)]
+    if finds_out == "a send":
+        with refused(WSAECONNRESET):
+            transfer.send(server, b"x")
+    else:
+        assert options.getsockopt(server, SOL_SOCKET, SO_ERROR) == WSAECONNRESET
+    assert waiting.WSAPoll([(server, 0)], 0) == [(server, POLLHUP | POLLERR)]
+    assert transfer.recv(server, 0) == b""
+    if unread:
+        assert transfer.recv(server, 99) == unread
+    for flags in (0, 0, MSG_PEEK, MSG_WAITALL):
+        with refused(WSAECONNRESET):
+            transfer.recv(server, 9, flags)
+    with refused(WSAECONNRESET):
+        transfer.WSARecv(server, [bytearray(1), bytearray(1)])
+    with refused(WSAECONNRESET):
+        transfer.send(server, b"x")
 
 
 def test_no_signal_for_a_broken_stream(world: World) -> None:

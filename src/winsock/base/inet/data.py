@@ -291,6 +291,8 @@ class Data(Sockets):
             waiters.pop()
         if record.closed:
             raise failures.closed()
+        if not count and record.broken_by and memoryview(buffers[0]).nbytes:
+            raise failures.broken(record)
         return count, 0
 
     def WSPRecvFrom(
@@ -428,12 +430,14 @@ def _receive_own(
         record.waiters.pop()
     if record.closed:
         raise failures.closed()
+    if not count and record.broken_by and any(_sizes(buffers)):
+        raise failures.broken(record)
     return count, message_flags, None if record.stream else _source(address)
 
 
 def _nothing_to_receive(record: OwnSocket) -> WinsockError:
     if record.broken_by:
-        return WinsockError(record.broken_by, "s: the connection is no more")
+        return failures.broken(record)
     return WinsockError(WSAESHUTDOWN, "s: receiving was shut down")
 
 

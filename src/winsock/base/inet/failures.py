@@ -20,6 +20,8 @@ from winsock.base.inet import own
 from winsock.base.inet.own import OwnSocket
 from winsock.base.inet.sockets import has_peer, is_bound, was_dropped, was_not_reached
 
+_BREAKS = {errno.ECONNRESET: WSAECONNRESET, errno.ETIMEDOUT: WSAETIMEDOUT}
+"""How a connection ends that does not end gracefully."""
 AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK)
 
 
@@ -27,6 +29,7 @@ def send_error(record: OwnSocket, number: int) -> WinsockError:
     """The error of a failed send on one of our sockets."""
     if record.stream and (lost := _lost_connection(record, number)) is not None:
         return lost
+    note_break(record, number)
     if number in AGAIN:
         if record.blocking:
             return WinsockError(WSAETIMEDOUT, "the time-out for sending (SO_SNDTIMEO) ran out", errno=number)
@@ -56,9 +59,20 @@ def receive_error(record: OwnSocket, error: OSError) -> WinsockError:
         return WinsockError(WSAETIMEDOUT, "the time-out for receiving (SO_RCVTIMEO) ran out", errno=number)
     if number == errno.ENOTCONN and record.stream and not is_bound(record):
         return WinsockError(WSAEINVAL, "s: the socket is not bound", errno=number)
-    if number == errno.ECONNRESET and record.stream:
-        record.break_by(WSAECONNRESET)
+    if record.stream and number in _BREAKS:
+        record.break_by(_BREAKS[number])
     return from_errno(number)
+
+
+def note_break(record: OwnSocket, number: int) -> None:
+    """An error that the kernel tells once was the end of a connection: what came before it can be received, no more."""
+    if record.stream and number in _BREAKS:
+        record.broken_by = _BREAKS[number]
+
+
+def broken(record: OwnSocket) -> WinsockError:
+    """What is told where the kernel tells the end of the stream."""
+    return WinsockError(record.broken_by, "s: the connection is no more")
 
 
 def _lost_connection(record: OwnSocket, number: int) -> WinsockError | None:

@@ -327,6 +327,10 @@ def _get_error(provider: Ground, s: int, record: OwnSocket | None) -> OptionValu
     assert isinstance(code, ErrorCode)
     if record is not None and code and record.phase == own.CONNECTING and has_ended(record):
         record.settle(0 if code.errno in BROKEN else code)
+    if record is not None and record.phase == own.CONNECTED:
+        from winsock.base.inet import failures
+
+        failures.note_break(record, code.errno)
     if record is not None and record.error is not None:
         code = code or ErrorCode(record.error)
         record.error = None
