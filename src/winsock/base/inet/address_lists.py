@@ -28,9 +28,14 @@ _PROBE_PORT = 9
 
 
 def query(provider: Ground, s: int, data: bytes) -> bytes:
-    """SIO_ADDRESS_LIST_QUERY: what a socket of the family can be bound to, without what is loopback's alone."""
-    found = interfaces.interfaces(provider.info.iAddressFamily)
-    addresses = [one.address for one in found if not (one.is_loopback and _is_local(one.address))]
+    """SIO_ADDRESS_LIST_QUERY: what a socket can be bound to, but what is loopback's alone, or not to be chosen."""
+    family = provider.info.iAddressFamily
+    without = interfaces.not_preferred() if family == AF_INET6 else ()
+    addresses = [
+        one.address
+        for one in interfaces.interfaces(family)
+        if not (one.is_loopback and _is_local(one.address)) and (one.number, one.address.host) not in without
+    ]
     return address_lists.pack(addresses)
 
 

@@ -14,6 +14,9 @@ from winsock.base.inet.addresses import host_family, unpack
 
 InetAddress = SockaddrIn | SockaddrIn6
 
+_ADDRESSES_OF_IPV6 = "/proc/thread-self/net/if_inet6"
+_NOT_PREFERRED = 0x08 | 0x20 | 0x40
+"""IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE."""
 _SIZES = {int(socket.AF_INET): 16, int(socket.AF_INET6): 28}
 _FLAGS = {
     0x1: constants.IFF_UP,
@@ -84,6 +87,20 @@ def of_host(host: str, family: int) -> Interface | None:
     found = interfaces(family)
     exact = next((one for one in found if one.address.host == host), None)
     return exact or next((one for one in found if one.is_loopback and one.holds(host)), None)
+
+
+def not_preferred() -> set[tuple[int, str]]:
+    """The IPv6 addresses that are not to be chosen, by (interface, host): being probed, taken by another, or ageing."""
+    found: set[tuple[int, str]] = set()
+    try:
+        with open(_ADDRESSES_OF_IPV6, encoding="ascii") as file:
+            for line in file:
+                host, number, _, _, flags, *_ = line.split()
+                if int(flags, 16) & _NOT_PREFERRED:
+                    found.add((int(number, 16), socket.inet_ntop(socket.AF_INET6, bytes.fromhex(host))))
+    except OSError:  # a host without IPv6
+        pass
+    return found
 
 
 def _listed(pointer: ctypes._Pointer[_Ifaddrs], family: int) -> list[Interface]:
