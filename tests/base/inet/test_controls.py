@@ -281,9 +281,11 @@ class TestAddresses:
             ):
                 s = of(there.family)
                 assert unpack(told(s, c.SIO_ROUTING_INTERFACE_QUERY, there.pack(), 28)) == here
-            with refused(WSAENETUNREACH):
-                nowhere = SockaddrIn("192.0.2.1", 0).pack()
-                winsock.WSAIoctl(of(c.AF_INET), c.SIO_ROUTING_INTERFACE_QUERY, nowhere, 16)
+            ip("route add unreachable 198.51.100.0/24")
+            for host_name in ("192.0.2.1", "198.51.100.1"):
+                nowhere = SockaddrIn(host_name, 0).pack()
+                with refused(WSAENETUNREACH):
+                    winsock.WSAIoctl(of(c.AF_INET), c.SIO_ROUTING_INTERFACE_QUERY, nowhere, 16)
             with refused(WSAEAFNOSUPPORT):
                 other = SockaddrIn6("::1", 0).pack()
                 winsock.WSAIoctl(of(c.AF_INET), c.SIO_ROUTING_INTERFACE_QUERY, other, 16)

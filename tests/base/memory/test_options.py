@@ -10,13 +10,14 @@ from tests.base.memory.land import ALICE, BOB, Land, refused, table
 from winsock.abi import constants as c
 from winsock.abi.errors import (
     WSAEFAULT,
-    WSAEHOSTUNREACH,
     WSAEINVAL,
+    WSAENETUNREACH,
     WSAENOPROTOOPT,
     WSAENOTCONN,
     WSAENOTSOCK,
     WSAEOPNOTSUPP,
     ErrorCode,
+    WinsockError,
 )
 from winsock.abi.options import Linger
 from winsock.abi.sockaddr import SockaddrIn, unpack
@@ -201,6 +202,13 @@ def test_control_codes(land: Land) -> None:
         refused(WSAEFAULT, lambda: options.WSAIoctl(stream, c.SIO_BSP_HANDLE_POLL, None, 8, object()))
 
 
+@pytest.mark.parametrize("code", [c.SIO_FLUSH, c.SIO_ENABLE_CIRCULAR_QUEUEING, c.SIO_GET_QOS, c.SIO_SET_QOS])
+def test_codes_whose_pages_say_how_they_are_refused(land: Land, code: int) -> None:
+    with land:
+        s = land.stream(land.alice)
+        refused(WSAENOPROTOOPT, lambda: options.WSAIoctl(s, code, None, 99))
+
+
 def test_which_address_a_destination_sees(land: Land) -> None:
     with land:
         s = land.datagram(land.alice)
@@ -208,7 +216,10 @@ def test_which_address_a_destination_sees(land: Land) -> None:
         assert out is not None
         assert unpack(out) == SockaddrIn(ALICE, 0)
         unknown = SockaddrIn("10.9.9.9", 7).pack()
-        refused(WSAEHOSTUNREACH, lambda: options.WSAIoctl(s, c.SIO_ROUTING_INTERFACE_QUERY, unknown, 16))
+        refused(WSAENETUNREACH, lambda: options.WSAIoctl(s, c.SIO_ROUTING_INTERFACE_QUERY, unknown, 16))
+        with pytest.raises(WinsockError) as caught:
+            options.WSAIoctl(s, c.SIO_ROUTING_INTERFACE_QUERY, SockaddrIn(BOB, 7).pack(), 15)
+        assert (caught.value.winerror, caught.value.count) == (WSAEFAULT, 16)
 
 
 def test_what_makes_no_sense_here(land: Land) -> None:

@@ -6,13 +6,14 @@ SIO_GET_BROADCAST_ADDRESS, SIO_ROUTING_INTERFACE_QUERY); RFC 3484 for the order.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from typing import NamedTuple
 
 from winsock.abi import address_lists
 from winsock.abi.constants import AF_INET, AF_INET6
-from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WinsockError, from_errno
+from winsock.abi.errors import WSAEINVAL, WSAENETUNREACH, WSAENOPROTOOPT, WinsockError, from_errno
 from winsock.abi.protocol_info import WSAPROTOCOL_INFO
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, unpack
 from winsock.base.inet import interfaces
@@ -70,6 +71,8 @@ def route_to(provider: Ground, s: int, data: bytes) -> bytes:
     """SIO_ROUTING_INTERFACE_QUERY: the local address by which a destination is reached."""
     destination = require_inet(provider.info, unpack(data))
     local = _source(destination)
+    if local == errno.EHOSTUNREACH:  # of a route that leads nowhere
+        raise WinsockError(WSAENETUNREACH, f"in_buffer: no route to {destination.host}", errno=local)
     if isinstance(local, int):
         raise from_errno(local, f"in_buffer: no route to {destination.host}")
     return local.pack()

@@ -19,7 +19,15 @@ from winsock.abi.constants import (
     SIO_UDP_CONNRESET,
     SIOCATMARK,
 )
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, WSAEOPNOTSUPP, WinsockError
+from winsock.abi.errors import (
+    WSAEFAULT,
+    WSAEHOSTUNREACH,
+    WSAEINVAL,
+    WSAENETUNREACH,
+    WSAENOPROTOOPT,
+    WSAEOPNOTSUPP,
+    WinsockError,
+)
 from winsock.abi.sockaddr import unpack
 from winsock.base.memory.datagrams import DatagramSocket
 from winsock.base.memory.ground import Ground, refuse_overlapped
@@ -54,16 +62,26 @@ class Controls(Ground):
             socket = self.socket(s)
             row = _ROWS.get(code)
             if row is None:
-                raise WinsockError(WSAEOPNOTSUPP, f"code: {code:#x} is not offered by {self.protocol.name}")
+                raise WinsockError(_refused_with(code), f"code: {code:#x} is not offered by {self.protocol.name}")
             if row.datagrams not in (None, isinstance(socket, DatagramSocket)):
                 raise WinsockError(WSAENOPROTOOPT, f"code: {code:#x} means nothing to {self.protocol.name}")
             data = bytes(in_buffer or b"")
             out_needed = self.info.iMaxSockAddr if row.out_size is None else row.out_size
             if len(data) < row.in_size or out_size < out_needed:
                 raise WinsockError(
-                    WSAEFAULT, f"code: {code:#x} takes {row.in_size} bytes of input and {out_needed} bytes of room"
+                    WSAEFAULT,
+                    f"code: {code:#x} takes {row.in_size} bytes of input and {out_needed} bytes of room",
+                    count=out_needed if row.out_size is None else None,
                 )
             return row.perform(socket, data)
+
+
+def _refused_with(code: int) -> int:
+    """The error of a code that there is not here; of some their pages say which."""
+    from winsock.abi import ioctls
+
+    known = ioctls.find(code)
+    return WSAEOPNOTSUPP if known is None else known.error
 
 
 def _set_blocking(socket: Socket, data: bytes) -> bytes:
@@ -90,7 +108,12 @@ def _base_handle(socket: Socket, data: bytes) -> bytes:
 def _route_to(socket: Socket, data: bytes) -> bytes:
     """The local address by which a destination is reached."""
     destination = socket.provider.address(unpack(data))
-    socket.host.route(destination.host)
+    try:
+        socket.host.route(destination.host)
+    except WinsockError as error:
+        if error.winerror != WSAEHOSTUNREACH:
+            raise
+        raise WinsockError(WSAENETUNREACH, f"in_buffer: no interface reaches {destination.host}") from None
     return type(destination)(socket.host.source_for(destination), 0).pack()
 
 
