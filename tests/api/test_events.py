@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select as host_select
 import threading
 from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ from winsock.abi.errors import (
     WSAENOTSOCK,
     WSAEWOULDBLOCK,
     WSATRY_AGAIN,
+    WinsockError,
 )
 from winsock.abi.options import Linger
 from winsock.api import events, options, sockets, startup, transfer, waiting
@@ -351,6 +353,28 @@ def test_a_reset_is_an_abortive_end_evt_047(world: World) -> None:
     selected = Selected(client, FD_CLOSE)
     options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
     sockets.closesocket(server)
+    assert selected.wait(FD_CLOSE)[5] == WSAECONNRESET
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda s: transfer.send(s, b"x"),
+        lambda s: transfer.recv(s, 1),
+        lambda s: options.getsockopt(s, SOL_SOCKET, SO_ERROR),
+    ],
+    ids=["send", "recv", "SO_ERROR"],
+)
+def test_a_reset_that_a_call_found_first_is_an_abortive_end_too_evt_047(
+    world: World, found: Callable[[int], object]
+) -> None:
+    client, server = world.connected()
+    selected = Selected(client, FD_CLOSE)
+    options.setsockopt(server, SOL_SOCKET, SO_LINGER, Linger(1, 0))
+    sockets.closesocket(server)
+    assert waiting.WSAPoll([(client, POLLRDNORM)], _WAIT_MS)
+    with contextlib.suppress(WinsockError):
+        assert found(client) == WSAECONNRESET
     assert selected.wait(FD_CLOSE)[5] == WSAECONNRESET
 
 

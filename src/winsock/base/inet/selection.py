@@ -303,7 +303,8 @@ class Selection:
             self._wants_room = False
             self._recorder.happened(FD_WRITE)
         if self._record.stream and events & (PEER_DONE | HUNG_UP | FAILED) and has_peer_ended(self._record):
-            self._recorder.happened(FD_CLOSE, WSAECONNRESET if events & FAILED else 0)
+            is_reset = events & FAILED or self._record.broken_by  # a failure that was asked for is no edge any more
+            self._recorder.happened(FD_CLOSE, WSAECONNRESET if is_reset else 0)
 
     def _look_for_mark(self) -> None:
         if self._note_urgent_receives():
