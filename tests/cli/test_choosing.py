@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, ClassVar, Literal, NewType, Optional
 
 import pytest
 
@@ -247,10 +248,12 @@ def test_several_settings() -> None:
     ("setting", "said"),
     [
         ("whole=two", "whole='two' is not of type int"),
-        ("whole", "whole='true' is not of type int"),
+        ("whole", "whole wants a value, whole=VALUE: of type int"),
+        ("word", "word wants a value, word=VALUE: of type str"),
+        ("colour", "colour wants a value, colour=red: of type Colour, which is one of red, blue"),
         ("whole=", "whole='' is not of type int"),
         ("part=much", "part='much' is not of type float"),
-        ("flag=maybe", "flag='maybe' is not of type bool"),
+        ("flag=maybe", "flag='maybe' is not of type bool, which is yes or no"),
         ("colour=green", "colour='green' is not of type Colour, which is one of red, blue"),
         ("maybe=none", "maybe='none' is not of type int"),
         ("mode=medium", "mode='medium' is not one of fast, slow"),
@@ -259,6 +262,78 @@ def test_several_settings() -> None:
 def test_a_value_of_another_type_is_told(setting: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         options(setting)
+
+
+class Speed(Enum):
+    """A choice of what is no text."""
+
+    FAST = 1
+    SLOW = 2
+
+
+Port = NewType("Port", int)
+
+
+class Choosy(Layer):
+    """Options of types that a text becomes with more trouble."""
+
+    @dataclass
+    class Options:
+        kept: ClassVar[int] = 5
+        speed: Speed = Speed.FAST
+        maybe: Speed | None = None
+        several: list[Literal["a", "b"]] = field(default_factory=list)
+        either: int | str = 0
+        port: Port = Port(80)
+        sum: Decimal = Decimal(1)
+        raw: bytes = b""
+        made: int = field(default=3, init=False)
+
+        def __post_init__(self) -> None:
+            if self.port == 13:
+                raise KeyError("unlucky")
+
+
+def choosy(settings: str) -> Any:
+    return choose(named(Choosy, "," + settings)).options
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("speed=SLOW", "speed", Speed.SLOW),
+        ("speed=2", "speed", Speed.SLOW),
+        ("maybe=SLOW", "maybe", Speed.SLOW),
+        ("several=a,several=b", "several", ["a", "b"]),
+        ("either=7", "either", 7),
+        ("either=seven", "either", "seven"),
+        ("port=81", "port", 81),
+        ("sum=1.5", "sum", Decimal("1.5")),
+        ("raw=text", "raw", b"text"),
+    ],
+)
+def test_a_text_becomes_what_its_field_takes(setting: str, name: str, value: Any) -> None:
+    given = getattr(choosy(setting), name)
+    assert (given, type(given)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("speed=3", "speed='3' is not of type Speed, which is one of FAST, SLOW"),
+        ("maybe=fast", "maybe='fast' is not of type Speed, which is one of FAST, SLOW"),
+        ("several=c", "several='c' is not one of a, b"),
+        ("several", "several wants a value, several=a: one of a, b"),
+        ("port=x", "port='x' is not of type int"),
+        ("sum=x", "sum='x' is not of type Decimal"),
+        ("port=13", "KeyError: 'unlucky'"),
+        ("kept=1", "there is no option 'kept'"),
+        ("made=1", "there is no option 'made'"),
+    ],
+)
+def test_what_does_not_become_it_is_told_with_the_choices(setting: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        choosy(setting)
 
 
 class Many(Layer):
@@ -330,6 +405,15 @@ def test_a_type_that_nobody_knows(folder: Path) -> None:
         "    @dataclass\n    class Options:\n        size: Unheard = 1\n"
     )
     with pytest.raises(UsageError, match=r"types of the options of Odd\.Options cannot be read: .*Unheard"):
+        choose("odd.py")
+
+
+def test_a_type_that_cannot_be_made(folder: Path) -> None:
+    (folder / "odd.py").write_text(
+        "from __future__ import annotations\nimport typing\nfrom dataclasses import dataclass\n" + HEAD
+        + "class Odd(Layer):\n    @dataclass\n    class Options:\n        size: typing.Integer = 1\n"
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"types of the options of Odd\.Options cannot be read: .*Integer"):
         choose("odd.py")
 
 

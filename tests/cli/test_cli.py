@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
 import pytest
 
@@ -23,6 +24,13 @@ from winsock.spi.layer import Layer
 from winsock.supervisor import run as supervised
 
 
+class Colour(Enum):
+    """A choice."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
 class Rich(Layer):
     """Has options.
 
@@ -34,6 +42,9 @@ class Rich(Layer):
         port: int
         volume: float = field(default=0.5, metadata={"help": "how loud"})
         names: list[str] = field(default_factory=list)
+        colour: Colour = Colour.RED
+        speed: Literal["fast", "slow"] = field(kw_only=True)
+        made: int = field(default=0, init=False)
 
     def connecting(self, address: Any) -> None:
         return None
@@ -303,6 +314,8 @@ def test_layers_are_listed_with_options_and_functions(
         "option port=int (required)",
         "option volume=float (default 0.5) how loud",
         "option names=list (default [])",
+        "option colour=red|blue (default red)",
+        "option speed=fast|slow (required)",
     ]
     assert said["silent"] == [path_of(Silent), "overrides: nothing", "options: none"]
     assert "WSPConnect" in said["trace"][1]

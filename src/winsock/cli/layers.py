@@ -47,7 +47,9 @@ def _about(name: str, path: str, found: Any) -> list[str]:
 def _option_lines(options: type) -> list[str]:
     """A line for each option: name, type, default, help (the field's metadata `help`)."""
     import dataclasses
+    from enum import Enum
 
+    from winsock.catalog.settings import choices, word_of
     from winsock.cli.choosing import field_types
 
     if not dataclasses.is_dataclass(options):
@@ -55,9 +57,11 @@ def _option_lines(options: type) -> list[str]:
     types = field_types(options)
     lines = []
     for field in dataclasses.fields(options):
-        kind = getattr(types[field.name], "__name__", str(types[field.name]))
-        default = "required" if field.default is dataclasses.MISSING else f"default {field.default!r}"
-        if field.default_factory is not dataclasses.MISSING:
-            default = f"default {field.default_factory()!r}"
+        if field.name not in types:
+            continue  # nobody can set it
+        kind = "|".join(choices(types[field.name])) or getattr(types[field.name], "__name__", str(types[field.name]))
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        told = word_of(default) if isinstance(default, Enum) else repr(default)
+        default = "required" if default is dataclasses.MISSING else f"default {told}"
         lines.append(f"option {field.name}={kind} ({default}) {field.metadata.get('help', '')}".rstrip())
     return lines
