@@ -8,7 +8,9 @@ after a send that found no room: what could not be sent waits here for it. FD_CL
 
 from __future__ import annotations
 
+import argparse
 import sys
+from typing import NoReturn
 
 import winsock
 from winsock import FD_ACCEPT, FD_CLOSE, FD_READ, FD_WRITE, WinsockError
@@ -64,7 +66,7 @@ def selected(s: int, events: int) -> int:
     return event
 
 
-def serve(port: int) -> None:
+def serve(port: int) -> NoReturn:
     """Serve whoever comes, as many at once as one wait may have events."""
     listener = winsock.WSASocket(winsock.AF_INET, winsock.SOCK_STREAM, winsock.IPPROTO_TCP)
     winsock.bind(listener, ("127.0.0.1", port))
@@ -85,9 +87,27 @@ def serve(port: int) -> None:
             clients.pop(event).close()
 
 
-if __name__ == "__main__":
+def port(text: str) -> int:
+    """A port's number; 0 lets the host choose."""
+    if int(text) not in range(65536):
+        raise ValueError(text)
+    return int(text)
+
+
+def main(arguments: list[str]) -> int:
+    """0 after Ctrl-C; 1 where the port is not to be had."""
+    usage = argparse.ArgumentParser(description="An echo server in one thread, at loopback.")
+    usage.add_argument("port", type=port, nargs="?", default=0, help="0, or none, lets the host choose")
+    wanted = usage.parse_args(arguments).port
     with winsock.started():
         try:
-            serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+            serve(wanted)
         except KeyboardInterrupt:
-            pass
+            return 0
+        except WinsockError as error:
+            print(f"event_server: {error}", file=sys.stderr)
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

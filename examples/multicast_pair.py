@@ -10,6 +10,7 @@ of the group; a sender needs no port, and sends to nobody in particular.
 
 from __future__ import annotations
 
+import argparse
 import socket
 import sys
 from collections.abc import Iterator
@@ -64,13 +65,18 @@ def say(words: list[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Hear, say, or both."""
+    usage = argparse.ArgumentParser(description="Hear a multicast group, speak to it, or both.")
+    commands = usage.add_subparsers(dest="command")
+    commands.add_parser("hear", help='hear the group until somebody says "bye"')
+    commands.add_parser("say", help="speak to the group").add_argument("words", nargs="*", metavar="WORD")
+    chosen = usage.parse_args(arguments)
     with winsock.started():
-        if arguments[:1] == ["say"]:
-            say(arguments[1:])
+        if chosen.command == "say":
+            say(chosen.words)
             return
         s = receiver()
         print(f"a member of {GROUP}", flush=True)
-        if not arguments:
+        if chosen.command is None:
             say(["hello", "group"])
         for line in heard(s):
             print(line, flush=True)

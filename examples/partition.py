@@ -8,6 +8,7 @@ story take milliseconds. The functions that talk are ordinary Winsock programs; 
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import winsock
@@ -57,4 +58,6 @@ def ask(alice: Host, bob: Host) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "7")
+    usage = argparse.ArgumentParser(description="A simulated network with a partition that heals.")
+    usage.add_argument("seed", nargs="?", default="7", help="the same seed tells the same story (7)")
+    main(usage.parse_args(sys.argv[1:]).seed)

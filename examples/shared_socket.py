@@ -9,6 +9,7 @@ closes with the last descriptor, so the one that gave it away can close its own 
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from typing import BinaryIO
@@ -49,9 +50,18 @@ def work(structures: BinaryIO) -> None:
         winsock.closesocket(s)
 
 
-if __name__ == "__main__":
-    with winsock.started():
-        if sys.argv[1:] == ["work"]:
+def main(arguments: list[str]) -> None:
+    """Give, or work, as the process that was started for it."""
+    if arguments == ["work"]:
+        with winsock.started():
             work(sys.stdin.buffer)
-        else:
-            give(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+        return
+    usage = argparse.ArgumentParser(description="One socket in two processes.")
+    usage.add_argument("connections", type=int, nargs="?", default=1, help="how many to accept before the end (1)")
+    connections = usage.parse_args(arguments).connections
+    with winsock.started():
+        give(connections)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
