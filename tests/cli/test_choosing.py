@@ -130,6 +130,41 @@ def test_a_class_in_a_file(folder: Path) -> None:
     assert choose("./both.py:One")[:3] == ("one", f"{folder}/both.py:One", None)
 
 
+WITH_NEIGHBOUR = f"""import {{}}\n{HEAD}\nclass One(Layer):\n    word = {{}}.WORD\n"""
+
+
+def test_a_file_in_another_folder_imports_what_is_beside_it(folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "mine.py").write_text(WITH_NEIGHBOUR.format("neighbour", "neighbour"))
+    (folder / "deep" / "neighbour.py").write_text("WORD = 'beside'\n")
+    assert loader.resolve(choose("deep/mine.py").path).word == "beside"
+
+
+def test_what_is_beside_a_file_stands_for_no_module_of_the_system(folder: Path) -> None:
+    (folder / "wave.py").write_text("WORD = 'beside'\n")
+    sys.modules.pop("wave", None)
+    (folder / "mine.py").write_text(f"import wave\n{HEAD}\nclass One(Layer):\n    of = wave.__file__\n")
+    assert not loader.resolve(choose("mine.py").path).of.startswith(str(folder))
+
+
+@pytest.mark.parametrize("name", ["neighbour.py", "neighbour"])
+def test_a_file_that_is_to_stand_alone_does_not(folder: Path, name: str) -> None:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "mine.py").write_text(WITH_NEIGHBOUR.format("neighbour", "neighbour"))
+    if name.endswith(".py"):
+        (folder / "deep" / name).write_text("WORD = 'beside'\n")
+    else:
+        (folder / "deep" / name).mkdir()
+    with pytest.raises(UsageError, match="No module named 'neighbour'.*stands alone: make a package of it and neighb"):
+        choose("deep/mine.py", alone=True)
+
+
+def test_of_a_module_that_is_nowhere_no_more_is_said(folder: Path) -> None:
+    (folder / "mine.py").write_text(WITH_NEIGHBOUR.format("neighbour", "neighbour"))
+    with pytest.raises(UsageError, match=r"No module named 'neighbour' \([^)]*\)$"):
+        choose("mine.py", alone=True)
+
+
 # --- what is wrong with a name -------------------------------------------------------------------------------------
 
 

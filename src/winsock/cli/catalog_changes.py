@@ -32,7 +32,7 @@ _CATEGORIES = {
 
 def install(options: Namespace) -> int:
     """Put a layer over what is installed; one that is there is taken anew."""
-    spec = choose(options.layer)
+    spec = choose(options.layer, alone=True)
     name = options.name or spec.name
     source = _source(options.layer, spec.path, _categories(options.categories))
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from winsock.abi.errors import WinsockError
-from winsock.catalog import settings
+from winsock.catalog import files, settings
 from winsock.catalog.entries import LayerSpec
 from winsock.cli.words import UsageError, nearest_first
 from winsock.dispatcher import loader
@@ -23,10 +23,16 @@ OURS = {"trace": "winsock.layers.trace:Trace"}
 GROUP = "winsock.layers"
 
 
-def choose(text: str) -> LayerSpec:
-    """The layer that `text` names; `UsageError` where there is none, or where an option is wrong."""
+def choose(text: str, alone: bool = False) -> LayerSpec:
+    """The layer that `text` names; `UsageError` where there is none, or where an option is wrong.
+
+    A file may import the modules beside it, as a script does, unless it is to be what it is `alone`.
+    """
     name, *given = text.split(",")
     path = _path(name)
+    folder = os.path.dirname(files.file_of(path) or "")
+    if folder and not alone and folder not in sys.path:
+        sys.path.append(folder)
     kind = _load(name, path)
     options = _options(name, kind, given)
     return LayerSpec(getattr(kind, "name", name), path, options, getattr(kind, "ifs_handles", True), is_stream(kind))
@@ -74,7 +80,17 @@ def _load(name: str, path: str) -> Any:
     try:
         return loader.resolve(path)
     except WinsockError as error:
-        raise UsageError(f"--layer {name}: {error.strerror or error}") from error
+        raise UsageError(f"--layer {name}: {error.strerror or error}{_missed(path, error)}") from error
+
+
+def _missed(path: str, error: WinsockError) -> str:
+    """What to do where a file has not found a module that is beside it."""
+    file, cause = files.file_of(path), error.__cause__
+    module = (cause.name or "").partition(".")[0] if isinstance(cause, ModuleNotFoundError) else ""
+    beside = os.path.join(os.path.dirname(file or ""), module)
+    if not module or file is None or not (os.path.isfile(beside + ".py") or os.path.isdir(beside)):
+        return ""
+    return f"; an installed file stands alone: make a package of it and {module}, or put both into one file"
 
 
 def _options(name: str, kind: Any, given: list[str]) -> Any:
