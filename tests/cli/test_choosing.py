@@ -155,7 +155,7 @@ def test_a_file_that_is_to_stand_alone_does_not(folder: Path, name: str) -> None
         (folder / "deep" / name).write_text("WORD = 'beside'\n")
     else:
         (folder / "deep" / name).mkdir()
-    with pytest.raises(UsageError, match="No module named 'neighbour'.*stands alone: make a package of it and neighb"):
+    with pytest.raises(UsageError, match=r"No module named 'neighbour'.*stands alone: make a package of it and neighb"):
         choose("deep/mine.py", alone=True)
 
 
@@ -209,6 +209,14 @@ def test_a_file_that_does_not_import(folder: Path) -> None:
     (folder / "syntax.py").write_text("\nclass\n")
     with pytest.raises(UsageError, match=r"SyntaxError.*syntax\.py, line 2"):
         choose("syntax.py")
+
+
+@pytest.mark.parametrize("kind", ["Layer", "StreamLayer"])
+@pytest.mark.parametrize("name", ["5", "''", "property(str)"])
+def test_a_file_whose_layer_is_called_by_no_text(folder: Path, kind: str, name: str) -> None:
+    (folder / "odd.py").write_text(f"from winsock import {kind}\n\n\nclass Odd({kind}):\n    name = {name}\n")
+    with pytest.raises(UsageError, match=r"TypeError: Odd\.name is .*, and a name is a text \(.*odd\.py, line 4\)"):
+        choose("odd.py")
 
 
 def test_a_file_with_no_layer_or_several(folder: Path) -> None:

@@ -41,6 +41,7 @@ opened: dict[int, Chain] = {}
 """Entry id -> its chain, in the order of opening."""
 _bases: dict[int, Startable] = {}
 _resolved: dict[tuple[str, str], Any] = {}
+_OURS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 _lock = threading.RLock()
 _catalog: Catalog | None = None
 first_matches: dict[tuple[int, int, int], Chain] = {}
@@ -385,7 +386,7 @@ def _failed(path: str, what: str, error: BaseException) -> WinsockError:
 
 
 def _raised_at(error: BaseException) -> tuple[str | None, int | None]:
-    """The innermost place that its author can mend: not in Python's own library, and not here."""
+    """The innermost place that its author can mend: not in Python's own library, and not in ours."""
     if isinstance(error, SyntaxError):
         return error.filename, error.lineno
     library = os.path.dirname(os.__file__) + os.sep
@@ -394,7 +395,7 @@ def _raised_at(error: BaseException) -> tuple[str | None, int | None]:
     while frame is not None:
         file = frame.tb_frame.f_code.co_filename
         packaged = f"{os.sep}site-packages{os.sep}" in file
-        if file != __file__ and not file.startswith("<frozen ") and (packaged or not file.startswith(library)):
+        if not file.startswith((_OURS, "<frozen ")) and (packaged or not file.startswith(library)):
             found = file, frame.tb_lineno
         frame = frame.tb_next
     return found

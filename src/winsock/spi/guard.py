@@ -250,6 +250,14 @@ def defined_at(layer: object, function: str) -> str | None:
     return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
+def given_name(kind: type) -> str:
+    """How a class of layers is called: by its `name`, or by its own in small letters; TypeError for what is no text."""
+    name = vars(kind).get("name", kind.__name__.lower())
+    if not isinstance(name, str) or not name.strip():
+        raise TypeError(f"{kind.__qualname__}.name is {name!r}, and a name is a text")
+    return name
+
+
 def _kind_of(layer: object) -> type:
     """The class of a layer, which may not have been made yet."""
     return layer if isinstance(layer, type) else type(layer)

@@ -38,7 +38,7 @@ from winsock.abi.errors import WSAEAFNOSUPPORT, WSAEINVAL, WinsockError
 from winsock.abi.guids import GUID
 from winsock.abi.sockaddr import Sockaddr, SockaddrIn, coerce
 from winsock.core import journal
-from winsock.spi.guard import checked, defects, failure, guarded, refusal
+from winsock.spi.guard import checked, defects, failure, given_name, guarded, refusal
 from winsock.spi.provider import (
     FUNCTIONS,
     WSPDATA,
@@ -113,8 +113,7 @@ class Layer(Provider):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            cls.name = cls.__name__.lower()
+        cls.name = given_name(cls)
 
     # Hooks: what most layers override.
 

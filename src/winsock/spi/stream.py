@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from winsock.core import journal
+from winsock.spi.guard import given_name
 
 if TYPE_CHECKING:
     from winsock.abi.errors import WinsockError
@@ -95,8 +96,7 @@ class StreamLayer:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            cls.name = cls.__name__.lower()
+        cls.name = given_name(cls)
 
     # Hooks: what a layer overrides.
 

@@ -362,9 +362,6 @@ def test_a_verb_that_is_given_nonsense_raises_in_the_layers_own_line(
         (ConnectionRefusedError(), WSAECONNREFUSED),
         (OSError(errno_of(WSAETIMEDOUT), "late"), WSAETIMEDOUT),
         (OSError(), WSAECONNRESET),
-        (ValueError("what"), WSASYSCALLFAILURE),
-        ("broken", WSASYSCALLFAILURE),
-        (None, WSASYSCALLFAILURE),
     ],
 )
 def test_what_a_layer_fails_with(given: Any, code: int) -> None:
@@ -373,6 +370,28 @@ def test_what_a_layer_fails_with(given: Any, code: int) -> None:
     layer.fail(given)
     assert isinstance(stage.error, WinsockError)
     assert stage.error.winerror == code
+
+
+@pytest.mark.parametrize("given", [ValueError("what"), "broken", None, ConnectionResetError])
+def test_what_is_no_error_fails_it_too_and_a_line_says_where(given: Any, lines: list[str]) -> None:
+    class Wrong(StreamLayer):
+        def incoming(self, data: bytes) -> None:
+            self.fail(given)
+
+    stage = stage_of(Wrong())
+    stage.incoming(b"x")
+    assert stage.error is not None
+    assert stage.error.winerror == WSASYSCALLFAILURE
+    assert f"incoming raised TypeError: a WinsockError is wanted, or an OSError, not {given!r} ({__file__}:" in lines[0]
+
+
+def test_what_is_no_error_fails_it_also_outside_of_a_hook() -> None:
+    layer = Writing()
+    stage = stage_of(layer)
+    with pytest.raises(TypeError, match="a WinsockError is wanted"):
+        layer.fail("broken")  # type: ignore[arg-type]
+    assert stage.error is not None
+    assert stage.error.winerror == WSASYSCALLFAILURE
 
 
 def test_the_first_failure_counts() -> None:

@@ -152,6 +152,8 @@ class Stage:
     def fail(self, error: WinsockError | OSError) -> None:
         if self.error is None:
             self.error = _as_winsock(error)
+        if not isinstance(error, OSError):
+            raise TypeError(f"a WinsockError is wanted, or an OSError, not {error!r}")
 
     def ready(self) -> None:
         self.is_ready = True
