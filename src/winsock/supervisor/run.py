@@ -68,11 +68,12 @@ def run(plan: Plan, argv: list[str], choices: Choices, inheritance: launch.Inher
     file = None
     if choices.output:
         file = open(choices.output, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed by exit
+    lost = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     program = filter.pack(filter.assemble(plan.rules, numbers.machine()))
     return launch.run(
         argv,
         program,
-        lambda serving: _Run(plan, argv, choices, serving, file).serve(),
+        lambda serving: _Run(plan, argv, choices, serving, file, lost).serve(),
         RunOptions(choices.drain, choices.wait_all),
         inheritance,
     )
@@ -127,8 +128,17 @@ def _rendered(record: Record, text: Text) -> str:
 class _Run:
     """The supervisor's side of one run."""
 
-    def __init__(self, plan: Plan, argv: list[str], choices: Choices, serving: Serving, file: IO[str] | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        argv: list[str],
+        choices: Choices,
+        serving: Serving,
+        file: IO[str] | None,
+        lost_threads: Sequence[str] = (),
+    ) -> None:
         self._plan = plan
+        self._lost_threads = lost_threads
         self._argv = argv
         self._choices = choices
         self._serving = serving
@@ -139,6 +149,7 @@ class _Run:
         self._notices: Destroyed | None = None
         self._unnoticed: Unnoticed | None = None
         self._held: set[int] = set()
+        self._left = False
         self._held_at = float("-inf")
         self._wants_closed = any(layer.counts for layer in plan.layers)
 
@@ -155,6 +166,12 @@ class _Run:
         printed.tell_kept()
         for line in (*self._plan.not_called_lines(), *outside.warnings(self._argv, self._process_ids)):
             journal.log(line)
+        if self._lost_threads:
+            names = ", ".join(self._lost_threads)
+            journal.log(
+                f"winsock: a layer started threads when it was imported ({names}), which are not there"
+                " when it is called: let its first call start them"
+            )
         self._open_chains()
         self._subscribe()
         supervisor.on_relay_over = self._relay_over
@@ -170,8 +187,20 @@ class _Run:
         self._drain(None)
         self._wait_for_notices()
         self._supervisor.tell_of_ended_processes()
+        self._leave()
         printed.end()
         self._lines.flush()
+
+    def _leave(self) -> None:
+        """What layers expect of the end of a program: the end of the run, unless processes are left."""
+        if self._left or all(layer.kind.__module__.startswith("winsock.") for layer in self._plan.layers):
+            return
+        self._left = self._serving.alone
+        from winsock.supervisor import leaving
+
+        if self._left:
+            leaving.run_exit_functions()
+        leaving.write_out()
 
     def _check_crew(self) -> None:
         """A thread of ours that failed fails the supervisor: every trapped call fails then, and the front says so."""
@@ -238,6 +267,7 @@ class _Run:
         self._wait_for_notices()
         self._supervisor.tell_of_ended_processes()
         tell(self._supervisor.chains.layers(), "run_ended")
+        self._leave()
         printed.end()
         truth = self._report.truth(len(self._serving.processes()))
         journal.record(truth, truth_text)
