@@ -452,6 +452,19 @@ def test_the_watch_stays_awake_while_the_leader_performs(world: World, stopped_t
     watch.run_to_sleep()
 
 
+def test_the_watch_stays_awake_while_a_thread_that_was_relieved_performs(world: World, stopped_time: Time) -> None:
+    """Also where its call has begun so recently that a look does not tell of it: else nobody would look again."""
+    watch = Watch(world, stopped_time)
+    slow, other = Call(world.crew.hand_over, slow=True), Call()
+    world.give(slow, other)
+    assert ended(other)
+    assert all(watch.tick() for _ in range(MANY_TICKS))
+    slow.may_end.set()
+    assert ended(slow)
+    wait_until(lambda: world.crew.performing() == [], "nothing is performed")
+    watch.run_to_sleep()
+
+
 def test_a_slow_call_is_noticed_at_the_second_tick_that_sees_it(world: World, stopped_time: Time) -> None:
     watch = Watch(world, stopped_time)
     slow, next_one = Call(slow=True), Call()

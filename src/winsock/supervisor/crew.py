@@ -179,10 +179,12 @@ class Crew(Generic[C]):
                     quiet = 0
 
     def _sleep(self) -> None:
-        """Until somebody rouses us. Others set what they have for us, then look whether we sleep; we look after."""
+        """Until somebody rouses us. Others set what they have for us, then look whether we sleep; we look after.
+
+        A call that has just begun is nothing to look at yet, in whichever thread, and nobody would rouse us for it.
+        """
         self._asleep = True
-        leader = self._leader
-        if (leader is None or leader.call is None) and not self._look():
+        if not self.performing() and not self._look():
             self._alarm.acquire()
         self._asleep = False
 
