@@ -264,11 +264,28 @@ def kill_marked(mark: str) -> None:
 
 
 def free_port(host: str = LOCALHOST) -> int:
-    """A port that was free a moment ago, for servers that must be told one."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port for servers that must be told one, and one where nobody is: it stays this process's to give away.
+
+    The kernel gives it to nobody who asks for any port, as it may one that was free a moment ago.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    below = range(max(lowest // 2, 1024), lowest)
+    for port in secrets.SystemRandom().sample(below, len(below)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0winsock-tests-port-{port}")  # which the tests of other processes see
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+                probe.bind((host, port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim.detach())
+            return port
+    return missing(f"no port below {lowest} is free")
+
+
+_claims: list[int] = []
+"""What keeps other processes from the ports that were given away; open as long as this one lives."""
 
 
 class Exchange(NamedTuple):

@@ -150,18 +150,13 @@ def test_a_round_trip_time_is_told(watch: Watch) -> None:
     assert closing.retransmits == 0
 
 
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
-
-
 @pytest.mark.parametrize("blocking", [True, False])
 def test_a_refused_connect_was_never_connected(watch: Watch, blocking: bool) -> None:
     client = socket.socket()
     client.setblocking(blocking)
-    assert client.connect_ex(("127.0.0.1", free_port())) != 0
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        assert client.connect_ex(nobody.getsockname()) != 0
     select.select([], [client], [], PATIENCE)
     closing = watch.closing(client)
     assert counts(closing) == (0, 0, False, False)
