@@ -195,6 +195,7 @@ static void many_threads(void) {
     port = port_of(shared);
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, accept_many, NULL);
     pthread_create(&asking, NULL, ask_names, NULL);
+    while (!asked) nap(0.001);  /* the connections may all be over before it runs for the first time */
     int right = 0;
     for (int i = 0; i < CONNECTIONS; i++) {
         int c = stream();
