@@ -63,6 +63,6 @@ def test_the_page_ends_with_an_installed_layer(newcomer: Newcomer) -> None:
             newcomer.type(one.command)
     fetch = f"winsock run -- curl -s http://127.0.0.1:{PORT}/hello.txt"
     newcomer.type("winsock catalog install ./shout.py")
-    assert newcomer.type(fetch)[0] == f"HELLO FROM PORT {PORT}"
+    assert f"HELLO FROM PORT {PORT}" in newcomer.type(fetch)  # before or after our own lines
     newcomer.type("winsock catalog remove shout")
-    assert newcomer.type(fetch)[0] == f"hello from port {PORT}"
+    assert f"hello from port {PORT}" in newcomer.type(fetch)
