@@ -230,6 +230,7 @@ static pthread_t start_waiter(void) {
     pthread_create(&thread, NULL, wait_in_accept, NULL);
     while (!waiter) nap(0.001);
     wait_until_in(getpid(), waiter, SYS_accept);
+    await_turn();
     nap(0.1);
     return thread;
 }
@@ -362,6 +363,7 @@ static void killed(void) {
     }
     need(read(told[0], &port, sizeof port) == sizeof port, "read");
     wait_until_in(child, child, SYS_accept);
+    await_turn();
     nap(0.1);
     kill(child, SIGKILL);
     need(waitpid(child, NULL, 0) == child, "waitpid");

@@ -86,20 +86,11 @@ static int waiting_call(const char *call) {
     return call[0] == 'c' ? connect_to(s, port) : accept(s, NULL, NULL);
 }
 
-/* A first call has come back: from now on a signal finds a call held, and not on its way to somebody who still
- * starts. */
-static void begin(void) {
-    int l = listener(5), s = stream();
-    need(!connect_to(s, port_of(l)), "connect");
-    close(s);
-    close(l);
-}
-
 /* A signal ends the call with EINTR, or is handled and the call goes on until a second one ends it. */
 static void alarmed(const char *call, int flags) {
     handle(SIGALRM, flags);
     handle(SIGUSR2, 0);
-    begin();
+    await_turn();
     pid_t self = getpid(), helper = fork();
     if (!helper) {
         wait_until_in(self, self, call[0] == 'c' ? SYS_connect : SYS_accept);
@@ -127,11 +118,18 @@ static void alarm_accept_limited(void) { with_limit = 1; alarmed("accept", SA_RE
 
 /* An interrupted connect goes on: what do the next calls say? */
 static void goes_on(void) {
-    struct itimerval soon = {.it_value = {0, 500000}};
     handle(SIGALRM, 0);
+    await_turn();
     int s = stream();
-    setitimer(ITIMER_REAL, &soon, NULL);
+    pid_t self = getpid(), helper = fork();
+    if (!helper) {
+        wait_until_in(self, self, SYS_connect);
+        nap(0.5);
+        kill(self, SIGALRM);
+        _exit(0);
+    }
     result("connect", connect_to(s, port));
+    waitpid(helper, NULL, 0);
     show_so_error("SO_ERROR", s);
     fcntl(s, F_SETFL, O_NONBLOCK);
     result("connect again, not waiting", connect_to(s, port));
@@ -141,6 +139,7 @@ static void goes_on(void) {
 
 /* SO_SNDTIMEO bounds connect. */
 static void limited(void) {
+    await_turn();
     int s = stream();
     struct timeval limit = {0, 300000};
     need(!setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), "SO_SNDTIMEO");
@@ -226,6 +225,7 @@ static void closed_then_signal(void) {
     pthread_create(&thread, NULL, wait_in_accept, NULL);
     while (!waiter) nap(0.001);
     wait_until_in(getpid(), waiter, SYS_accept);
+    await_turn();
     nap(0.1);
     close(shared);
     nap(0.3);

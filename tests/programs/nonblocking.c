@@ -144,18 +144,28 @@ static void error_in_child(void) {
 
 /* A blocking connect in one thread, and another that asks. */
 static int shared, shared_port;
+static volatile pid_t waiter;
 static void *connect_shared(void *unused) {
+    waiter = thread_id();
     long value = connect_to(shared, shared_port);
     result("the waiting connect", value);
     return unused;
 }
 
+static pthread_t start_connect(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, connect_shared, NULL);
+    while (!waiter) nap(0.001);
+    wait_until_in(getpid(), waiter, SYS_connect);
+    await_turn();
+    nap(0.3);
+    return thread;
+}
+
 static void two_threads(void) {
     shared_port = make_hole();
     shared = stream();
-    pthread_t thread;
-    pthread_create(&thread, NULL, connect_shared, NULL);
-    nap(0.3);
+    pthread_t thread = start_connect();
     show_so_error("SO_ERROR meanwhile", shared);
     struct sockaddr_storage name;
     socklen_t length = sizeof name;
@@ -173,9 +183,7 @@ static void two_threads(void) {
 static void shut_down(void) {
     shared_port = make_hole();
     shared = stream();
-    pthread_t thread;
-    pthread_create(&thread, NULL, connect_shared, NULL);
-    nap(0.3);
+    pthread_t thread = start_connect();
     int ended = shutdown(shared, SHUT_RDWR), number = errno;
     pthread_join(thread, NULL);
     errno = number;
