@@ -67,8 +67,13 @@ def asyncio(here: Depot, folder: Path, build: Build) -> Client:
 
 
 def java(here: Depot, folder: Path, build: Build) -> Client:
-    """Sockets for IPv6 that are connected to v4-mapped addresses, and a selector thread."""
-    return Client([needs("java"), PROGRAMS / "Transfer.java", here.url])
+    """Sockets for IPv6 that are connected to v4-mapped addresses, and a selector thread.
+
+    Compiled once and for all, which takes longer than all the rest.
+    """
+    compiler = (needs("java"), "-m", "jdk.compiler/com.sun.tools.javac.Main")
+    assert bare(*compiler, "-d", folder, PROGRAMS / "Transfer.java").same == (0, b"")
+    return Client([needs("java"), "-cp", folder, "Transfer", here.url])
 
 
 def static_c(here: Depot, folder: Path, build: Build) -> Client:
