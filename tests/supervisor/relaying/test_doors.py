@@ -9,7 +9,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -46,17 +45,6 @@ class Waiting(NamedTuple):
 
     def error(self) -> int:
         return self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-
-@cache
-def the_doors() -> Doors:
-    """Doors are never closed, as those of a run."""
-    return Doors()
-
-
-@pytest.fixture
-def opened() -> Doors:
-    return the_doors()
 
 
 @pytest.fixture(params=WAYS, ids=["ipv4", "ipv6", "mapped"])
