@@ -13,7 +13,7 @@ from typing import Any
 
 LOCAL = "127.0.0.1"
 WAIT_MS = 8_000
-CASE_S = 10
+CASE_S = 25
 RESET = struct.pack("ii", 1, 0)
 BULK = bytes(range(256)) * 8192 + b"the end"
 
