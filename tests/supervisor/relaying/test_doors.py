@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from winsock import host
 from winsock.abi.sockaddr import SockaddrIn
 from winsock.supervisor.relaying import doors
 from winsock.supervisor.relaying.doors import AF_INET, AF_INET6, Doors, Way
@@ -187,6 +188,25 @@ def test_many_at_once(opened: Doors) -> None:
     assert len(ends) == 400
     for end in ends:
         os.close(end)
+
+
+def test_a_door_is_full_before_anybody_is_sent_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever came before that would be connected to nobody, and stand for ever."""
+    connect, late = host.connect, list[threading.Timer]()
+
+    def fill_late(descriptor: int, name: bytes) -> int:
+        late.append(threading.Timer(0.05, connect, (descriptor, name)))
+        late[0].start()
+        return errno.EINPROGRESS
+
+    monkeypatch.setattr(host, "connect", fill_late)
+    door = doors.Door(AF_INET)
+    monkeypatch.undo()
+    with door._listener, door._filler, door._refuser, socket.socket() as made:
+        made.setblocking(False)
+        made.connect_ex(tuple(door.address))
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == SYN_SENT
+        late[0].join()
 
 
 def test_there_is_one_door_a_family(opened: Doors) -> None:

@@ -67,7 +67,8 @@ class Door:
         self.address = _name_of(self._listener)
         self._filler = socket.socket(family, socket.SOCK_STREAM)
         self._filler.setblocking(False)
-        host.connect(self._filler.fileno(), addresses.pack(self.address))  # a stranger who is quicker fills it as well
+        host.connect(self._filler.fileno(), addresses.pack(self.address))
+        _await_full(self._listener)  # else the kernel would take the first who is to wait here
         self._refuser = socket.socket(family, socket.SOCK_STREAM)
         raw.bind(self._refuser.fileno(), _ANYWHERE[family])
 
@@ -182,6 +183,14 @@ def _connect(end: socket.socket, target: bytes) -> int:
     if not poll.poll(_PATIENCE_S * 1000):
         return errno.ETIMEDOUT
     return end.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def _await_full(listener: socket.socket) -> None:
+    """Until a connection fills the queue, a stranger's perhaps: on a busy machine that need not be at once."""
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    if not poll.poll(_PATIENCE_S * 1000):
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
 def _bound(family: int, name: Name) -> socket.socket:
