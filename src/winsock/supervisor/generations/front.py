@@ -165,12 +165,6 @@ class Front:
             self._poll.unregister(STDERR)
             self._poll.register(self._receiver.fileno(), select.POLLIN)
 
-    def _say_now(self, text: str) -> None:
-        try:
-            os.write(STDERR, text.encode(errors="surrogateescape"))
-        except OSError:
-            pass  # nobody is there to read it
-
     # Signals
 
     def _pass_signals(self) -> None:
@@ -241,7 +235,7 @@ class Front:
 
     def _fail(self, status: int, reason: str) -> int:
         self._witness.dismiss()
-        self._say_now(f"winsock: {reason}\n")
+        say(f"winsock: {reason}\n")
         os.waitpid(self._supervisor, 0)
         return status
 
@@ -251,11 +245,19 @@ class Front:
         self._witness.dismiss()
         left = descendants(os.getpid())
         names = ", ".join(f"{printable(process.name)} ({process.pid})" for process in left) or "none"
-        self._say_now(
+        say(
             f"winsock: the supervisor {_manner(status)}. From now on the calls that it answered fail with ENOSYS;"
             f" nothing passes unlayered. Processes left running: {names}\n"
         )
         return SUPERVISOR_DIED
+
+
+def say(text: str) -> None:
+    """Write to stderr now, if somebody is there to read it."""
+    try:
+        os.write(STDERR, text.encode(errors="surrogateescape"))
+    except OSError:
+        pass
 
 
 def die_alike(wait_status: int) -> int:

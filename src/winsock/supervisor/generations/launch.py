@@ -27,7 +27,8 @@ from typing import NamedTuple, NoReturn
 
 from winsock.supervisor import kernel
 from winsock.supervisor.generations import channel, mirror, printed, signals, system
-from winsock.supervisor.generations.front import Front, Witness, drop
+from winsock.supervisor.generations.front import Front, Witness, drop, say
+from winsock.supervisor.generations.ground import Ground
 from winsock.supervisor.generations.life import RunOptions, Serving
 
 NOT_FOUND = 127
@@ -74,10 +75,7 @@ class LaunchError(Exception):
 
 
 class Inheritance(NamedTuple):
-    """What winsock was started with, as far as Python or we change it before the program starts.
-
-    Working directory, umask and resource limits are not here: the program is forked before anything touches them.
-    """
+    """What winsock was started with, as far as Python, a layer or we change it before the program starts."""
 
     environment: tuple[bytes, ...]
     """Entries as they were given, in order (Python adds LC_CTYPE to its own)."""
@@ -87,6 +85,8 @@ class Inheritance(NamedTuple):
     """Ignored signals, those left out that the interpreter ignores by itself."""
     descriptors: frozenset[int]
     """Open descriptors that go on to the program: those without close-on-exec."""
+    ground: Ground | None = None
+    """None for who imports no layer meanwhile."""
 
     @classmethod
     def capture(cls) -> Inheritance:
@@ -103,12 +103,24 @@ class Inheritance(NamedTuple):
             frozenset(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())),
             frozenset(ignored - signals.PYTHON_IGNORES),
             frozenset(filter(_passes_exec, map(int, os.listdir("/proc/self/fd")))),
+            Ground.look(),
         )
 
     def get(self, name: bytes) -> bytes | None:
         """An environment variable."""
         prefix = name + b"="
         return next((entry[len(prefix) :] for entry in self.environment if entry.startswith(prefix)), None)
+
+    def check(self) -> None:
+        """After layers were imported: the program's standard descriptors are there. `LaunchError` where one is not."""
+        changed = None if self.ground is None else self.ground.changed()
+        if changed is not None:
+            raise LaunchError(CANNOT_SUPERVISE, f"a layer has closed or replaced the program's {changed}")
+
+    def restore_ground(self) -> None:
+        """Stand where we stood (in the program's process)."""
+        if self.ground is not None:
+            self.ground.restore()
 
     def restore_dispositions(self) -> None:
         """Ignore what was ignored, and nothing else; catch nothing (in the program's process)."""
@@ -185,12 +197,13 @@ def run(
     """
     try:
         inheritance = inheritance or Inheritance.capture()
+        inheritance.check()
         _check_limit()
         path = resolve(argv[0], inheritance)
         plan = _Plan(path, tuple(os.fsencode(argument) for argument in argv), filter_program, inheritance)
         front = _start(plan, serve, options)
     except LaunchError as error:
-        os.write(2, f"winsock: {error}\n".encode(errors="surrogateescape"))
+        say(f"winsock: {error}\n")
         return error.status
     return front.attend()
 
@@ -372,6 +385,7 @@ def _is_text(path: bytes) -> bool:
 def _become(plan: _Plan, report: int, go: int) -> NoReturn:
     """The program's process up to exec. Everything after the filter must be a call that no filter traps."""
     try:
+        plan.inheritance.restore_ground()
         plan.inheritance.restore_dispositions()
         system.prctl(system.PR_SET_NO_NEW_PRIVS)
         try:

@@ -41,8 +41,15 @@ class _Lines(io.RawIOBase):
                 self.line(whole.decode(errors="replace"))
 
 
+class _Stream(io.TextIOWrapper):
+    """What stands for stdout and stderr."""
+
+    def close(self) -> None:
+        """It stays open: others print, too."""
+
+
 _lines = _Lines()
-_stream = io.TextIOWrapper(io.BufferedWriter(_lines), "utf-8", "backslashreplace", line_buffering=True)
+_stream = _Stream(io.BufferedWriter(_lines), "utf-8", "backslashreplace", line_buffering=True)
 
 
 @contextmanager
