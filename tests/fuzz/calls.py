@@ -22,7 +22,14 @@ from winsock.abi.constants import (
     SOCK_DGRAM,
     SOCK_STREAM,
 )
-from winsock.abi.errors import WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEHOSTUNREACH, WSAENETUNREACH, WSAENOTCONN
+from winsock.abi.errors import (
+    WSAEADDRNOTAVAIL,
+    WSAEAFNOSUPPORT,
+    WSAEHOSTUNREACH,
+    WSAEMSGSIZE,
+    WSAENETUNREACH,
+    WSAENOTCONN,
+)
 from winsock.abi.options import Option
 from winsock.abi.sockaddr import SockaddrIn, SockaddrIn6
 from winsock.api import options as calls
@@ -110,7 +117,7 @@ PARSERS = [
         "control code",
         _programs(_CONTROLS, [*_INPUTS, _LIST], 5),
         _control,
-        frozenset(_CODES["WSAIoctl"] | _CODES["WSPIoctl"] | _ADDRESSES),
+        frozenset(_CODES["WSAIoctl"] | _CODES["WSPIoctl"] | _ADDRESSES | {WSAEMSGSIZE}),  # the page of SIO_TCP_INFO
         _hold_control,
     ),
     Parser(
