@@ -32,6 +32,18 @@ class Deciding(Layer):
     def connecting(self, address):
         return None
 """
+TOLD = """
+from winsock import Layer
+
+
+class Told(Layer):
+    def WSPConnect(self, s, name, *more):
+        return self.next.WSPConnect(s, name, *more)
+
+    def closed(self, stats):
+        pass
+"""
+"""Is called and told as trace is, and does nothing: what no layer of that kind can cost less than."""
 SANDLOCK = """
 import sys
 from sandlock import Sandbox
@@ -46,6 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "deciding.py").write_text(DECIDING)
+        (place / "told.py").write_text(TOLD)
         (place / "sandlocked.py").write_text(SANDLOCK)
         for name in ("acceptor", "connector"):
             subprocess.run(["cc", "-O2", "-o", place / name, PROGRAMS / f"{name}.c"], check=True)
@@ -70,6 +83,7 @@ def connecting(place: Path, rounds: int, pinned: bool) -> None:
             "sandlock": [sys.executable, str(place / "sandlocked.py"), *program],
             "sandlock again": [sys.executable, str(place / "sandlocked.py"), *program],
             "connecting": [*WINSOCK, "--layer", str(place / "deciding.py"), "--", *program],
+            "told": [*WINSOCK, "--layer", str(place / "told.py"), "--", *program],
             "trace": [*WINSOCK, "--", *program],
         }
         runs = {
@@ -82,11 +96,13 @@ def connecting(place: Path, rounds: int, pinned: bool) -> None:
     bare = median(figures["bare"])
     added = {name: [figure - bare for figure in row] for name, row in figures.items()}
     rows = [Row("bare, us a connection", f"{bare:.1f}")]
-    rows += [Row(f"{name} adds, us", f"{median(added[name]):.1f}") for name in ("sandlock", "connecting", "trace")]
+    added_by = ("sandlock", "connecting", "told", "trace")
+    rows += [Row(f"{name} adds, us", f"{median(added[name]):.1f}") for name in added_by]
     peers = added["sandlock"]
     rows += [
         Row("sandlock against itself", ratio_spread(added["sandlock again"], peers)),
         Row("a `connecting` hook against sandlock", ratio_spread(added["connecting"], peers), "at most 1.3" * pinned),
+        Row("an empty layer that is told as trace is, against sandlock", ratio_spread(added["told"], peers)),
         Row("trace against sandlock", ratio_spread(added["trace"], peers), "at most 2" * pinned),
     ]
     show("Connect and close, " + ("client and supervisor on one core" if pinned else "loose"), rows)
