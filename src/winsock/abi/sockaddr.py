@@ -155,6 +155,9 @@ class SockaddrOther(NamedTuple):
         return _FAMILY.pack(self.family) + self.data
 
 
+NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
+"""To connect there takes a connect back."""
+
 Sockaddr: TypeAlias = SockaddrIn | SockaddrIn6 | SockaddrUn | SockaddrHv | SockaddrOther
 
 

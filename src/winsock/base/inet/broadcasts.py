@@ -9,6 +9,7 @@ Source: "IPPROTO_IP socket options".
 from __future__ import annotations
 
 import socket
+from itertools import chain
 
 from winsock.abi.constants import AF_INET
 from winsock.base.inet import raw
@@ -36,14 +37,14 @@ def let_in(record: OwnSocket, *, on: bool) -> None:
 
 
 def _filter() -> Filter:
-    addresses = ((instruction, DROP) for instruction in ((_JUMP, 0, 1, address) for address in sorted(_addresses())))
+    dropped = (((_JUMP, 0, 1, address), DROP) for address in sorted(_addresses()))
     return (
         (_LOAD_BYTE, 0, 0, _HEADER),
         (_AND, 0, 0, 0xF0),
         (_JUMP, 1, 0, 0x40),
         PASS,
         (_LOAD, 0, 0, _TO),
-        *(instruction for pair in addresses for instruction in pair),
+        *chain.from_iterable(dropped),
         (_LOAD, 0, 0, _KIND),
         (_JUMP, 0, 1, _BROADCAST),
         DROP,

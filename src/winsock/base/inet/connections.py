@@ -28,7 +28,7 @@ from winsock.abi.errors import (
     WinsockError,
     from_errno,
 )
-from winsock.abi.sockaddr import Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
+from winsock.abi.sockaddr import NO_PEER, Sockaddr, SockaddrIn, SockaddrIn6, SockaddrOther
 from winsock.base.inet import own, raw
 from winsock.base.inet.addresses import is_nobodys
 from winsock.base.inet.own import SOCKETS, OwnSocket
@@ -40,7 +40,6 @@ _EINTR = errno.EINTR
 _CLOEXEC = getattr(socket, "SOCK_CLOEXEC", 0)
 _NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 _GOING_ON = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)
-_NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
 
 
 class Connections(Sockets):
@@ -204,7 +203,7 @@ class Connections(Sockets):
             record.bound = raw.bind(record.handle, now._replace(port=before.port)) == 0
 
     def _forget_peer(self, record: OwnSocket) -> None:
-        error = raw.connect(record.handle, _NO_PEER)
+        error = raw.connect(record.handle, NO_PEER)
         if error:
             raise from_errno(error)
         record.phase = own.NEW

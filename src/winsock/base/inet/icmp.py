@@ -17,9 +17,8 @@ import select
 import socket
 import struct
 
-from winsock.abi.constants import AF_UNSPEC
 from winsock.abi.errors import WSAEHOSTUNREACH
-from winsock.abi.sockaddr import Sockaddr, SockaddrIn6, SockaddrOther
+from winsock.abi.sockaddr import NO_PEER, Sockaddr, SockaddrIn6
 from winsock.base.inet import own, raw, unreached
 from winsock.base.inet.addresses import unpack
 from winsock.base.inet.own import OwnSocket
@@ -28,7 +27,6 @@ _INFO = struct.Struct("<28siBB2x")
 """ICMP_ERROR_INFO."""
 _PROTOCOLS = {unreached.ICMP: socket.IPPROTO_ICMP, unreached.ICMPV6: socket.IPPROTO_ICMPV6}
 _NO_OUTCOME = (errno.EISCONN, errno.EINPROGRESS, errno.EWOULDBLOCK)
-_NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
 
 
 def before_connect(record: OwnSocket) -> None:
@@ -93,7 +91,7 @@ def _has_come(record: OwnSocket) -> bool:
             found = True
     if not found:
         return False
-    raw.connect(record.handle, _NO_PEER)
+    raw.connect(record.handle, NO_PEER)
     while record.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # the kernel's own words for it
         pass
     return True

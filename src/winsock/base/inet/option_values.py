@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from winsock.abi.constants import AF_INET
-from winsock.abi.errors import WSAEFAULT, WSAEINVAL, ErrorCode, WinsockError
+from winsock.abi.errors import WSAEFAULT, WSAEINVAL, WSAENOPROTOOPT, ErrorCode, WinsockError
 from winsock.abi.options import Linger
 from winsock.base.inet.addresses import HOST_FAMILIES
 from winsock.core.option_numbers import linger, number
@@ -37,6 +37,13 @@ class Codec(NamedTuple):
     """Bytes that the kernel needs."""
     encode: Callable[[OptionValue], bytes]
     decode: Callable[[bytes], OptionValue]
+
+
+def require_own(record: OwnSocket | None, name: str) -> OwnSocket:
+    """What we know of a socket that this process has made; WSAENOPROTOOPT for any other, to which `name` is nothing."""
+    if record is None:
+        raise WinsockError(WSAENOPROTOOPT, f"optname: {name} is for sockets of this process's own")
+    return record
 
 
 class Emulated(NamedTuple):

@@ -74,7 +74,7 @@ from winsock.abi.sockaddr import Sockaddr
 from winsock.base.inet import own, raw
 from winsock.base.inet.ground import Ground
 from winsock.base.inet.kept import KEPT
-from winsock.base.inet.option_values import CODECS, Emulated
+from winsock.base.inet.option_values import CODECS, Emulated, require_own
 from winsock.base.inet.options_of_ip import EMULATED_OF_IP
 from winsock.base.inet.own import SOCKETS, OwnSocket
 from winsock.base.inet.sockets import BROKEN, count_probes, has_peer
@@ -255,8 +255,7 @@ def _get_exclusive(provider: Ground, s: int, record: OwnSocket | None) -> int:
 
 
 def _set_exclusive(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
-    if record is None:
-        raise WinsockError(WSAENOPROTOOPT, "optname: SO_EXCLUSIVEADDRUSE is for sockets of this process's own")
+    record = require_own(record, "SO_EXCLUSIVEADDRUSE")
     if record.reuse and number(value):
         raise WinsockError(WSAEINVAL, "optname: SO_EXCLUSIVEADDRUSE does not go with SO_REUSEADDR")
     record.exclusive = bool(number(value))
@@ -443,9 +442,7 @@ def _get_icmp_error(provider: Ground, s: int, record: OwnSocket | None) -> bytes
 
 def _own_of_tcp(provider: Ground, record: OwnSocket | None, name: str) -> OwnSocket:
     _require_tcp(provider, name)
-    if record is None:
-        raise WinsockError(WSAENOPROTOOPT, f"optname: {name} is for sockets of this process's own")
-    return record
+    return require_own(record, name)
 
 
 def _require_tcp(provider: Ground, name: str = "TCP_MAXRT") -> None:

@@ -29,7 +29,7 @@ from winsock.abi.constants import (
 from winsock.abi.errors import WSAEINVAL, WSAENOPROTOOPT, WinsockError
 from winsock.base.inet import raw
 from winsock.base.inet.ground import Ground
-from winsock.base.inet.option_values import CODECS, Emulated, is_index
+from winsock.base.inet.option_values import CODECS, Emulated, is_index, require_own
 from winsock.base.inet.own import OwnSocket
 from winsock.base.inet.sockets import is_bound
 from winsock.core.option_numbers import number
@@ -91,19 +91,13 @@ def _set_errors(level: int, optname: int) -> _Set:
 
 
 def _get_broadcasts(provider: Ground, s: int, record: OwnSocket | None) -> int:
-    return int(_own(record).takes_broadcasts)
+    return int(require_own(record, "IP_RECEIVE_BROADCAST").takes_broadcasts)
 
 
 def _set_broadcasts(provider: Ground, s: int, record: OwnSocket | None, value: OptionValue) -> None:
     from winsock.base.inet import broadcasts
 
-    broadcasts.let_in(_own(record), on=number(value) != 0)
-
-
-def _own(record: OwnSocket | None) -> OwnSocket:
-    if record is None:
-        raise WinsockError(WSAENOPROTOOPT, "optname: IP_RECEIVE_BROADCAST is for sockets of this process's own")
-    return record
+    broadcasts.let_in(require_own(record, "IP_RECEIVE_BROADCAST"), on=number(value) != 0)
 
 
 def _get_discover(provider: Ground, s: int, record: OwnSocket | None) -> int:

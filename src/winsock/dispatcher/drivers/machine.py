@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from winsock.abi.constants import AF_UNSPEC, FIONBIO, MSG_OOB, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
+from winsock.abi.constants import FIONBIO, MSG_OOB, SD_SEND, SO_ERROR, SO_LINGER, SO_OOBINLINE, SOL_SOCKET
 from winsock.abi.errors import WSAECONNRESET, WSAEOPNOTSUPP, WSAEWOULDBLOCK, WinsockError
-from winsock.abi.sockaddr import SockaddrOther
+from winsock.abi.sockaddr import NO_PEER
 from winsock.dispatcher.drivers.pipeline import Pipeline
 from winsock.dispatcher.drivers.stage import END, Stage
 from winsock.dispatcher.drivers.store import Store
@@ -45,7 +45,6 @@ PIECE = 64 * 1024
 MANY = 64
 """How many pieces are read in a row by a thread that has other things to do."""
 
-_NO_PEER = SockaddrOther(AF_UNSPEC, bytes(14))
 _DWORD = struct.Struct("<I")
 
 
@@ -239,7 +238,7 @@ class Machine:
         self.outgoing.clear()
         self._stats = self._collected()
         if reset:  # which leaves the socket below as it was before it was connected
-            known(lambda: self.table.WSPConnect(self.lower, _NO_PEER))
+            known(lambda: self.table.WSPConnect(self.lower, NO_PEER))
             known(lambda: self.table.WSPGetSockOpt(self.lower, SOL_SOCKET, SO_ERROR))  # which tells of our own reset
         self._moved()
 

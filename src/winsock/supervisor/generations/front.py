@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection
 
 from winsock.core.journal import printable
 from winsock.supervisor.generations import channel, mirror, signals, system
-from winsock.supervisor.generations.processes import descendants, state_of
+from winsock.supervisor.generations.processes import descendants
 
 STDERR = 2
 SUPERVISOR_DIED = 125
@@ -63,11 +63,8 @@ class Witness:
             return []
 
     def wake(self) -> None:
-        """Continue it, if it was stopped together with its group, or is about to be.
-
-        A stop that no longer waits for it has come into force: so its state is looked at last.
-        """
-        if signal.SIGSTOP in signals.pending_of(self.pid) or state_of(self.pid) == b"T":
+        """Continue it, if it was stopped together with its group, or is about to be."""
+        if signals.is_stopped(self.pid):
             _try_kill(os.kill, self.pid, signal.SIGCONT)
 
     def forget(self) -> None:

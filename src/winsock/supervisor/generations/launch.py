@@ -27,8 +27,8 @@ from typing import NamedTuple, NoReturn
 
 from winsock.supervisor import kernel
 from winsock.supervisor.generations import channel, mirror, printed, signals, system
+from winsock.supervisor.generations.footing import Footing
 from winsock.supervisor.generations.front import Front, Witness, drop, say
-from winsock.supervisor.generations.ground import Ground
 from winsock.supervisor.generations.life import RunOptions, Serving
 
 NOT_FOUND = 127
@@ -85,7 +85,7 @@ class Inheritance(NamedTuple):
     """Ignored signals, those left out that the interpreter ignores by itself."""
     descriptors: frozenset[int]
     """Open descriptors that go on to the program: those without close-on-exec."""
-    ground: Ground | None = None
+    footing: Footing | None = None
     """None for who imports no layer meanwhile."""
 
     @classmethod
@@ -103,7 +103,7 @@ class Inheritance(NamedTuple):
             frozenset(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())),
             frozenset(ignored - signals.PYTHON_IGNORES),
             frozenset(filter(_passes_exec, map(int, os.listdir("/proc/self/fd")))),
-            Ground.look(),
+            Footing.look(),
         )
 
     def get(self, name: bytes) -> bytes | None:
@@ -113,14 +113,14 @@ class Inheritance(NamedTuple):
 
     def check(self) -> None:
         """After layers were imported: the program's standard descriptors are there. `LaunchError` where one is not."""
-        changed = None if self.ground is None else self.ground.changed()
+        changed = None if self.footing is None else self.footing.changed()
         if changed is not None:
             raise LaunchError(CANNOT_SUPERVISE, f"a layer has closed or replaced the program's {changed}")
 
-    def restore_ground(self) -> None:
+    def restore_footing(self) -> None:
         """Stand where we stood (in the program's process)."""
-        if self.ground is not None:
-            self.ground.restore()
+        if self.footing is not None:
+            self.footing.restore()
 
     def restore_dispositions(self) -> None:
         """Ignore what was ignored, and nothing else; catch nothing (in the program's process)."""
@@ -385,7 +385,7 @@ def _is_text(path: bytes) -> bool:
 def _become(plan: _Plan, report: int, go: int) -> NoReturn:
     """The program's process up to exec. Everything after the filter must be a call that no filter traps."""
     try:
-        plan.inheritance.restore_ground()
+        plan.inheritance.restore_footing()
         plan.inheritance.restore_dispositions()
         system.prctl(system.PR_SET_NO_NEW_PRIVS)
         try:

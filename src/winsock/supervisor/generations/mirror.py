@@ -83,7 +83,7 @@ class Mirror:
         self._changes += 1
         if self._stopped:
             self._stopped = False
-            if signal.SIGSTOP in signals.pending_of(self._front) or state_of(self._front) == b"T":
+            if signals.is_stopped(self._front):
                 self._signal_front(signal.SIGCONT)
 
     def program_ended(self) -> None:

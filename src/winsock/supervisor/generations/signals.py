@@ -8,6 +8,7 @@ import signal
 from collections.abc import Collection
 
 from winsock.supervisor.generations import system
+from winsock.supervisor.generations.processes import state_of
 
 EVERY = frozenset(int(number) for number in signal.valid_signals())
 """Every signal that can be blocked by a program (the C library keeps two for itself)."""
@@ -48,6 +49,14 @@ def pending_of(pid: int) -> set[int]:
         return set()
     mask = int(line.split()[1], 16)
     return {number for number in EVERY if mask >> (number - 1) & 1}
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether another process is stopped, or is about to be.
+
+    A stop that no longer waits for it has come into force: so its state is looked at last.
+    """
+    return signal.SIGSTOP in pending_of(pid) or state_of(pid) == b"T"
 
 
 def await_group_delivery() -> None:

@@ -15,7 +15,7 @@ _STANDARD = ("standard input", "standard output", "standard error")
 File = tuple[int, int, int]
 
 
-class Ground(NamedTuple):
+class Footing(NamedTuple):
     """On what a process stands."""
 
     folder: bytes | None
@@ -25,7 +25,7 @@ class Ground(NamedTuple):
     standard: tuple[File | None, ...]
 
     @classmethod
-    def look(cls) -> Ground:
+    def look(cls) -> Footing:
         """As it is now."""
         return cls(_folder(), _umask(), tuple(map(resource.getrlimit, _LIMITS)), tuple(map(_file, range(3))))
 
